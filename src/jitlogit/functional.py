@@ -1,0 +1,300 @@
+"""The functions of the text on compiled kernels. Twins in `jitlogit.reference` hold the formulas."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from . import validation as check
+from ._jit import Kernel, team
+from .kernels import objective
+from .kernels.epoch import Plan, plan
+from .training import train, warn_of_divergence
+from .validation import Array
+
+# Rows without features (scores, probabilities) are cut up as if they were this wide: work per element is alike.
+_ELEMENT = 8
+
+
+def sigmoid(z: Any) -> Any:
+    """Probability 1 / (1 + e^-z), element by element, exact in both tails.
+
+    Parameters
+    ----------
+    z : array_like, any shape
+        Scores. inf and NaN are carried through (to 1, 0 and NaN).
+
+    Returns
+    -------
+    array of z's shape, or a number for a number; float32 for float32 z, else float64
+        Relative error below 1e-6 (float32) and 1e-15 (float64).
+
+    Raises
+    ------
+    TypeError
+        If `z` doesn't hold real numbers.
+    """
+    scores = check.check_numbers(z, "z")
+    out = np.empty(scores.size, scores.dtype)
+    if scores.size:
+        cut = plan(scores.size, _ELEMENT, scores.itemsize, "C")
+        _run(objective.sigmoid, cut, scores.reshape(-1), cut.tile_rows, cut.n_chunks, out)
+    return out.reshape(scores.shape)[()]
+
+
+def forward_pass(X: Any, W: Any, b: Any) -> Array:
+    """Probability of class 1 for each example, A = sigmoid((X W)^T + b).
+
+    Parameters
+    ----------
+    X : array_like (n_samples, n_features)
+        float32 and float64 arrays in C or F order are used as they are, without a copy.
+    W : array_like (n_features, 1) or (n_features,)
+        Weights; computed with in the dtype of `X`.
+    b : float
+        Bias.
+
+    Returns
+    -------
+    A : (1, n_samples), float32 for float32 X, else float64
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument has the wrong shape or type, or isn't finite.
+    """
+    X = check.check_X(X)
+    weights = check.check_weights(W, X.shape[1], X.dtype)
+    bias = check.check_number(b, "b")
+    out = np.empty(X.shape[0], X.dtype)
+    cut = _plan_pass(X)
+    not_finite = _run(objective.forward, cut, X, weights, bias, cut.tile_rows, cut.n_chunks, out)
+    if not_finite:
+        check.raise_if_not_finite(X)
+        if np.isnan(out).any():
+            raise ValueError("the scores X W + b overflow: scale the features of X, or check W")
+    return out.reshape(1, -1)
+
+
+def compute_cost(A: Any, Y: Any) -> float:
+    """Cost J: the mean loss, in nats, of the probabilities `A`.
+
+    A probability that has been rounded to 0 or 1 has lost its score, so `A` is clipped to [eps, 1 - eps] first, eps being
+    the spacing of its dtype at 1: no loss comes out above -log(eps), 36.04 for float64 and 15.9 for float32. Training
+    computes its costs from the scores, without this limit.
+
+    Parameters
+    ----------
+    A : array_like (1, n_samples)
+        Probabilities.
+    Y : array_like (1, n_samples), (n_samples,) or (n_samples, 1)
+        Labels 0 and 1.
+
+    Returns
+    -------
+    J : float
+
+    Raises
+    ------
+    ValueError, TypeError
+        If shapes don't agree, `A` isn't within [0, 1], or labels other than 0 and 1 are found.
+    """
+    probabilities = check.check_probabilities(A)
+    labels = check.check_labels(Y, probabilities.size)
+    eps = np.finfo(probabilities.dtype).eps
+    cut = plan(probabilities.size, _ELEMENT, probabilities.itemsize, "C")
+    sums = np.empty(cut.n_chunks)
+    _run(objective.cost, cut, probabilities, labels, eps, cut.tile_rows, cut.n_chunks, sums)
+    return float(sums.sum() / probabilities.size)
+
+
+def compute_gradients(X: Any, Y: Any, A: Any) -> tuple[Array, float]:
+    """Gradient of the cost: dW = (1/m) X^T (A - Y)^T and db = (1/m) sum (A - Y).
+
+    Parameters
+    ----------
+    X : array_like (n_samples, n_features)
+        float32 and float64 arrays in C or F order are used as they are, without a copy.
+    Y : array_like (1, n_samples), (n_samples,) or (n_samples, 1)
+        Labels 0 and 1.
+    A : array_like (1, n_samples)
+        Probabilities, from `forward_pass`.
+
+    Returns
+    -------
+    dW : (n_features, 1), of the dtype of `X`
+    db : float
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument has the wrong shape or type or isn't finite, or labels other than 0 and 1 are found.
+    """
+    X = check.check_X(X)
+    labels = check.check_labels(Y, X.shape[0])
+    probabilities = check.check_probabilities(A, X.dtype)
+    if probabilities.size != X.shape[0]:
+        raise ValueError(f"A must hold one probability for each of the {X.shape[0]} examples; got {probabilities.size}")
+    cut = _plan_pass(X)
+    sums = np.empty((cut.n_chunks, X.shape[1] + 1))
+    _run(objective.gradient, cut, X, labels, probabilities, cut.tile_rows, cut.n_chunks, sums)
+    mean = sums.sum(axis=0) / X.shape[0]
+    if not np.isfinite(mean).all():
+        check.raise_if_not_finite(X)
+    return mean[:-1].astype(X.dtype).reshape(-1, 1), float(mean[-1])
+
+
+def update_parameters(W: Any, b: Any, dW: Any, db: Any, learning_rate: float) -> tuple[Array, float]:
+    """One step of gradient descent: W - alpha dW and b - alpha db, in new objects.
+
+    Parameters
+    ----------
+    W, dW : array_like (n_features, 1)
+    b, db : float
+    learning_rate : float
+        alpha, positive.
+
+    Returns
+    -------
+    W : (n_features, 1), float32 for float32 W, else float64
+    b : float
+
+    Raises
+    ------
+    ValueError, TypeError
+        If shapes don't agree or a number isn't finite, or the rate isn't positive.
+    """
+    weights = check.check_row(W, "W")
+    dtype = check.float_dtype(weights)
+    alpha = check.check_positive(learning_rate, "learning_rate")
+    weights = check.check_weights(W, weights.size, dtype)
+    gradient = check.check_weights(dW, weights.size, dtype, "dW")
+    new = weights - dtype.type(alpha) * gradient
+    return new.reshape(-1, 1), check.check_number(b, "b") - alpha * check.check_number(db, "db")
+
+
+def predict(X: Any, W: Any, b: Any, threshold: float = 0.5) -> Array:
+    """Class 1 where the probability is at least `threshold`, else 0.
+
+    Parameters
+    ----------
+    X, W, b
+        As in `forward_pass`.
+    threshold : float
+        Between 0 and 1.
+
+    Returns
+    -------
+    (1, n_samples) of int64
+
+    Raises
+    ------
+    ValueError, TypeError
+        As `forward_pass`, and if the threshold isn't between 0 and 1.
+    """
+    threshold = check.check_fraction(threshold, "threshold")
+    return (forward_pass(X, W, b) >= threshold).astype(np.int64)
+
+
+def accuracy(predictions: Any, Y: Any) -> float:
+    """Fraction of the `predictions` (1, n_samples) that equal the labels `Y`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If the lengths differ, or labels other than 0 and 1 are found.
+    """
+    predicted = check.check_row(predictions, "predictions")
+    return float(np.mean(predicted == check.check_labels(Y, predicted.size)))
+
+
+def train_logistic_regression(
+    X_train: Any,
+    Y_train: Any,
+    learning_rate: float = 0.01,
+    num_iterations: int = 1000,
+    *,
+    batch_size: int | None = None,
+    shuffle: bool = True,
+    random_state: Any = None,
+    record_every: int = 100,
+    verbose: bool = False,
+    n_threads: int | None = None,
+) -> tuple[Array, float, list[float]]:
+    """Train by gradient descent from W = 0 and b = 0.
+
+    Parameters
+    ----------
+    X_train : array_like (n_samples, n_features)
+        float32 and float64 arrays in C or F order are used as they are, without a copy; so are read-only arrays and
+        memory maps. Strided arrays are copied once, other dtypes converted once.
+    Y_train : array_like (1, n_samples), (n_samples,) or (n_samples, 1)
+        Labels 0 and 1.
+    learning_rate : float
+        Step alpha of an update by the gradient of the mean loss over a batch.
+    num_iterations : int
+        Passes over the training set, whatever the batch size.
+    batch_size : int or None
+        None is batch gradient descent: one update per pass. 1 is stochastic, 32 to 256 usual for mini-batch gradient
+        descent: ceil(n_samples / batch_size) updates per pass, the last batch may be short.
+    shuffle : bool
+        Whether each pass visits the examples in a new random order, which fixes its batches. Without effect if
+        `batch_size` is None.
+    random_state : None, int, SeedSequence or numpy.random.Generator
+        Argument of `numpy.random.default_rng`, the source of the orders.
+    record_every : int
+        The cost of passes 0, record_every, 2 record_every, ... is recorded.
+    verbose : bool
+        Whether to show progress: a live line on a terminal, else a line for each recorded cost.
+    n_threads : int or None
+        Most threads to use, None for as many as Numba is set to. Results have the same bits for any number.
+
+    Returns
+    -------
+    W : (n_features, 1), float32 for float32 X, else float64
+    b : float
+    costs : list of float
+        Recorded costs: the mean of the losses seen during a pass, each before its own update. In batch gradient descent
+        that is J before the update. A cost that isn't finite is left out.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument has the wrong shape, type or value, labels other than 0 and 1 are found, or X isn't finite.
+
+    Warns
+    -----
+    RuntimeWarning
+        If training diverged: the parameters or a recorded cost were no longer finite, or that cost exceeded 745 nats.
+        Training then stops, with the last finite parameters.
+    UserWarning
+        If `batch_size` is more than the examples; it is clipped.
+    """
+    X = check.check_X(X_train, "X_train")
+    labels = check.check_labels(Y_train, X.shape[0], "Y_train")
+    alpha = check.check_positive(learning_rate, "learning_rate")
+    result = train(
+        X,
+        labels,
+        learning_rate=alpha,
+        n_epochs=check.check_count(num_iterations, "num_iterations"),
+        batch_size=check.check_batch_size(batch_size, X.shape[0]),
+        shuffle=bool(shuffle) and batch_size is not None,
+        random_state=random_state,
+        record_every=check.check_count(record_every, "record_every"),
+        verbose=verbose,
+        n_threads=check.check_n_threads(n_threads),
+    )
+    if result.diverged:
+        warn_of_divergence(X, alpha, result, stacklevel=3)
+    return result.weights.reshape(-1, 1), result.bias, result.costs
+
+
+def _plan_pass(X: Array) -> Plan:
+    return plan(X.shape[0], X.shape[1], X.itemsize, "C" if X.flags.c_contiguous else "F")
+
+
+def _run(kernel: Kernel, cut: Plan, *arguments: Any) -> Any:
+    with team(None, cut.parallel) as parallel:
+        return (kernel.parallel if parallel else kernel.serial)(*arguments)

@@ -1,0 +1,136 @@
+"""The loop over epochs: order of the rows, recorded costs, progress, divergence."""
+
+from __future__ import annotations
+
+import math
+import sys
+import time
+import warnings
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ._jit import team
+from .kernels.epoch import epoch, plan
+from .reference import DIVERGED_COST, SHUFFLE_ROUNDS
+from .validation import Array, raise_if_not_finite
+
+
+class TrainingResult(NamedTuple):
+    """What a training run ends with."""
+
+    weights: Array
+    bias: float
+    costs: list[float]
+    n_epochs: int
+    diverged: bool
+
+
+def train(
+    X: Array,
+    labels: Array,
+    *,
+    learning_rate: float,
+    n_epochs: int,
+    batch_size: int,
+    random_state: Any,
+    shuffle: bool,
+    record_every: int,
+    n_threads: int | None,
+    verbose: bool = False,
+) -> TrainingResult:
+    """Gradient descent from zero on validated arguments; see `jitlogit.train_logistic_regression`."""
+    m, n = X.shape
+    cut = plan(batch_size, n, X.itemsize, "C" if X.flags.c_contiguous else "F")
+    rng = np.random.default_rng(random_state)
+    order = own_order()
+    weights, bias = np.zeros(n, X.dtype), np.zeros(1)
+    costs: list[float] = []
+    diverged = False
+    progress = Progress(n_epochs) if verbose else None
+    with team(n_threads, cut.parallel) as parallel:
+        run = epoch.parallel if parallel else epoch.serial
+        for i in range(n_epochs):
+            record = i % record_every == 0
+            if shuffle:
+                order = shuffled_order(m, rng)
+            before = weights.copy(), bias.copy()
+            loss_sum = run(
+                X, labels, *order, batch_size, cut.tile_rows, cut.n_chunks, learning_rate, record, weights, bias
+            )
+            cost = loss_sum / m
+            finite = bool(np.isfinite(weights).all()) and math.isfinite(bias[0])
+            if not (finite and math.isfinite(cost)):
+                raise_if_not_finite(X, "X_train")
+            if record and math.isfinite(cost):
+                costs.append(cost)
+            if progress and record:
+                progress.update(i, cost)
+            diverged = not finite or not cost <= DIVERGED_COST
+            if diverged:
+                if not finite:
+                    weights, bias = before
+                break
+    if progress:
+        progress.close()
+    return TrainingResult(weights, float(bias[0]), costs, i + 1, diverged)
+
+
+def own_order() -> tuple[Array, Array]:
+    """Tables of shifts that leave the rows in their own order, for the kernels."""
+    return np.zeros((0, 1), np.uint32), np.zeros((0, 1), np.uint32)
+
+
+def shuffled_order(m: int, rng: np.random.Generator) -> tuple[Array, Array]:
+    """Tables of shifts for a random order of m rows; `jitlogit.reference.shuffled_order` says what they mean."""
+    n_columns = math.isqrt(m - 1) + 1
+    n_rows = -(-m // n_columns)
+    column_shifts = rng.integers(n_rows, size=(SHUFFLE_ROUNDS, n_columns)).astype(np.uint32)
+    row_shifts = rng.integers(n_columns, size=(SHUFFLE_ROUNDS, n_rows)).astype(np.uint32)
+    return column_shifts, row_shifts
+
+
+def warn_of_divergence(X: Array, learning_rate: float, result: TrainingResult, stacklevel: int) -> None:
+    """Say that training diverged, and which rate would not.
+
+    The cost's curvature is at most a quarter of the mean squared length of a row, the 1 of the bias included (Bohning,
+    "Multinomial logistic regression algorithm", 1992), so batch gradient descent can't diverge at a rate of 2 / curvature.
+    """
+    sample = X[:: max(1, X.shape[0] // 1000)].astype(np.float64)
+    with np.errstate(over="ignore"):
+        curvature = 0.25 * (1 + float(np.mean(np.einsum("ij,ij->i", sample, sample))))
+    safe = 1 / curvature
+    advice = f"about {safe:.1g} is safe for these features" if safe > 0 else "these features are too large for any"
+    warnings.warn(
+        f"training diverged in iteration {result.n_epochs - 1} and was stopped: learning_rate={learning_rate:g} is too "
+        f"large; {advice}, and scaling them (to mean 0 and variance 1, say) allows larger ones",
+        RuntimeWarning,
+        stacklevel=stacklevel,
+    )
+
+
+class Progress:
+    """A live line with the cost on a terminal; elsewhere a line for each recorded cost."""
+
+    def __init__(self, n_epochs: int) -> None:
+        self._n_epochs = n_epochs
+        self._live = sys.stdout.isatty()
+        self._start = self._shown = time.perf_counter()
+
+    def update(self, iteration: int, cost: float) -> None:
+        if not self._live:
+            print(f"Cost at iteration {iteration}: {cost:.6f}")
+            return
+        now = time.perf_counter()
+        if iteration == 0 or now - self._shown >= 0.1:
+            self._shown = now
+            print(f"\r{self._line(iteration, cost, now)}\033[K", end="", flush=True)
+        self._last = (iteration, cost)
+
+    def close(self) -> None:
+        if self._live:
+            print(f"\r{self._line(*self._last, time.perf_counter())}\033[K", flush=True)
+
+    def _line(self, iteration: int, cost: float, now: float) -> str:
+        rate = (iteration + 1) / max(now - self._start, 1e-9)
+        return f"iteration {iteration}/{self._n_epochs}  cost {cost:.6f}  {rate:.1f} iterations/s"

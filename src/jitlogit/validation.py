@@ -1,0 +1,215 @@
+"""Whatever a user passes becomes what kernels take, or an error that says what to do."""
+
+from __future__ import annotations
+
+import math
+import numbers
+import warnings
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ._jit import max_threads
+
+Array = npt.NDArray[Any]
+
+# Checks that need a temporary go over the data in blocks of this many elements.
+_BLOCK = 1 << 18
+
+
+def check_X(X: Any, name: str = "X") -> Array:
+    """Return `X` as a read-only (m, n) array of float32 or float64, C- or F-ordered.
+
+    Arrays that are so already are not copied, memory maps included. Strided ones are copied once to C order; other
+    dtypes are converted once, to float32 where that holds every value (bool, 8- and 16-bit integers, float16), else to
+    float64. Whether the values are finite is not looked at: see `raise_if_not_finite`.
+    """
+    array = _as_numeric(X, name)
+    if array.ndim != 2:
+        raise ValueError(
+            f"{name} must be a 2-D array of shape (n_samples, n_features); got shape {array.shape}"
+            + (": reshape one example with X.reshape(1, -1), one feature with X.reshape(-1, 1)" if array.ndim == 1 else "")
+        )
+    if 0 in array.shape:
+        raise ValueError(f"{name} must have at least one example and one feature; got shape {array.shape}")
+    return _for_kernels(array)
+
+
+def check_labels(Y: Any, n_samples: int, name: str = "Y") -> Array:
+    """Return the labels `Y`, of shape (m,), (m, 1) or (1, m) and values 0 and 1, as an (m,) array of uint8."""
+    array = _as_numeric(Y, name)
+    if array.shape not in ((n_samples,), (n_samples, 1), (1, n_samples)):
+        raise ValueError(
+            f"{name} must hold one label for each of the {n_samples} examples, as shape (1, {n_samples}), "
+            f"({n_samples},) or ({n_samples}, 1); got shape {array.shape}"
+        )
+    array = array.reshape(-1)
+    if array.dtype == bool:
+        return np.ascontiguousarray(array).view(np.uint8)
+    labels = np.empty(n_samples, np.uint8)
+    for start in range(0, n_samples, _BLOCK):
+        block = array[start : start + _BLOCK]
+        ones = block == 1
+        if not np.all(ones | (block == 0)):
+            found = np.unique(array)
+            shown = ", ".join(str(label) for label in found[:6].tolist()) + (", ..." if found.size > 6 else "")
+            raise ValueError(f"{name} must hold the labels 0 and 1 only; found {shown}: map your two classes to 0 and 1")
+        labels[start : start + _BLOCK] = ones
+    return labels
+
+
+def check_weights(W: Any, n_features: int, dtype: np.dtype[Any], name: str = "W") -> Array:
+    """Return the weights `W`, of shape (n, 1) or (n,), as an (n,) array of `dtype`."""
+    array = _as_numeric(W, name)
+    if array.shape not in ((n_features, 1), (n_features,)):
+        raise ValueError(
+            f"{name} must hold one weight for each of the {n_features} features, as shape ({n_features}, 1); "
+            f"got shape {array.shape}"
+        )
+    array = np.ascontiguousarray(array.reshape(-1), dtype)
+    if not np.isfinite(array).all():
+        raise ValueError(f"{name} must be finite; got NaN or inf")
+    return array
+
+
+def check_numbers(values: Any, name: str) -> Array:
+    """Return an array of any shape as a read-only contiguous one of float32 or float64."""
+    return _for_kernels(np.asarray(_as_numeric(values, name), order="C"))
+
+
+def check_row(values: Any, name: str) -> Array:
+    """Return a row of m numbers, of shape (1, m), (m,) or (m, 1), as a contiguous (m,) array of its own dtype."""
+    array = _as_numeric(values, name)
+    if array.size == 0 or array.size != max(array.shape, default=1):
+        raise ValueError(f"{name} must be a row of shape (1, n_samples); got shape {array.shape}")
+    return np.ascontiguousarray(array.reshape(-1))
+
+
+def check_probabilities(A: Any, dtype: np.dtype[Any] | None = None, name: str = "A") -> Array:
+    """Return the probabilities `A` as an (m,) array of `dtype`, or of float32 or float64."""
+    row = _for_kernels(check_row(A, name)) if dtype is None else check_row(A, name).astype(dtype, copy=False)
+    if not (row.min() >= 0 and row.max() <= 1):
+        raise ValueError(f"{name} must hold probabilities between 0 and 1; found {row.min():g} to {row.max():g}")
+    return row
+
+
+def check_number(value: Any, name: str) -> float:
+    """Return a finite real number as a float."""
+    if isinstance(value, np.ndarray) and value.size == 1:
+        value = value.item()
+    if isinstance(value, bool | np.bool_) or not isinstance(value, numbers.Real):
+        raise TypeError(f"{name} must be a number; got {value!r}")
+    if not math.isfinite(value):
+        raise ValueError(f"{name} must be finite; got {value!r}")
+    return float(value)
+
+
+def check_positive(value: Any, name: str) -> float:
+    """Return a positive and finite real number as a float."""
+    number = check_number(value, name)
+    if not number > 0:
+        raise ValueError(f"{name} must be positive; got {value!r}")
+    return number
+
+
+def check_fraction(value: Any, name: str) -> float:
+    """Return a number from 0 to 1 as a float."""
+    number = check_number(value, name)
+    if not 0 <= number <= 1:
+        raise ValueError(f"{name} must lie between 0 and 1; got {value!r}")
+    return number
+
+
+def check_count(value: Any, name: str) -> int:
+    """Return an integer of at least 1."""
+    if isinstance(value, bool | np.bool_) or not isinstance(value, numbers.Integral):
+        if isinstance(value, numbers.Real) and not isinstance(value, bool | np.bool_):
+            raise ValueError(f"{name} must be an integer of at least 1; got {value!r}")
+        raise TypeError(f"{name} must be an integer of at least 1; got {value!r}")
+    if value < 1:
+        raise ValueError(f"{name} must be at least 1; got {value!r}")
+    return int(value)
+
+
+def check_batch_size(batch_size: Any, n_samples: int) -> int:
+    """Return the number of rows of a mini-batch; None is all, and more than there are is clipped with a warning."""
+    if batch_size is None:
+        return n_samples
+    size = check_count(batch_size, "batch_size")
+    if size > n_samples:
+        warnings.warn(
+            f"batch_size={size} is more than the {n_samples} examples and was clipped to {n_samples}; "
+            "pass batch_size=None for batch gradient descent",
+            UserWarning,
+            stacklevel=3,
+        )
+    return min(size, n_samples)
+
+
+def check_n_threads(n_threads: Any) -> int | None:
+    """Return a number of threads that Numba can set, or None for as many as it is set to."""
+    if n_threads is None:
+        return None
+    count = check_count(n_threads, "n_threads")
+    if count > max_threads():
+        raise ValueError(
+            f"n_threads={count} is more than the {max_threads()} threads that Numba was started with; "
+            f"set the environment variable NUMBA_NUM_THREADS={count} before Python starts, or ask for fewer"
+        )
+    return count
+
+
+def raise_if_not_finite(X: Array, name: str = "X") -> None:
+    """Raise a ValueError that says where `X` first holds NaN or inf.
+
+    Kernels carry either through to their results, so this is called when a result isn't finite: good data is not read
+    once more to be checked.
+    """
+    step = max(1, _BLOCK // X.shape[1])
+    for start in range(0, X.shape[0], step):
+        bad = np.argwhere(~np.isfinite(X[start : start + step]))
+        if bad.size:
+            i, j = int(bad[0, 0]) + start, int(bad[0, 1])
+            raise ValueError(
+                f"{name} must be finite; {name}[{i}, {j}] is {X[i, j]}: remove such rows or replace the values "
+                "(the mean of the column is a common choice)"
+            )
+
+
+def float_dtype(array: Array) -> np.dtype[Any]:
+    """float32 where NumPy promotes the array's dtype beside float32 to it, else float64."""
+    return np.dtype(np.float32 if np.result_type(array, np.float32) == np.float32 else np.float64)
+
+
+def _as_numeric(values: Any, name: str) -> Array:
+    if isinstance(values, np.ma.MaskedArray):
+        raise TypeError(f"{name} must not be a masked array: fill its gaps with values, or drop those rows")
+    if hasattr(values, "toarray") and hasattr(values, "nnz"):
+        raise TypeError(f"{name} must be a dense array; got {type(values).__name__}: use {name}.toarray()")
+    try:
+        array = np.asarray(values)
+    except ValueError as error:  # ragged nested lists
+        raise ValueError(f"{name} must be an array of numbers with rows of equal length: {error}") from None
+    if array.dtype == object:
+        try:
+            array = array.astype(np.float64)
+        except (TypeError, ValueError):
+            raise TypeError(f"{name} must hold numbers; got dtype object with values of other kinds") from None
+    if array.dtype.kind == "c":
+        raise TypeError(f"{name} must hold real numbers; got dtype {array.dtype}")
+    if array.dtype.kind not in "fiub":
+        raise TypeError(f"{name} must hold numbers; got dtype {array.dtype}")
+    return array
+
+
+def _for_kernels(array: Array) -> Array:
+    """Read-only array of float32 or float64 in C or F order, the same memory where it is such already."""
+    dtype = float_dtype(array)
+    if array.dtype != dtype or not array.flags.aligned:
+        array = array.astype(dtype)
+    if not (array.flags.c_contiguous or array.flags.f_contiguous):
+        array = np.ascontiguousarray(array)
+    array = array.view()
+    array.flags.writeable = False
+    return array
