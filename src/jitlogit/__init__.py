@@ -1,6 +1,7 @@
 """Logistic regression by gradient descent at the speed of memory."""
 
-from . import reference
+from . import plots, reference
+from .compare import compare
 from .functional import (
     accuracy,
     compute_cost,
@@ -14,9 +15,11 @@ from .functional import (
 
 __all__ = [
     "accuracy",
+    "compare",
     "compute_cost",
     "compute_gradients",
     "forward_pass",
+    "plots",
     "predict",
     "reference",
     "sigmoid",

@@ -1,6 +1,6 @@
 """The only file that calls ``numba.njit``: flags, cache, threads, and when a parallel kernel may run.
 
-* :func:`inline` and :func:`by_type` make helpers, compiled into their callers;
+* :func:`helper`, :func:`inline`, :func:`strict` and :func:`by_type` make functions that kernels call;
 * :func:`kernel` makes an entry point, compiled on first need and cached on disk, in a serial and a parallel variant;
 * :func:`team` says which of the two may run here and now.
 """
@@ -12,8 +12,8 @@ import functools
 import hashlib
 import os
 import pickle
-import tempfile
 import threading
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -26,7 +26,7 @@ from numba.core.serialize import dumps
 from numba.extending import overload
 from numba.misc.appdirs import AppDirs
 
-__all__ = ["JIT_DISABLED", "Kernel", "by_type", "inline", "kernel", "max_threads", "prange", "team"]
+__all__ = ["JIT_DISABLED", "Kernel", "by_type", "helper", "inline", "kernel", "max_threads", "prange", "team"]
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -41,8 +41,13 @@ JIT_DISABLED = bool(numba.config.DISABLE_JIT)
 _OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
 
 
+def helper(function: Function) -> Function:
+    """Make a helper that kernels call."""
+    return numba.njit(function, fastmath=FASTMATH, **_OPTIONS)  # type: ignore[no-any-return]
+
+
 def inline(function: Function) -> Function:
-    """Make a helper that is compiled into its callers."""
+    """Make a helper so small that a call would cost more than its work: it is compiled into its callers."""
     return numba.njit(function, fastmath=FASTMATH, forceinline=True, **_OPTIONS)  # type: ignore[no-any-return]
 
 
@@ -59,12 +64,12 @@ def by_type(choose: Function, fastmath: set[str] = FASTMATH) -> Function:
     """
 
     @functools.wraps(choose)
-    def helper(*arguments: Any) -> Any:
+    def chosen(*arguments: Any) -> Any:
         return choose(*map(numba.typeof, arguments))(*arguments)
 
     if not JIT_DISABLED:
-        overload(helper, jit_options={"fastmath": fastmath, **_OPTIONS})(choose)
-    return helper  # type: ignore[return-value]
+        overload(chosen, jit_options={"fastmath": fastmath, **_OPTIONS})(choose)
+    return chosen  # type: ignore[return-value]
 
 
 class Kernel(NamedTuple):
@@ -166,14 +171,12 @@ class KernelCache(_Cache):  # type: ignore[misc]
 
 
 def _write_whole(path: Path, content: bytes) -> None:
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name)
+    temporary = path.with_name(f"{path.name}.{uuid.uuid4().hex}")
     try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
+        temporary.write_bytes(content)
         os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -80,9 +80,9 @@ def forward_pass(X: Any, W: Any, b: Any) -> Array:
 def compute_cost(A: Any, Y: Any) -> float:
     """Cost J: the mean loss, in nats, of the probabilities `A`.
 
-    A probability that has been rounded to 0 or 1 has lost its score, so `A` is clipped to [eps, 1 - eps] first, eps being
-    the spacing of its dtype at 1: no loss comes out above -log(eps), 36.04 for float64 and 15.9 for float32. Training
-    computes its costs from the scores, without this limit.
+    A probability that has been rounded to 0 or 1 has lost its score, so `A` is clipped to [eps, 1 - eps] first, eps
+    being the spacing of its dtype at 1: no loss comes out above -log(eps), 36.04 for float64 and 15.9 for float32.
+    Training computes its costs from the scores, without this limit.
 
     Parameters
     ----------

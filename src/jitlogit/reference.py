@@ -16,9 +16,8 @@ m examples, n features. X is (m, n), examples as rows; Y is (1, m) of 0 and 1; W
 6. gradient           dZ = A - Y;  dW = (1/m) X^T dZ^T, (n, 1);  db = (1/m) sum dZ
 7. update             W := W - alpha dW,  b := b - alpha db
 
-Sources: Ng, "Machine Learning Specialization" and CS229 lecture notes, part II; Bishop, "Pattern Recognition and Machine
-Learning" (2006), section 4.3; Bottou, Curtis and Nocedal, "Optimization Methods for Large-Scale Machine Learning" (2018)
-for mini-batches.
+Sources: Ng, CS229 lecture notes, part II; Bishop, "Pattern Recognition and Machine Learning" (2006), section 4.3;
+Bottou, Curtis and Nocedal, "Optimization Methods for Large-Scale Machine Learning" (2018) for mini-batches.
 """
 
 from __future__ import annotations
@@ -263,9 +262,9 @@ def shuffled_order(m: int, rng: np.random.Generator) -> Array:
 
     Think of the numbers 0 ... R C - 1 in a grid of R rows and C columns, R C just above m. A round shifts each column
     cyclically by a random number of places, then each row. That is a Feistel network with random round functions (Luby
-    and Rackoff, "How to construct pseudorandom permutations from pseudorandom functions", 1988) over a domain of any size
-    (Black and Rogaway, "Ciphers with arbitrary finite domains", 2002): a number that lands at m or beyond goes through
-    the rounds again until it lands below.
+    and Rackoff, "How to construct pseudorandom permutations from pseudorandom functions", 1988) over a domain of any
+    size (Black and Rogaway, "Ciphers with arbitrary finite domains", 2002): a number that lands at m or beyond goes
+    through the rounds again until it lands below.
 
     Unlike `Generator.permutation` it needs memory of sqrt(m) only, so the compiled kernels can walk it as they go.
 
@@ -298,15 +297,16 @@ def shuffled_order(m: int, rng: np.random.Generator) -> Array:
 
 def _as_float(values: Any) -> Array:
     """float32 and float64 as they are, anything else in the dtype that NumPy promotes it to beside a float32."""
-    values = np.asarray(values)
-    if values.dtype in (np.float32, np.float64):
-        return values
-    return values.astype(np.float32 if np.result_type(values, np.float32) == np.float32 else np.float64)
+    array: Array = np.asarray(values)
+    if array.dtype in (np.float32, np.float64):
+        return array
+    return array.astype(np.float32 if np.result_type(array, np.float32) == np.float32 else np.float64)
 
 
 def _scores(X: Array, W: Any, b: Any) -> Array:
     """Step 1: Z = (X W)^T + b, (1, m)."""
-    return (X @ np.reshape(W, (-1, 1))).T + X.dtype.type(b)
+    Z: Array = (X @ np.reshape(W, (-1, 1))).T + X.dtype.type(b)
+    return Z
 
 
 def _sum_of_losses(Z: Array, Y: Array) -> float:

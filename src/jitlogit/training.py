@@ -94,7 +94,7 @@ def warn_of_divergence(X: Array, learning_rate: float, result: TrainingResult, s
     """Say that training diverged, and which rate would not.
 
     The cost's curvature is at most a quarter of the mean squared length of a row, the 1 of the bias included (Bohning,
-    "Multinomial logistic regression algorithm", 1992), so batch gradient descent can't diverge at a rate of 2 / curvature.
+    "Multinomial logistic regression algorithm", 1992): batch gradient descent can't diverge below 2 / curvature.
     """
     sample = X[:: max(1, X.shape[0] // 1000)].astype(np.float64)
     with np.errstate(over="ignore"):

@@ -29,7 +29,11 @@ def check_X(X: Any, name: str = "X") -> Array:
     if array.ndim != 2:
         raise ValueError(
             f"{name} must be a 2-D array of shape (n_samples, n_features); got shape {array.shape}"
-            + (": reshape one example with X.reshape(1, -1), one feature with X.reshape(-1, 1)" if array.ndim == 1 else "")
+            + (
+                ": reshape one example with X.reshape(1, -1), one feature with X.reshape(-1, 1)"
+                if array.ndim == 1
+                else ""
+            )
         )
     if 0 in array.shape:
         raise ValueError(f"{name} must have at least one example and one feature; got shape {array.shape}")
@@ -54,7 +58,9 @@ def check_labels(Y: Any, n_samples: int, name: str = "Y") -> Array:
         if not np.all(ones | (block == 0)):
             found = np.unique(array)
             shown = ", ".join(str(label) for label in found[:6].tolist()) + (", ..." if found.size > 6 else "")
-            raise ValueError(f"{name} must hold the labels 0 and 1 only; found {shown}: map your two classes to 0 and 1")
+            raise ValueError(
+                f"{name} must hold the labels 0 and 1 only; found {shown}: map your two classes to 0 and 1"
+            )
         labels[start : start + _BLOCK] = ones
     return labels
 
@@ -123,12 +129,9 @@ def check_fraction(value: Any, name: str) -> float:
 
 def check_count(value: Any, name: str) -> int:
     """Return an integer of at least 1."""
-    if isinstance(value, bool | np.bool_) or not isinstance(value, numbers.Integral):
-        if isinstance(value, numbers.Real) and not isinstance(value, bool | np.bool_):
-            raise ValueError(f"{name} must be an integer of at least 1; got {value!r}")
-        raise TypeError(f"{name} must be an integer of at least 1; got {value!r}")
-    if value < 1:
-        raise ValueError(f"{name} must be at least 1; got {value!r}")
+    number = check_number(value, name)
+    if not isinstance(value, numbers.Integral) or number < 1:
+        raise ValueError(f"{name} must be an integer of at least 1; got {value!r}")
     return int(value)
 
 

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .._jit import inline, kernel, prange
+from .._jit import helper, kernel, prange
 from . import link, storage, update
 from .order import fill_index
 
@@ -52,9 +52,22 @@ def plan(batch_size: int, n_features: int, itemsize: int, layout: str) -> Plan:
     return Plan(min(tile_rows, batch_size), n_chunks)
 
 
-@inline
+@helper
 def _sum_chunk(
-    rows, labels, column_shifts, row_shifts, start, stop, tile_rows, with_loss, weights, bias, index, tile, gradient, out_sums
+    rows,
+    labels,
+    column_shifts,
+    row_shifts,
+    start,
+    stop,
+    tile_rows,
+    with_loss,
+    weights,
+    bias,
+    index,
+    tile,
+    gradient,
+    out_sums,
 ):
     """Sums over the rows at positions start ... stop - 1: gradient (n), residuals and losses, into out_sums (n + 2).
 
@@ -96,7 +109,7 @@ def _sum_chunk(
     out_sums[n_features + 1] = loss_sum
 
 
-@inline
+@helper
 def _finish_batch(learning_rate, size, sums, weights, bias):
     """Add the chunks' sums in order, update the parameters, return the sum of the losses."""
     n_features = weights.size
@@ -112,7 +125,17 @@ def _finish_batch(learning_rate, size, sums, weights, bias):
 
 @kernel
 def epoch(
-    rows, labels, column_shifts, row_shifts, batch_size, tile_rows, n_chunks, learning_rate, with_loss, out_weights, out_bias
+    rows,
+    labels,
+    column_shifts,
+    row_shifts,
+    batch_size,
+    tile_rows,
+    n_chunks,
+    learning_rate,
+    with_loss,
+    out_weights,
+    out_bias,
 ):
     """One epoch of mini-batch gradient descent.
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from .._jit import inline, kernel, prange
+from .._jit import helper, kernel, prange
 from . import link, storage
 from .epoch import FOLD_ROWS
 
 
-@inline
+@helper
 def _forward_chunk(rows, weights, bias, start, stop, tile_rows, index, z, out_probability):
     """Probabilities of rows start ... stop - 1; returns how many scores aren't finite."""
     not_finite = 0
@@ -42,7 +42,7 @@ def forward(rows, weights, bias, tile_rows, n_chunks, out_probability):
     return not_finite
 
 
-@inline
+@helper
 def _gradient_chunk(rows, labels, probability, start, stop, tile_rows, index, residual, gradient, out_sums):
     """Sums of residual * row and of the residuals A - Y of rows start ... stop - 1, into out_sums (n + 1)."""
     n_features = rows.shape[1]
@@ -76,12 +76,10 @@ def gradient(rows, labels, probability, tile_rows, n_chunks, out_sums):
     work = np.empty((n_chunks, n_features), rows.dtype)
     for c in prange(n_chunks):
         start, stop = n_samples * c // n_chunks, n_samples * (c + 1) // n_chunks
-        _gradient_chunk(
-            rows, labels, probability, start, stop, tile_rows, index[c], residual[c], work[c], out_sums[c]
-        )
+        _gradient_chunk(rows, labels, probability, start, stop, tile_rows, index[c], residual[c], work[c], out_sums[c])
 
 
-@inline
+@helper
 def _cost_chunk(probability, labels, eps, start, stop, tile_rows, loss):
     loss_sum = 0.0
     for first in range(start, stop, tile_rows):
@@ -102,7 +100,7 @@ def cost(probability, labels, eps, tile_rows, n_chunks, out_sums):
         out_sums[c] = _cost_chunk(probability, labels, eps, start, stop, tile_rows, loss[c])
 
 
-@inline
+@helper
 def _sigmoid_chunk(z, start, stop, tile_rows, out_probability):
     for first in range(start, stop, tile_rows):
         link.probabilities(z[first:stop], min(tile_rows, stop - first), out_probability[first:stop])

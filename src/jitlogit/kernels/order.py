@@ -2,20 +2,21 @@
 
 Tables of shifts define the permutation that `jitlogit.reference.shuffled_order` describes; no rounds are the rows' own
 order. All numbers are unsigned: an index that can't be negative needs no check, and since a difference below zero wraps
-around to a huge number, ``min(x, x - size)`` reduces x modulo size without a branch, which would go wrong half the time.
+around to a huge number, ``min(x, x - size)`` reduces x modulo size without a branch, which would be mispredicted half
+the time.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from .._jit import inline
+from .._jit import helper, inline
 
 _ZERO = np.uint64(0)
 _ONE = np.uint64(1)
 
 
-@inline
+@helper
 def fill_index(column_shifts, row_shifts, first, count, n_samples, out_index):
     """out_index[t] = row at position first + t, for t < count.
 

@@ -1,7 +1,7 @@
 """How rows are held, and the two operations that a storage offers: `scores` and `accumulate`.
 
-Both work on a tile: rows ``index[0] ... index[count - 1]`` of X. A storage is a pair of functions, chosen by the type of
-``rows``: C-ordered arrays run along each row, several rows at once so that one load of a weight serves them all;
+Both work on a tile: rows ``index[0] ... index[count - 1]`` of X. A storage is a pair of functions, chosen by the type
+of ``rows``: C-ordered arrays run along each row, several rows at once so that one load of a weight serves them all;
 F-ordered arrays run down each column.
 """
 

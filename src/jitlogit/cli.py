@@ -1,0 +1,240 @@
+"""Command line: words in, tables and pictures out."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import sys
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from . import plots
+from .compare import Comparison, compare
+
+_COLUMNS = (
+    ("batch", 6),
+    ("numpy s/epoch", 13),
+    ("numba s/epoch", 13),
+    ("speed-up", 8),
+    ("Mrows/s", 8),
+    ("GB/s", 6),
+    ("numpy cost", 10),
+    ("numba cost", 10),
+    ("max |dW|", 8),
+    ("train acc", 9),
+    ("test acc", 8),
+)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit status: 0, or 2 for an error, which is printed."""
+    arguments = _parser().parse_args(argv)
+    with warnings.catch_warnings():
+        warnings.showwarning = lambda message, *_: print(f"jitlogit: warning: {message}", file=sys.stderr)
+        try:
+            return int(arguments.run(arguments))
+        except (ValueError, TypeError, ImportError, OSError) as error:
+            print(f"jitlogit: error: {error}", file=sys.stderr)
+            return 2
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="jitlogit", description="Logistic regression by gradient descent.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    command = commands.add_parser(
+        "compare",
+        help="train the NumPy reference and the Numba kernels on the same data and compare them",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    command.set_defaults(run=_compare)
+    add = command.add_argument
+    add("--data", type=Path, metavar="FILE", help=".npz with X and y, .npy (with --labels) or .csv; default: generated")
+    add("--labels", type=Path, metavar="FILE", help=".npy file of the labels of a .npy file")
+    add("--target", metavar="COLUMN", default="-1", help="label column of a .csv file, by name or by position from 0")
+    add("--test-size", type=float, default=0.2, metavar="FRACTION", help="rows kept for the test accuracy")
+    add("--batch-sizes", type=_batch_sizes, default="1,32,256,4096,full", metavar="LIST", help="comma-separated")
+    add("--epochs", type=int, default=3, metavar="N", help="passes over the training rows for each batch size")
+    add("--learning-rate", type=float, default=0.01, metavar="RATE", help="step of an update")
+    add("--dtype", choices=("float32", "float64"), help="precision to train in; default: the data's")
+    add("--threads", type=int, metavar="N", help="threads of the Numba kernels; default: all")
+    add("--standardize", action="store_true", help="shift and scale the features to mean 0 and variance 1")
+    add("--plot", type=Path, metavar="FILE", help="write a picture of both cost curves")
+    add("--json", type=Path, metavar="FILE", help="write the results")
+    return parser
+
+
+def _batch_sizes(text: str) -> list[int | None]:
+    try:
+        return [None if word == "full" else int(word) for word in text.replace(" ", "").split(",")]
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"expected integers or 'full', separated by commas; got {text!r}") from None
+
+
+def _compare(arguments: argparse.Namespace) -> int:
+    if arguments.plot:
+        plots.require_matplotlib()
+    for path in (arguments.plot, arguments.json):
+        if path and not path.absolute().parent.is_dir():
+            raise ValueError(f"the folder of {path} doesn't exist")
+    X = Y = None
+    if arguments.data:
+        X, raw = _load(arguments.data, arguments.labels, arguments.target)
+        Y = _two_classes(raw)
+    progress = _Progress()
+    comparison = compare(
+        X,
+        Y,
+        batch_sizes=arguments.batch_sizes,
+        epochs=arguments.epochs,
+        learning_rate=arguments.learning_rate,
+        test_size=arguments.test_size,
+        standardize=arguments.standardize,
+        dtype=arguments.dtype,
+        n_threads=arguments.threads,
+        on_progress=progress,
+    )
+    progress.clear()
+    print(_table(comparison))
+    if arguments.json:
+        arguments.json.write_text(json.dumps(comparison.to_dict(), indent=1) + "\n")
+    if arguments.plot:
+        plots.save_comparison(comparison, arguments.plot)
+    return 0
+
+
+def _table(comparison: Comparison) -> str:
+    lines = [
+        comparison.title,
+        "",
+        "  ".join(name.rjust(width) for name, width in _COLUMNS),
+        "  ".join("-" * width for _, width in _COLUMNS),
+    ]
+    for row in comparison.rows:
+        cells = (
+            row.batch_label,
+            f"{row.reference_seconds:.5f}",
+            f"{row.fast_seconds:.5f}",
+            f"{row.speedup:.1f}x",
+            f"{row.rows_per_second / 1e6:.2f}",
+            f"{row.gigabytes_per_second:.2f}",
+            f"{row.reference_cost:.6f}",
+            f"{row.fast_cost:.6f}",
+            f"{row.largest_weight_difference:.1e}",
+            f"{row.train_accuracy:.4f}",
+            f"{row.test_accuracy:.4f}",
+        )
+        lines.append("  ".join(cell.rjust(width) for cell, (_, width) in zip(cells, _COLUMNS, strict=True)))
+    return "\n".join(lines)
+
+
+class _Progress:
+    """What is running now: a line that is written over on a terminal, else a line each, on standard error."""
+
+    def __init__(self) -> None:
+        self._live = sys.stderr.isatty()
+
+    def __call__(self, text: str) -> None:
+        print(
+            f"\r\033[K{text} ..." if self._live else text, end="" if self._live else "\n", file=sys.stderr, flush=True
+        )
+
+    def clear(self) -> None:
+        if self._live:
+            print("\r\033[K", end="", file=sys.stderr, flush=True)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Files
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def _load(path: Path, labels: Path | None, target: str) -> tuple[Any, Any]:
+    """Return features (m, n) and raw labels of a file."""
+    kind = path.suffix.lower()
+    if (labels is not None) != (kind == ".npy"):
+        raise ValueError("a .npy file of features goes with --labels FILE, other files hold their labels")
+    if kind == ".npz":
+        with np.load(path) as file:
+            missing = [name for name in ("X", "y") if name not in file]
+            if missing:
+                raise ValueError(f"{path} must hold arrays X and y; {' and '.join(missing)} not among {file.files}")
+            return file["X"], file["y"]
+    if kind == ".npy":
+        return np.load(path, mmap_mode="r"), np.load(labels)  # type: ignore[arg-type]
+    if kind in (".csv", ".txt", ".data"):
+        return _load_csv(path, target)
+    raise ValueError(f"{path} is of a kind that can't be read: expected .npz, .npy or .csv")
+
+
+def _load_csv(path: Path, target: str) -> tuple[Any, Any]:
+    with path.open(newline="") as file:
+        table = [row for row in csv.reader(file, skipinitialspace=True) if row]
+    if not table:
+        raise ValueError(f"{path} is empty")
+    names = table.pop(0) if _has_header(table) else None
+    width = len(table[0])
+    column = _column(target, names, width)
+    for number, row in enumerate(table, start=1):
+        if len(row) != width:
+            raise ValueError(f"{path}: row {number} has {len(row)} columns, the first {width}")
+    raw = np.array([row.pop(column) for row in table])
+    try:
+        X = np.array(table, dtype=np.float64)
+    except ValueError:
+        for number, row in enumerate(table, start=1):
+            for j, word in enumerate(row):
+                if not _is_number(word):
+                    j += j >= column
+                    name = repr(names[j]) if names else str(j)
+                    raise ValueError(
+                        f"{path}: column {name} holds {word!r} in row {number}, which is not a number: drop the column "
+                        "or encode its categories as numbers (0/1 columns, say) first"
+                    ) from None
+        raise
+    return X, raw
+
+
+def _has_header(table: list[list[str]]) -> bool:
+    """Whether some column starts with a word above a number."""
+    return len(table) > 1 and any(
+        not _is_number(first) and _is_number(second) for first, second in zip(table[0], table[1], strict=False)
+    )
+
+
+def _is_number(word: str) -> bool:
+    try:
+        float(word)
+    except ValueError:
+        return False
+    return True
+
+
+def _column(target: str, names: list[str] | None, width: int) -> int:
+    if names and target in names:
+        return names.index(target)
+    try:
+        return range(width)[int(target)]
+    except ValueError:
+        known = f"the columns are {', '.join(names)}" if names else "the file has no header, so give a position"
+        raise ValueError(f"--target {target!r} is not a column: {known}") from None
+    except IndexError:
+        raise ValueError(f"--target {target} is not a column: the file has {width}, counted from 0") from None
+
+
+def _two_classes(raw: Any) -> Any:
+    """Map the two classes of raw labels, in sorted order, to 0 and 1."""
+    raw = np.ravel(raw)
+    if raw.dtype.kind in "US" and all(_is_number(word) for word in np.unique(raw).tolist()):
+        raw = raw.astype(np.float64)
+    classes = np.unique(raw)
+    if classes.size != 2:
+        shown = ", ".join(str(label) for label in classes[:6].tolist()) + (", ..." if classes.size > 6 else "")
+        raise ValueError(f"the labels must be of two classes; found {classes.size}: {shown}")
+    if classes.tolist() != [0, 1]:
+        print(f"labels: 0 is {classes[0]!s}, 1 is {classes[1]!s}", file=sys.stderr)
+    return (raw == classes[1]).astype(np.uint8)

@@ -1,0 +1,270 @@
+"""The NumPy reference and the compiled kernels side by side on the same data."""
+
+from __future__ import annotations
+
+import functools
+import platform
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numba
+import numpy as np
+
+from . import functional, reference, validation
+from .validation import Array
+
+__all__ = ["Comparison", "ComparisonRow", "compare", "generate_data"]
+
+DEFAULT_BATCH_SIZES = (1, 32, 256, 4096, None)
+
+
+@dataclass(frozen=True)
+class ComparisonRow:
+    """One batch size: seconds are those of a fit divided by its epochs, costs those of the trained parameters."""
+
+    batch_size: int | None
+    reference_seconds: float
+    fast_seconds: float
+    rows_per_second: float
+    gigabytes_per_second: float
+    reference_cost: float
+    fast_cost: float
+    largest_weight_difference: float
+    train_accuracy: float
+    test_accuracy: float
+    reference_costs: list[float]
+    fast_costs: list[float]
+
+    @property
+    def batch_label(self) -> str:
+        return "full" if self.batch_size is None else str(self.batch_size)
+
+    @property
+    def speedup(self) -> float:
+        return self.reference_seconds / self.fast_seconds
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Result of `compare`: what was run, and a row for each batch size."""
+
+    n_train: int
+    n_test: int
+    n_features: int
+    dtype: str
+    epochs: int
+    learning_rate: float
+    n_threads: int
+    rows: list[ComparisonRow]
+
+    @property
+    def title(self) -> str:
+        return (
+            f"{self.n_train:,} x {self.n_features:,} {self.dtype} ({self.n_test:,} test rows), {self.epochs} epochs, "
+            f"learning rate {self.learning_rate:g}, {self.n_threads} threads"
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain numbers, texts, lists and dicts, with the versions and the machine."""
+        result = asdict(self)
+        for row, values in zip(self.rows, result["rows"], strict=True):
+            values["speedup"] = row.speedup
+        result["versions"] = {"python": platform.python_version(), "numpy": np.__version__, "numba": numba.__version__}
+        result["machine"] = platform.processor() or platform.machine()
+        return result
+
+
+def compare(
+    X: Any = None,
+    Y: Any = None,
+    *,
+    batch_sizes: Sequence[int | None] = DEFAULT_BATCH_SIZES,
+    epochs: int = 3,
+    learning_rate: float = 0.01,
+    test_size: float = 0.2,
+    standardize: bool = False,
+    dtype: Any = None,
+    n_threads: int | None = None,
+    random_state: int = 0,
+    on_progress: Callable[[str], None] | None = None,
+) -> Comparison:
+    """Train the NumPy reference and the compiled kernels on the same data, and compare times, costs and parameters.
+
+    The two run in turn, in one process, for each batch size, and both record the cost of each epoch. Kernels are
+    compiled before anything is timed. A fit that takes less than half a second is repeated, and the median is taken.
+
+    Parameters
+    ----------
+    X : array_like (n_samples, n_features), optional
+        Left out, a set of 200,000 x 100 float32 is generated.
+    Y : array_like (n_samples,), (1, n_samples) or (n_samples, 1)
+        Labels 0 and 1.
+    batch_sizes : sequence of int or None
+        None is batch gradient descent.
+    epochs : int
+        Passes over the training set, for each batch size.
+    learning_rate : float
+    test_size : float
+        Fraction of the rows, drawn at random, that are kept for the test accuracy; 0 for none (accuracy is NaN).
+    standardize : bool
+        Whether to shift and scale the features to mean 0 and variance 1 over the training rows.
+    dtype : float32 or float64, optional
+        Precision to train in; that of `X` if left out.
+    n_threads : int, optional
+        Threads of the compiled kernels. (NumPy's matrix products use as many as its BLAS is set to.)
+    random_state : int
+        Seed of the split, the generated set and the shuffles.
+    on_progress : callable, optional
+        Called with a line of text before each fit.
+
+    Returns
+    -------
+    Comparison
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument has the wrong shape, type or value.
+    """
+    rng = np.random.default_rng(random_state)
+    if X is None:
+        if Y is not None:
+            raise ValueError("Y was given without X")
+        X, Y = generate_data(rng)
+    elif Y is None:
+        raise ValueError("X was given without Y: pass the labels too")
+    X = validation.check_X(X)
+    labels = validation.check_labels(Y, X.shape[0])
+    epochs = validation.check_count(epochs, "epochs")
+    learning_rate = validation.check_positive(learning_rate, "learning_rate")
+    n_threads = validation.check_n_threads(n_threads)
+    if not batch_sizes:
+        raise ValueError("batch_sizes must hold at least one batch size (None for batch gradient descent)")
+    X_train, Y_train, X_test, Y_test = _split(X, labels, validation.check_fraction(test_size, "test_size"), rng)
+    if dtype is not None:
+        X_train, X_test = (validation.check_X(part.astype(dtype)) if len(part) else part for part in (X_train, X_test))
+    if standardize:
+        X_train, X_test = _standardize(X_train, X_test)
+    sizes = [None if size is None else validation.check_count(size, "batch_sizes") for size in batch_sizes]
+    rows = []
+    for number, size in enumerate(sizes, start=1):
+        label = f"[{number}/{len(sizes)}] batch size {'full' if size is None else size}"
+        rows.append(
+            _compare_batch_size(
+                X_train,
+                Y_train,
+                X_test,
+                Y_test,
+                {
+                    "learning_rate": learning_rate,
+                    "num_iterations": epochs,
+                    "batch_size": None if size is None else min(size, X_train.shape[0]),
+                    "random_state": random_state,
+                    "record_every": 1,
+                },
+                n_threads,
+                functools.partial(_report, on_progress, label),
+            )
+        )
+    return Comparison(
+        n_train=X_train.shape[0],
+        n_test=X_test.shape[0],
+        n_features=X_train.shape[1],
+        dtype=str(X_train.dtype),
+        epochs=epochs,
+        learning_rate=learning_rate,
+        n_threads=n_threads or numba.get_num_threads(),
+        rows=rows,
+    )
+
+
+def generate_data(rng: np.random.Generator, n_samples: int = 200_000, n_features: int = 100) -> tuple[Array, Array]:
+    """Draw standard normal float32 features and labels that follow a logistic model.
+
+    Returns
+    -------
+    X : (n_samples, n_features) of float32
+    Y : (1, n_samples) of int64
+    """
+    X = rng.standard_normal((n_samples, n_features), dtype=np.float32)
+    weights = rng.standard_normal((n_features, 1)) * (3 / np.sqrt(n_features))
+    probabilities = reference.forward_pass(X, weights.astype(np.float32), 0.5)
+    return X, (rng.random((1, n_samples)) < probabilities).astype(np.int64)
+
+
+def _compare_batch_size(
+    X: Array,
+    Y: Array,
+    X_test: Array,
+    Y_test: Array,
+    arguments: dict[str, Any],
+    n_threads: int | None,
+    on_progress: Callable[[str], None],
+) -> ComparisonRow:
+    def train_fast(**changes: Any) -> tuple[Array, float, list[float]]:
+        return functional.train_logistic_regression(X, Y, **(arguments | changes), n_threads=n_threads)
+
+    epochs = arguments["num_iterations"]
+    on_progress("compiling")
+    train_fast(num_iterations=1)
+    on_progress("NumPy reference")
+    (W, b, costs), seconds = _timed(lambda: reference.train_logistic_regression(X, Y, **arguments))
+    on_progress("Numba kernels")
+    time.sleep(0.05)  # NumPy's BLAS threads spin for a while after their last product
+    (W_fast, b_fast, costs_fast), seconds_fast = _timed(train_fast)
+    per_second = epochs / seconds_fast
+    return ComparisonRow(
+        batch_size=arguments["batch_size"],
+        reference_seconds=seconds / epochs,
+        fast_seconds=seconds_fast / epochs,
+        rows_per_second=X.shape[0] * per_second,
+        gigabytes_per_second=X.nbytes * per_second / 1e9,
+        reference_cost=reference.compute_cost(reference.forward_pass(X, W, b), Y),
+        fast_cost=functional.compute_cost(functional.forward_pass(X, W_fast, b_fast), Y),
+        largest_weight_difference=float(np.max(np.abs(W - W_fast))),
+        train_accuracy=functional.accuracy(functional.predict(X, W_fast, b_fast), Y),
+        test_accuracy=(
+            functional.accuracy(functional.predict(X_test, W_fast, b_fast), Y_test) if len(X_test) else float("nan")
+        ),
+        reference_costs=costs,
+        fast_costs=costs_fast,
+    )
+
+
+def _report(on_progress: Callable[[str], None] | None, label: str, text: str) -> None:
+    if on_progress:
+        on_progress(f"{label}: {text}")
+
+
+def _timed(fit: Callable[[], Any], budget: float = 0.5, most: int = 5) -> tuple[Any, float]:
+    """Return the fit's result and the median seconds of as many runs as the budget of seconds allows."""
+    seconds: list[float] = []
+    while not seconds or (sum(seconds) < budget and len(seconds) < most):
+        start = time.perf_counter()
+        result = fit()
+        seconds.append(time.perf_counter() - start)
+    return result, statistics.median(seconds)
+
+
+def _split(X: Array, labels: Array, test_size: float, rng: np.random.Generator) -> tuple[Array, Array, Array, Array]:
+    m = X.shape[0]
+    n_test = round(m * test_size)
+    if n_test >= m:
+        raise ValueError(f"test_size={test_size:g} leaves no training rows of {m}: choose a smaller one")
+    if n_test == 0:
+        return X, labels, X[:0], labels[:0]
+    order = rng.permutation(m)
+    test, training = order[:n_test], order[n_test:]
+    return validation.check_X(X[training]), labels[training], validation.check_X(X[test]), labels[test]
+
+
+def _standardize(X_train: Array, X_test: Array) -> tuple[Array, Array]:
+    mean = X_train.mean(axis=0, dtype=np.float64)
+    scale = X_train.std(axis=0, dtype=np.float64)
+    scale[scale == 0] = 1
+    dtype = X_train.dtype
+    train, test = ((part - mean.astype(dtype)) / scale.astype(dtype) for part in (X_train, X_test))
+    return validation.check_X(train), validation.check_X(test) if len(test) else test

@@ -1,0 +1,107 @@
+"""Cost curves. Needs the extra ``plot`` (matplotlib), which is imported on use."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from .compare import Comparison
+
+__all__ = ["plot_comparison", "plot_costs", "require_matplotlib", "save_comparison"]
+
+
+def plot_costs(
+    costs: Sequence[float] | Sequence[Sequence[float]] | Mapping[str, Sequence[float]],
+    *,
+    record_every: int = 100,
+    ax: Axes | None = None,
+) -> Axes:
+    """Plot the cost over iterations, which shows whether training converged.
+
+    Parameters
+    ----------
+    costs : sequence of float, or several of them in a sequence, or in a mapping from label to sequence
+        Costs from `train_logistic_regression`.
+    record_every : int
+        Iterations between two recorded costs, as in training.
+    ax : matplotlib Axes, optional
+        Where to draw; a new figure if left out.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+
+    Raises
+    ------
+    ImportError
+        If matplotlib isn't installed; names the extra to install.
+    ValueError
+        If there is no cost to plot, or `record_every` isn't positive.
+    """
+    require_matplotlib()
+    curves = _curves(costs)
+    if record_every < 1:
+        raise ValueError(f"record_every must be at least 1; got {record_every!r}")
+    if ax is None:
+        import matplotlib.pyplot as plt
+
+        ax = plt.subplots()[1]
+    for label, curve in curves:
+        marker = "o" if len(curve) == 1 else None
+        ax.plot(np.arange(len(curve)) * record_every, curve, label=label, marker=marker)
+    ax.set_xlabel("iteration (passes over the training set)")
+    ax.set_ylabel("cost J (mean loss, nats)")
+    if any(label for label, _ in curves):
+        ax.legend()
+    return ax
+
+
+def plot_comparison(comparison: Comparison, ax: Axes | None = None) -> Axes:
+    """Plot both cost curves of each batch size: the reference wide and pale, the fast one dashed on top of it."""
+    curves = {}
+    for row in comparison.rows:
+        curves[f"{row.batch_label}, reference"] = row.reference_costs
+        curves[f"{row.batch_label}, numba"] = row.fast_costs
+    ax = plot_costs(curves, record_every=1, ax=ax)
+    for reference, fast in zip(ax.lines[0::2], ax.lines[1::2], strict=True):
+        reference.set(linewidth=5, alpha=0.3)
+        fast.set(linestyle="--", color=reference.get_color())
+    ax.legend(title="batch size")
+    ax.set_title(comparison.title)
+    return ax
+
+
+def save_comparison(comparison: Comparison, path: str | Path) -> None:
+    """Write the picture of `plot_comparison` to a file, without a display."""
+    require_matplotlib()
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(8, 5), layout="constrained")
+    plot_comparison(comparison, figure.subplots())
+    figure.savefig(path, dpi=120)
+
+
+def require_matplotlib() -> None:
+    """Raise an ImportError that names the extra if matplotlib isn't installed."""
+    try:
+        import matplotlib  # noqa: F401
+    except ImportError as error:
+        raise ImportError("plots need matplotlib: pip install 'jitlogit[plot]'") from error
+
+
+def _curves(costs: Any) -> list[tuple[str | None, Sequence[float]]]:
+    if isinstance(costs, Mapping):
+        curves = list(costs.items())
+    elif len(costs) and np.ndim(costs[0]) == 0:
+        curves = [(None, costs)]
+    else:
+        curves = [(f"run {i + 1}", curve) for i, curve in enumerate(costs)]
+    if not curves or not all(len(curve) for _, curve in curves):
+        raise ValueError("costs must hold at least one recorded cost for each curve; got an empty one")
+    return curves
