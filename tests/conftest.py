@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+JIT_OFF = os.environ.get("NUMBA_DISABLE_JIT") == "1"
+
+compiled = pytest.mark.skipif(JIT_OFF, reason="about compiled code; this run has NUMBA_DISABLE_JIT=1")
+
+
+def pytest_configure(config):
+    if JIT_OFF:
+        # Unsigned arithmetic wraps around by design; only NumPy's scalars, which stand in for it here, say so.
+        config.addinivalue_line("filterwarnings", "ignore:overflow encountered in scalar:RuntimeWarning")
+
+
+@pytest.fixture(autouse=True)
+def _global_state_is_left_alone():
+    """No test, and so no function of ours, may touch NumPy's global random state."""
+    before = np.random.get_state()  # noqa: NPY002
+    yield
+    after = np.random.get_state()  # noqa: NPY002
+    assert all(np.array_equal(x, y) for x, y in zip(before, after, strict=True))
+
+
+def make_data(m, n, dtype=np.float64, order="C", seed=0):
+    """Noisy, not separable: the optimum is finite and gradient descent contracts toward it."""
+    rng = np.random.default_rng(seed)
+    X = rng.standard_normal((m, n))
+    z = X @ rng.standard_normal(n) / np.sqrt(n) + 0.3
+    Y = (rng.random(m) < 1 / (1 + np.exp(-z))).astype(np.int64).reshape(1, -1)
+    return np.asarray(X, dtype=dtype, order=order), Y
+
+
+def relative_difference(actual, expected):
+    """Largest difference as a fraction of the largest expected value; NaN if anything isn't finite."""
+    actual, expected = np.asarray(actual, np.float64), np.asarray(expected, np.float64)
+    assert actual.shape == expected.shape
+    return float(np.max(np.abs(actual - expected)) / np.max(np.abs(expected)))
+
+
+def assert_close(actual, expected, tolerance):
+    difference = relative_difference(actual, expected)
+    if not difference <= tolerance:  # so that NaN fails
+        raise AssertionError(f"relative difference {difference} > {tolerance}")
+
+
+def run_python(code, *, timeout=240, cwd=None, **environment):
+    """Run a script in a fresh interpreter and return what it printed; it must end well."""
+    env = {key: value for key, value in os.environ.items() if not key.startswith("NUMBA_")} | environment
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=env, cwd=cwd, capture_output=True, text=True, timeout=timeout, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+SOURCE = Path(__file__).parents[1] / "src" / "jitlogit"

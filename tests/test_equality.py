@@ -1,0 +1,178 @@
+"""Fast against reference: each function, then parameters and costs over a trajectory."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from conftest import JIT_OFF, assert_close, compiled, make_data
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import jitlogit
+from jitlogit import reference
+from jitlogit.kernels.epoch import plan
+
+# Relative to the largest element. float64: rounding of sums in another order. float32: the same, times the number of
+# updates whose rounding errors gradient descent has not yet forgotten.
+TOLERANCE = {np.float32: 2e-5, np.float64: 1e-12}
+DTYPES = [np.float32, np.float64]
+LAYOUTS = ["C", "F", "strided", "read-only", "memory-mapped"]
+M, N = (67, 5) if JIT_OFF else (1003, 13)
+PASSES = [1, 3] if JIT_OFF else [1, 10, 300]
+
+
+def with_layout(X, layout, path):
+    if layout == "F":
+        return np.asfortranarray(X)
+    if layout == "strided":
+        wide = np.zeros((2 * X.shape[0], 3 * X.shape[1]), X.dtype)
+        wide[::2, ::3] = X
+        return wide[::2, ::3]
+    if layout == "read-only":
+        X = X.copy()
+        X.flags.writeable = False
+    if layout == "memory-mapped":
+        np.save(path / "X.npy", X)
+        X = np.load(path / "X.npy", mmap_mode="r")
+    return X
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_functions(dtype, layout, tmp_path):
+    X, Y = make_data(M, N, dtype)
+    X = with_layout(X, layout, tmp_path)
+    W, b = np.linspace(-1, 1, N, dtype=dtype).reshape(-1, 1), 0.25
+    A = reference.forward_pass(X, W, b)
+    fast_A = jitlogit.forward_pass(X, W, b)
+    assert fast_A.dtype == dtype
+    assert_close(fast_A, A, TOLERANCE[dtype])
+    assert_close(jitlogit.compute_cost(A, Y), reference.compute_cost(A, Y), TOLERANCE[dtype])
+    dW, db = reference.compute_gradients(X, Y, A)
+    fast_dW, fast_db = jitlogit.compute_gradients(X, Y, A)
+    assert fast_dW.dtype == dtype
+    assert_close(fast_dW, dW, TOLERANCE[dtype])
+    assert_close(fast_db, db, TOLERANCE[dtype])
+    for fast, slow in zip(
+        jitlogit.update_parameters(W, b, dW, db, 0.3), reference.update_parameters(W, b, dW, db, 0.3), strict=True
+    ):
+        assert_close(fast, slow, TOLERANCE[dtype])
+    predictions = jitlogit.predict(X, W, b, 0.4)
+    assert np.array_equal(predictions, reference.predict(X, W, b, 0.4))
+    assert jitlogit.accuracy(predictions, Y) == reference.accuracy(predictions, Y)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("batch_size", [None, 1, 32, 64, 100, 256])
+def test_trajectories(dtype, batch_size):
+    if batch_size == 256 and JIT_OFF:
+        batch_size = 50
+    X, Y = make_data(M, N, dtype)
+    for passes in PASSES:
+        arguments = {"batch_size": batch_size, "random_state": 7, "record_every": 1}
+        W, b, costs = reference.train_logistic_regression(X, Y, 0.05, passes, **arguments)
+        fast_W, fast_b, fast_costs = jitlogit.train_logistic_regression(X, Y, 0.05, passes, **arguments)
+        assert fast_W.dtype == dtype
+        assert len(fast_costs) == passes
+        assert_close(fast_W, W, TOLERANCE[dtype])
+        assert_close(fast_b, b, TOLERANCE[dtype])
+        assert_close(fast_costs, costs, TOLERANCE[dtype])
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("shuffle", [False, True])
+def test_layouts(dtype, layout, shuffle, tmp_path):
+    X, Y = make_data(M, N, dtype)
+    X = with_layout(X, layout, tmp_path)
+    arguments = {"batch_size": 64, "shuffle": shuffle, "random_state": 0, "record_every": 1}
+    W, b, costs = reference.train_logistic_regression(X, Y, 0.05, 5, **arguments)
+    fast_W, fast_b, fast_costs = jitlogit.train_logistic_regression(X, Y, 0.05, 5, **arguments)
+    assert_close(fast_W, W, TOLERANCE[dtype])
+    assert_close(fast_b, b, TOLERANCE[dtype])
+    assert_close(fast_costs, costs, TOLERANCE[dtype])
+
+
+@compiled
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("batch_size", [3000, None])
+@pytest.mark.parametrize("n", [1, 40, 600])
+def test_parallel_trajectories(dtype, order, batch_size, n):
+    X, Y = make_data(7001, n, dtype, order)
+    size = batch_size or 7001
+    assert plan(size, n, X.itemsize, order).parallel == (n > 1)
+    arguments = {"batch_size": batch_size, "random_state": 0, "record_every": 1}
+    W, b, costs = reference.train_logistic_regression(X, Y, 1 / n, 10, **arguments)
+    fast_W, fast_b, fast_costs = jitlogit.train_logistic_regression(X, Y, 1 / n, 10, **arguments)
+    assert_close(fast_W, W, TOLERANCE[dtype])
+    assert_close(fast_b, b, TOLERANCE[dtype])
+    assert_close(fast_costs, costs, TOLERANCE[dtype])
+
+
+@settings(max_examples=10 if JIT_OFF else 150, deadline=None)
+@given(
+    m=st.integers(1, 30 if JIT_OFF else 3000),
+    n=st.integers(1, 40),
+    batch_size=st.none() | st.integers(1, 300),
+    shuffle=st.booleans(),
+    dtype=st.sampled_from(DTYPES),
+    order=st.sampled_from("CF"),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_any_shape(m, n, batch_size, shuffle, dtype, order, seed):
+    X, Y = make_data(m, n, dtype, order, seed)
+    batch_size = batch_size and min(batch_size, m)
+    arguments = {"batch_size": batch_size, "shuffle": shuffle, "random_state": seed, "record_every": 1}
+    W, b, costs = reference.train_logistic_regression(X, Y, 0.5 / n, 2, **arguments)
+    fast_W, fast_b, fast_costs = jitlogit.train_logistic_regression(X, Y, 0.5 / n, 2, **arguments)
+    assert_close(np.append(fast_W, fast_b), np.append(W, b), TOLERANCE[dtype])
+    assert_close(fast_costs, costs, TOLERANCE[dtype])
+
+
+@pytest.mark.parametrize("dtype", [bool, np.uint8, np.int16, np.int32, np.float16, ">f4", np.longdouble, object])
+def test_other_dtypes_are_converted(dtype):
+    X = make_data(50, 3)[0].round().astype(dtype)
+    Y = make_data(50, 3)[1]
+    W, *_ = jitlogit.train_logistic_regression(X, Y, 0.1, 20)
+    expected, *_ = reference.train_logistic_regression(X.astype(np.float64), Y, 0.1, 20)
+    assert W.dtype == (np.float64 if dtype in (np.int32, np.longdouble, object) else np.float32)
+    assert_close(W, expected, TOLERANCE[np.float32])
+
+
+@pytest.mark.parametrize("shape", [(-1,), (1, -1), (-1, 1)])
+@pytest.mark.parametrize("kind", [bool, np.int8, np.float32, list])
+def test_labels_of_any_shape_and_kind(shape, kind):
+    X, Y = make_data(30, 2)
+    expected, *_ = reference.train_logistic_regression(X, Y, 0.1, 3)
+    labels = Y.reshape(shape)
+    labels = labels.tolist() if kind is list else labels.astype(kind)
+    assert_close(jitlogit.train_logistic_regression(X, labels, 0.1, 3)[0], expected, 1e-14)
+    assert_close(reference.train_logistic_regression(X, labels, 0.1, 3)[0], expected, 1e-14)
+
+
+def test_generators_are_advanced_alike():
+    X, Y = make_data(40, 3)
+    one, other = np.random.default_rng(5), np.random.default_rng(5)
+    for _ in range(2):
+        fast = jitlogit.train_logistic_regression(X, Y, 0.1, 2, batch_size=8, random_state=one)
+        slow = reference.train_logistic_regression(X, Y, 0.1, 2, batch_size=8, random_state=other)
+        assert_close(fast[0], slow[0], 1e-13)
+
+
+def test_different_seeds_walk_different_orders():
+    X, Y = make_data(40, 3)
+    first, second = (
+        jitlogit.train_logistic_regression(X, Y, 0.1, 2, batch_size=8, random_state=seed)[0] for seed in (0, 1)
+    )
+    assert not np.array_equal(first, second)
+
+
+@pytest.mark.parametrize("label", [0, 1])
+def test_saturated_scores_are_exact(label):
+    W, _, costs = jitlogit.train_logistic_regression([[1000.0]], [label], 1.0, 2, record_every=1)
+    assert costs == [pytest.approx(np.log(2), rel=1e-15), 0.0]
+    assert W[0, 0] == (500 if label else -500)
+    # the same score on the wrong side: the loss is the score itself
+    *_, costs = jitlogit.train_logistic_regression([[1.0], [1.0]], [1, 0], 500.0, 1, batch_size=1, shuffle=False)
+    assert costs == [pytest.approx((np.log(2) + 500) / 2, rel=1e-15)]
