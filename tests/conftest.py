@@ -13,12 +13,6 @@ JIT_OFF = os.environ.get("NUMBA_DISABLE_JIT") == "1"
 compiled = pytest.mark.skipif(JIT_OFF, reason="about compiled code; this run has NUMBA_DISABLE_JIT=1")
 
 
-def pytest_configure(config):
-    if JIT_OFF:
-        # Unsigned arithmetic wraps around by design; only NumPy's scalars, which stand in for it here, say so.
-        config.addinivalue_line("filterwarnings", "ignore:overflow encountered in scalar:RuntimeWarning")
-
-
 @pytest.fixture(autouse=True)
 def _global_state_is_left_alone():
     """No test, and so no function of ours, may touch NumPy's global random state."""

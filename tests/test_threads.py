@@ -45,7 +45,8 @@ def fit(_=None):
 
 def test_any_number_of_threads_gives_the_same_bits():
     out = run_python(
-        BITS + "expected = all_bits(1)\nfor n in (2, 3, 7, None): print(n, all_bits(n) == expected)", NUMBA_NUM_THREADS="8"
+        BITS + "expected = all_bits(1)\nfor n in (2, 3, 7, None): print(n, all_bits(n) == expected)",
+        NUMBA_NUM_THREADS="8",
     )
     assert out.split() == ["2", "True", "3", "True", "7", "True", "None", "True"]
 

@@ -20,6 +20,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import llvmlite
 import numba
+import numpy as np
 from numba import prange
 from numba.core.caching import CompileResultCacheImpl, _Cache
 from numba.core.serialize import dumps
@@ -81,6 +82,8 @@ class Kernel(NamedTuple):
 
 def kernel(function: Callable[..., Any]) -> Kernel:
     """Make an entry point. Call its parallel variant only where :func:`team` allows it."""
+    if JIT_DISABLED:  # compiled arithmetic is silent
+        function = np.errstate(all="ignore")(function)
     variants = []
     for parallel in (False, True):
         dispatcher = numba.njit(function, parallel=parallel, fastmath=FASTMATH, **_OPTIONS)

@@ -35,6 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit status: 0, or 2 for an error, which is printed."""
     arguments = _parser().parse_args(argv)
     with warnings.catch_warnings():
+        warnings.simplefilter("default")
         warnings.showwarning = lambda message, *_: print(f"jitlogit: warning: {message}", file=sys.stderr)
         try:
             return int(arguments.run(arguments))

@@ -1,0 +1,53 @@
+"""Peak memory of a fit above X and y: no copy of X, no temporary of its size."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+from conftest import compiled, run_python
+
+# A small set of the same width, dtype, layout and variant is trained first, so that compiling doesn't count.
+PEAK = """
+import resource, sys, numpy as np, jitlogit
+def peak():
+    return int(open("/proc/self/status").read().split("VmHWM:")[1].split()[0]) * 1024
+def data(m):
+    X = np.ones((m, 50), "f4", {order!r})
+    X[: m // 2] = -1
+    return X, np.arange(m) >= m // 2
+def fit(X, Y):
+    {call}
+fit(*data(20_000))
+X, Y = data(m := 500_000)
+X.sum()
+open("/proc/self/clear_refs", "w").write("5")
+before = peak()
+fit(X, Y)
+print(peak() - before, 16 * m + 32e6)
+"""
+
+
+@compiled
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize(
+    "call",
+    [
+        "jitlogit.train_logistic_regression(X, Y, 0.1, 2)",
+        "jitlogit.train_logistic_regression(X, Y, 0.1, 2, batch_size=256)",
+        "jitlogit.train_logistic_regression(X, Y.astype(int), 0.1, 1, batch_size=5000)",
+        "jitlogit.predict(X, np.ones(50), 0.0)",
+    ],
+)
+def test_peak_memory(order, call):
+    used, allowed = map(float, run_python(PEAK.format(order=order, call=call), NUMBA_NUM_THREADS="2").split())
+    assert used < allowed
+
+
+@compiled
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_the_measure_sees_a_copy():
+    call = "jitlogit.train_logistic_regression(X.copy(), Y, 0.1, 1)"
+    used, allowed = map(float, run_python(PEAK.format(order="C", call=call), NUMBA_NUM_THREADS="2").split())
+    assert used > allowed
