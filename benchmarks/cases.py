@@ -1,0 +1,79 @@
+"""Data and fits that the benchmarks share; what is timed here is first seen to be right."""
+
+from __future__ import annotations
+
+import gc
+import statistics
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+import jitlogit
+from jitlogit import reference
+
+FEATURES = (10, 28, 100, 784, 2000)
+BATCH_SIZES = (1, 32, 256, 4096, None)
+DTYPES = ("float32", "float64")
+EPOCHS = 10
+LEARNING_RATE = 0.01
+# float32: rounding of sums in another order; both trained from the same data with the same batches.
+TOLERANCE = {"float32": 2e-4, "float64": 1e-10}
+# NumPy's BLAS threads spin for a while after their last product, in the way of the next contestant.
+SETTLE_SECONDS = 0.1
+
+Fit = Callable[[], Any]
+
+
+def make_data(n: int, dtype: str, megabytes: float, order: str = "C") -> tuple[np.ndarray, np.ndarray]:
+    """Return X of about `megabytes` with standard normal features, and labels (1, m) that depend on them."""
+    m = max(64, int(megabytes * 1e6) // (n * np.dtype(dtype).itemsize))
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((m, n), dtype=dtype)
+    Y = (X[:, : min(n, 10)].sum(axis=1) + rng.standard_normal(m) > 0).astype(np.uint8).reshape(1, -1)
+    return np.asarray(X, order=order), Y
+
+
+def arguments(batch_size: int | None, shuffle: bool, epochs: int = EPOCHS) -> dict[str, Any]:
+    return {
+        "learning_rate": LEARNING_RATE,
+        "num_iterations": epochs,
+        "batch_size": batch_size,
+        "shuffle": shuffle,
+        "random_state": 0,
+        "record_every": epochs,
+    }
+
+
+def check_equal(X: np.ndarray, Y: np.ndarray, batch_size: int | None, shuffle: bool) -> None:
+    """Raise if fast and reference don't agree on (a part of) the data; compiles the kernels on the way."""
+    if batch_size is None:
+        rows = X.shape[0]
+    else:
+        rows = min(X.shape[0], max(3 * batch_size, 512) + 1)
+    part = np.asarray(X[:rows], order="F" if X.flags.f_contiguous else "C"), Y[:, :rows]
+    options = arguments(batch_size, shuffle, epochs=2)
+    slow_W, slow_b, _ = reference.train_logistic_regression(*part, **options)
+    W, b, _ = jitlogit.train_logistic_regression(*part, **options)
+    error = max(np.max(np.abs(W - slow_W)) / np.max(np.abs(slow_W)), abs(b - slow_b))
+    if not error <= TOLERANCE[str(X.dtype)]:
+        raise AssertionError(f"fast and reference differ by {error} at n={X.shape[1]}, batch_size={batch_size}")
+
+
+def interleaved(fits: dict[str, Fit], rounds: int) -> dict[str, list[float]]:
+    """Run the fits in turn, `rounds` times, and return the seconds of each."""
+    seconds: dict[str, list[float]] = {name: [] for name in fits}
+    gc.collect()
+    for _ in range(rounds):
+        for name, fit in fits.items():
+            time.sleep(SETTLE_SECONDS)
+            start = time.perf_counter()
+            fit()
+            seconds[name].append(time.perf_counter() - start)
+    return seconds
+
+
+def median_ratio(numerators: list[float], denominators: list[float]) -> float:
+    """Median of the ratios of times measured one after the other."""
+    return statistics.median(a / b for a, b in zip(numerators, denominators, strict=True))
