@@ -6,9 +6,14 @@ import os
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
+import numba
 import pytest
 from conftest import SOURCE, compiled, run_python
+
+from jitlogit._jit import kernel
+from jitlogit.kernels.epoch import epoch
 
 pytestmark = compiled
 
@@ -93,6 +98,32 @@ def test_a_damaged_file_is_compiled_anew(tmp_path):
     path.write_bytes(whole[: len(whole) // 2])
     assert run_python(FIT, NUMBA_CACHE_DIR=str(tmp_path)) == expected
     assert len(path.read_bytes()) > len(whole) // 2
+
+
+def test_flush_empties_the_cache_of_one_kernel(tmp_path, monkeypatch):
+    monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path))
+    cache = epoch.serial._cache
+    folder = Path(cache.cache_path)
+    folder.mkdir()
+    (folder / "epoch-serial-1.kernel").touch()
+    (folder / "epoch-parallel-1.kernel").touch()
+    cache.flush()
+    assert files(tmp_path) == ["epoch-parallel-1.kernel"]
+
+
+def test_a_disabled_cache_neither_reads_nor_writes(tmp_path, monkeypatch):
+    monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path))
+    double = kernel(_double)
+    double.serial._cache.disable()
+    assert double.serial(2) == 4
+    assert files(tmp_path) == []
+    double.serial._cache.enable()
+    assert double.serial(2.0) == 4
+    assert len(files(tmp_path)) == 1
+
+
+def _double(x):
+    return 2 * x
 
 
 def test_many_processes_at_once(tmp_path):

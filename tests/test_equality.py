@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 import jitlogit
 from jitlogit import reference
-from jitlogit.kernels.epoch import plan
+from jitlogit.kernels.epoch import epoch, plan
+from jitlogit.training import own_order
 
 # Relative to the largest element. float64: rounding of sums in another order. float32: the same, times the number of
 # updates whose rounding errors gradient descent has not yet forgotten.
@@ -107,6 +108,21 @@ def test_parallel_trajectories(dtype, order, batch_size, n):
     assert_close(fast_W, W, TOLERANCE[dtype])
     assert_close(fast_b, b, TOLERANCE[dtype])
     assert_close(fast_costs, costs, TOLERANCE[dtype])
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("n_chunks", [1, 2, 8])
+def test_chunks_and_tiles_add_up(dtype, n_chunks):
+    """However a batch is cut up, also into more chunks than the last, short batch has rows."""
+    X, Y = make_data(93, N, dtype)
+    W, b, costs = reference.train_logistic_regression(X, Y, 0.1, 1, batch_size=30, shuffle=False)
+    for tile_rows in (1, 5, 64):
+        weights, bias = np.zeros(N, dtype), np.zeros(1)
+        loss_sum = epoch.serial(
+            X, Y[0].astype(np.uint8), *own_order(), 30, tile_rows, n_chunks, 0.1, True, weights, bias
+        )
+        assert_close(np.append(weights, bias), np.append(W, b), TOLERANCE[dtype])
+        assert_close(loss_sum / 93, costs[0], TOLERANCE[dtype])
 
 
 @settings(max_examples=10 if JIT_OFF else 150, deadline=None)
