@@ -33,8 +33,6 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 #: A mean loss above this (in nats) means that the typical label has a probability that float64 can't hold: e^-745 = 0.
 DIVERGED_COST = 745.0
-#: Rounds of the shuffle; each is a shift of all columns and a shift of all rows.
-SHUFFLE_ROUNDS = 3
 
 
 def sigmoid(z: Any) -> Any:
@@ -261,10 +259,10 @@ def shuffled_order(m: int, rng: np.random.Generator) -> Array:
     """A random order of the examples 0 ... m - 1, which can be computed for each position by itself.
 
     Think of the numbers 0 ... R C - 1 in a grid of R rows and C columns, R C just above m. A round shifts each column
-    cyclically by a random number of places, then each row. That is a Feistel network with random round functions (Luby
-    and Rackoff, "How to construct pseudorandom permutations from pseudorandom functions", 1988) over a domain of any
-    size (Black and Rogaway, "Ciphers with arbitrary finite domains", 2002): a number that lands at m or beyond goes
-    through the rounds again until it lands below.
+    cyclically by a random number of places, then each row; there are two rounds. That is a Feistel network with random
+    round functions (Luby and Rackoff, "How to construct pseudorandom permutations from pseudorandom functions", 1988)
+    over a domain of any size (Black and Rogaway, "Ciphers with arbitrary finite domains", 2002): a number that lands at
+    m or beyond goes through the rounds again until it lands below.
 
     Unlike `Generator.permutation` it needs memory of sqrt(m) only, so the compiled kernels can walk it as they go.
 
@@ -273,7 +271,7 @@ def shuffled_order(m: int, rng: np.random.Generator) -> Array:
     m : int
         Number of examples.
     rng : numpy.random.Generator
-        Draws 2 * SHUFFLE_ROUNDS tables of about sqrt(m) integers.
+        Draws four tables of about sqrt(m) integers.
 
     Returns
     -------
@@ -281,13 +279,13 @@ def shuffled_order(m: int, rng: np.random.Generator) -> Array:
     """
     n_columns = math.isqrt(m - 1) + 1
     n_rows = -(-m // n_columns)
-    column_shifts = rng.integers(n_rows, size=(SHUFFLE_ROUNDS, n_columns))
-    row_shifts = rng.integers(n_columns, size=(SHUFFLE_ROUNDS, n_rows))
+    column_shifts = rng.integers(n_rows, size=(2, n_columns))
+    row_shifts = rng.integers(n_columns, size=(2, n_rows))
     order = np.arange(m)
     unplaced = np.arange(m)
     while unplaced.size:
         row, column = np.divmod(order[unplaced], n_columns)
-        for round_ in range(SHUFFLE_ROUNDS):
+        for round_ in range(2):
             row = (row + column_shifts[round_][column]) % n_rows
             column = (column + row_shifts[round_][row]) % n_columns
         order[unplaced] = row * n_columns + column

@@ -12,7 +12,7 @@ import numpy as np
 
 from ._jit import team
 from .kernels.epoch import epoch, plan
-from .reference import DIVERGED_COST, SHUFFLE_ROUNDS
+from .reference import DIVERGED_COST
 from .validation import Array, raise_if_not_finite
 
 
@@ -43,7 +43,8 @@ def train(
     m, n = X.shape
     cut = plan(batch_size, n, X.itemsize, "C" if X.flags.c_contiguous else "F")
     rng = np.random.default_rng(random_state)
-    order = own_order()
+    order = np.empty(m if shuffle else 0, np.uint32 if m <= 2**32 else np.uint64)
+    tables = np.empty((2, 0), np.uint32), np.empty((2, 0), np.uint32)
     weights, bias = np.zeros(n, X.dtype), np.zeros(1)
     costs: list[float] = []
     diverged = False
@@ -53,10 +54,10 @@ def train(
         for i in range(n_epochs):
             record = i % record_every == 0
             if shuffle:
-                order = shuffled_order(m, rng)
+                tables = shuffle_tables(m, rng)
             before = weights.copy(), bias.copy()
             loss_sum = run(
-                X, labels, *order, batch_size, cut.tile_rows, cut.n_chunks, learning_rate, record, weights, bias
+                X, labels, *tables, order, batch_size, cut.tile_rows, cut.n_chunks, learning_rate, record, weights, bias
             )
             cost = loss_sum / m
             finite = bool(np.isfinite(weights).all()) and math.isfinite(bias[0])
@@ -76,17 +77,12 @@ def train(
     return TrainingResult(weights, float(bias[0]), costs, i + 1, diverged)
 
 
-def own_order() -> tuple[Array, Array]:
-    """Tables of shifts that leave the rows in their own order, for the kernels."""
-    return np.zeros((0, 1), np.uint32), np.zeros((0, 1), np.uint32)
-
-
-def shuffled_order(m: int, rng: np.random.Generator) -> tuple[Array, Array]:
+def shuffle_tables(m: int, rng: np.random.Generator) -> tuple[Array, Array]:
     """Tables of shifts for a random order of m rows; `jitlogit.reference.shuffled_order` says what they mean."""
     n_columns = math.isqrt(m - 1) + 1
     n_rows = -(-m // n_columns)
-    column_shifts = rng.integers(n_rows, size=(SHUFFLE_ROUNDS, n_columns)).astype(np.uint32)
-    row_shifts = rng.integers(n_columns, size=(SHUFFLE_ROUNDS, n_rows)).astype(np.uint32)
+    column_shifts = rng.integers(n_rows, size=(2, n_columns)).astype(np.uint32)
+    row_shifts = rng.integers(n_columns, size=(2, n_rows)).astype(np.uint32)
     return column_shifts, row_shifts
 
 

@@ -15,13 +15,14 @@ import numpy as np
 
 from .._jit import helper, kernel, prange
 from . import link, storage, update
-from .order import fill_index
+from .order import fill_order, row_at
 
 # A tile's rows fit the first-level cache beside the weights and the gradient.
 _TILE_BYTES = 24 * 1024
 _MAX_TILE_ROWS = 1024
-# Down a column, a tile must be long for the processor to stream it.
-_COLUMN_TILE_ROWS = 256
+# Down columns, a tile must be long for the processor to stream it: it may take half of the second-level cache.
+_COLUMN_TILE_BYTES = 512 * 1024
+_MIN_COLUMN_ROWS = 128
 # Starting threads costs about as much as reading this much.
 _CHUNK_BYTES = 64 * 1024
 _MIN_CHUNK_ROWS = 16
@@ -44,10 +45,13 @@ class Plan(NamedTuple):
 def plan(batch_size: int, n_features: int, itemsize: int, layout: str) -> Plan:
     """Choose tiles and chunks for mini-batches of `batch_size` rows; more than one chunk means the parallel kernel."""
     row_bytes = n_features * itemsize
-    tile_rows = max(4, min(_MAX_TILE_ROWS, _TILE_BYTES // row_bytes))
     if layout == "F":
-        tile_rows = max(tile_rows, _COLUMN_TILE_ROWS)
-    limit = min(_MAX_CHUNKS, batch_size * row_bytes // _CHUNK_BYTES, batch_size // _MIN_CHUNK_ROWS)
+        tile_rows = max(_MIN_COLUMN_ROWS, min(_MAX_TILE_ROWS, _COLUMN_TILE_BYTES // row_bytes))
+        chunk_rows = _MIN_COLUMN_ROWS
+    else:
+        tile_rows = max(4, min(_MAX_TILE_ROWS, _TILE_BYTES // row_bytes))
+        chunk_rows = _MIN_CHUNK_ROWS
+    limit = min(_MAX_CHUNKS, batch_size * row_bytes // _CHUNK_BYTES, batch_size // chunk_rows)
     n_chunks = 1 << max(0, limit.bit_length() - 1)  # a power of two shares out evenly
     return Plan(min(tile_rows, batch_size), n_chunks)
 
@@ -58,22 +62,25 @@ def _sum_chunk(
     labels,
     column_shifts,
     row_shifts,
+    order,
     start,
     stop,
     tile_rows,
     with_loss,
     weights,
     bias,
-    index,
     tile,
     gradient,
     out_sums,
 ):
     """Sums over the rows at positions start ... stop - 1: gradient (n), residuals and losses, into out_sums (n + 2).
 
-    `index` (tile_rows,), `tile` (3, tile_rows) and `gradient` (n,) are work space.
+    Fills in this part of `order`, unless it is empty.
+    `tile` (3, tile_rows) and `gradient` (n,) are work space.
     """
-    n_samples, n_features = rows.shape
+    if order.size:
+        fill_order(column_shifts, row_shifts, start, stop, order)
+    n_features = weights.size
     one = weights.dtype.type(1)
     zero = weights.dtype.type(0)
     typed_bias = weights.dtype.type(bias)
@@ -87,10 +94,9 @@ def _sum_chunk(
     unfolded = 0
     for first in range(start, stop, tile_rows):
         count = min(tile_rows, stop - first)
-        fill_index(column_shifts, row_shifts, first, count, n_samples, index)
         for t in range(count):
-            sign[t] = -one if labels[index[t]] else one
-        storage.scores(rows, index, count, weights, typed_bias, z)
+            sign[t] = -one if labels[row_at(order, first + t)] else one
+        storage.scores(rows, order, first, count, weights, typed_bias, z)
         if with_loss:
             link.losses(z, sign, count, value)
             for t in range(count):
@@ -98,7 +104,7 @@ def _sum_chunk(
         link.residuals(z, sign, count, value)
         for t in range(count):
             residual_sum += value[t]
-        storage.accumulate(rows, index, count, value, gradient)
+        storage.accumulate(rows, order, first, count, value, gradient)
         unfolded += count
         if unfolded >= FOLD_ROWS or first + count == stop:
             for j in range(n_features):
@@ -129,6 +135,7 @@ def epoch(
     labels,
     column_shifts,
     row_shifts,
+    order,
     batch_size,
     tile_rows,
     n_chunks,
@@ -143,8 +150,10 @@ def epoch(
     ----------
     rows : (m, n), a storage
     labels : (m,) of uint8
-    column_shifts, row_shifts : (n_rounds, n_columns) and (n_rounds, n_rows) of uint32
-        Order of the rows, see `order.fill_index`.
+    column_shifts, row_shifts : (2, n_columns) and (2, n_rows) of uint32
+        Tables of the shuffle, see `order.fill_order`.
+    order : (m,) or (0,), of unsigned integers
+        Work space for the order of the rows; empty for their own order, which needs no tables.
     batch_size, tile_rows, n_chunks : int
     learning_rate : float
     with_loss : bool
@@ -159,7 +168,6 @@ def epoch(
         Sum of the losses, each before its own update; 0 without `with_loss`.
     """
     n_samples, n_features = rows.shape
-    index = np.empty((n_chunks, tile_rows), np.int64)
     tile = np.empty((n_chunks, 3, tile_rows), out_weights.dtype)
     gradient = np.empty((n_chunks, n_features), out_weights.dtype)
     sums = np.empty((n_chunks, n_features + 2), np.float64)
@@ -172,13 +180,13 @@ def epoch(
                 labels,
                 column_shifts,
                 row_shifts,
+                order,
                 batch + size * c // n_chunks,
                 batch + size * (c + 1) // n_chunks,
                 tile_rows,
                 with_loss,
                 out_weights,
                 out_bias[0],
-                index[c],
                 tile[c],
                 gradient[c],
                 sums[c],

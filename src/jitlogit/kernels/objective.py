@@ -14,15 +14,13 @@ from .epoch import FOLD_ROWS
 
 
 @helper
-def _forward_chunk(rows, weights, bias, start, stop, tile_rows, index, z, out_probability):
+def _forward_chunk(rows, own_order, weights, bias, start, stop, tile_rows, z, out_probability):
     """Probabilities of rows start ... stop - 1; returns how many scores aren't finite."""
     not_finite = 0
     typed_bias = weights.dtype.type(bias)
     for first in range(start, stop, tile_rows):
         count = min(tile_rows, stop - first)
-        for t in range(count):
-            index[t] = first + t
-        storage.scores(rows, index, count, weights, typed_bias, z)
+        storage.scores(rows, own_order, first, count, weights, typed_bias, z)
         for t in range(count):
             not_finite += not np.isfinite(z[t])
         link.probabilities(z, count, out_probability[first:stop])
@@ -33,17 +31,17 @@ def _forward_chunk(rows, weights, bias, start, stop, tile_rows, index, z, out_pr
 def forward(rows, weights, bias, tile_rows, n_chunks, out_probability):
     """out_probability_i = sigmoid(rows_i . weights + bias), (m,); returns how many scores aren't finite."""
     n_samples = rows.shape[0]
-    index = np.empty((n_chunks, tile_rows), np.int64)
+    own_order = np.empty(0, np.uint32)
     z = np.empty((n_chunks, tile_rows), weights.dtype)
     not_finite = 0
     for c in prange(n_chunks):
         start, stop = n_samples * c // n_chunks, n_samples * (c + 1) // n_chunks
-        not_finite += _forward_chunk(rows, weights, bias, start, stop, tile_rows, index[c], z[c], out_probability)
+        not_finite += _forward_chunk(rows, own_order, weights, bias, start, stop, tile_rows, z[c], out_probability)
     return not_finite
 
 
 @helper
-def _gradient_chunk(rows, labels, probability, start, stop, tile_rows, index, residual, gradient, out_sums):
+def _gradient_chunk(rows, own_order, labels, probability, start, stop, tile_rows, residual, gradient, out_sums):
     """Sums of residual * row and of the residuals A - Y of rows start ... stop - 1, into out_sums (n + 1)."""
     n_features = rows.shape[1]
     zero = residual.dtype.type(0)
@@ -54,10 +52,9 @@ def _gradient_chunk(rows, labels, probability, start, stop, tile_rows, index, re
     for first in range(start, stop, tile_rows):
         count = min(tile_rows, stop - first)
         for t in range(count):
-            index[t] = first + t
             residual[t] = probability[first + t] - labels[first + t]
             residual_sum += residual[t]
-        storage.accumulate(rows, index, count, residual, gradient)
+        storage.accumulate(rows, own_order, first, count, residual, gradient)
         unfolded += count
         if unfolded >= FOLD_ROWS or first + count == stop:
             for j in range(n_features):
@@ -71,12 +68,12 @@ def _gradient_chunk(rows, labels, probability, start, stop, tile_rows, index, re
 def gradient(rows, labels, probability, tile_rows, n_chunks, out_sums):
     """Sums over all rows of (A - Y) x, and of A - Y, chunk by chunk, into out_sums (n_chunks, n + 1)."""
     n_samples, n_features = rows.shape
-    index = np.empty((n_chunks, tile_rows), np.int64)
+    own_order = np.empty(0, np.uint32)
     residual = np.empty((n_chunks, tile_rows), rows.dtype)
     work = np.empty((n_chunks, n_features), rows.dtype)
     for c in prange(n_chunks):
         start, stop = n_samples * c // n_chunks, n_samples * (c + 1) // n_chunks
-        _gradient_chunk(rows, labels, probability, start, stop, tile_rows, index[c], residual[c], work[c], out_sums[c])
+        _gradient_chunk(rows, own_order, labels, probability, start, stop, tile_rows, residual[c], work[c], out_sums[c])
 
 
 @helper

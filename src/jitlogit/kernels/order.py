@@ -1,9 +1,10 @@
-"""The order in which an epoch visits the rows, computed a tile at a time.
+"""The order in which an epoch visits the rows.
 
-Tables of shifts define the permutation that `jitlogit.reference.shuffled_order` describes; no rounds are the rows' own
-order. All numbers are unsigned: an index that can't be negative needs no check, and since a difference below zero wraps
-around to a huge number, ``min(x, x - size)`` reduces x modulo size without a branch, which would be mispredicted half
-the time.
+An order is an array that holds the row at each position; an empty one stands for the rows' own order. Tables of shifts
+define the permutation that `jitlogit.reference.shuffled_order` describes, position by position, so each chunk of a
+mini-batch fills in its own part. All numbers here are unsigned: an index that can't be negative needs no check, and
+since a difference below zero wraps around to a huge number, ``min(x, x - size)`` reduces x modulo size without a
+branch, which would be mispredicted half the time.
 """
 
 from __future__ import annotations
@@ -12,43 +13,47 @@ import numpy as np
 
 from .._jit import helper, inline
 
-_ZERO = np.uint64(0)
-_ONE = np.uint64(1)
 
-
-@helper
-def fill_index(column_shifts, row_shifts, first, count, n_samples, out_index):
-    """out_index[t] = row at position first + t, for t < count.
-
-    `column_shifts` (n_rounds, n_columns) and `row_shifts` (n_rounds, n_rows) of uint32, `out_index` of int64.
-    """
-    if column_shifts.shape[0] == 0:
-        for t in range(count):
-            out_index[t] = first + t
-        return
-    n_columns = np.uint64(column_shifts.shape[1])
-    row = np.uint64(first) // n_columns
-    column = np.uint64(first) - row * n_columns
-    for t in range(count):
-        out_index[t] = _shuffle(column_shifts, row_shifts, row, column)
-        column += _ONE
-        if column == n_columns:
-            column = _ZERO
-            row += _ONE
-    for t in range(count):
-        while out_index[t] >= n_samples:
-            cell = np.uint64(out_index[t])
-            out_index[t] = _shuffle(column_shifts, row_shifts, cell // n_columns, cell % n_columns)
+@inline
+def row_at(order, position):
+    """Row at a position of the order."""
+    return np.int64(order[position]) if order.size else position
 
 
 @inline
 def _shuffle(column_shifts, row_shifts, row, column):
-    """Number of the cell to which the rounds send a cell; cells are numbered row by row."""
+    """Number of the cell to which two rounds of shifts send a cell; cells are numbered row by row."""
     n_columns = np.uint64(column_shifts.shape[1])
     n_rows = np.uint64(row_shifts.shape[1])
-    for k in range(column_shifts.shape[0]):
-        row += column_shifts[k, column]
-        row = min(row, row - n_rows)
-        column += row_shifts[k, row]
-        column = min(column, column - n_columns)
+    row += column_shifts[0, column]
+    row = min(row, row - n_rows)
+    column += row_shifts[0, row]
+    column = min(column, column - n_columns)
+    row += column_shifts[1, column]
+    row = min(row, row - n_rows)
+    column += row_shifts[1, row]
+    column = min(column, column - n_columns)
     return row * n_columns + column
+
+
+@helper
+def fill_order(column_shifts, row_shifts, start, stop, out_order):
+    """out_order[p] = row at position p, for start <= p < stop.
+
+    `column_shifts` (2, n_columns) and `row_shifts` (2, n_rows) are uint32, `out_order` (m,) is unsigned.
+    """
+    n_columns = np.uint64(column_shifts.shape[1])
+    position = np.uint64(start)
+    row = position // n_columns
+    column = position - row * n_columns
+    while position < np.uint64(stop):
+        end = min(np.uint64(stop), position + n_columns - column)
+        for p in range(position, end):
+            out_order[p] = _shuffle(column_shifts, row_shifts, row, np.uint64(p) - position + column)
+        position = end
+        row += np.uint64(1)
+        column = np.uint64(0)
+    for p in range(start, stop):
+        while out_order[p] >= out_order.size:
+            cell = np.uint64(out_order[p])
+            out_order[p] = _shuffle(column_shifts, row_shifts, cell // n_columns, cell % n_columns)
