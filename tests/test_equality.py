@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 import jitlogit
 from jitlogit import reference
-from jitlogit.kernels.epoch import epoch, plan
+from jitlogit.kernels.epoch import Plan, epoch, plan, work_space
 
 # Relative to the largest element. float64: rounding of sums in another order. float32: the same, times the number of
 # updates whose rounding errors gradient descent has not yet forgotten.
@@ -115,21 +115,11 @@ def test_chunks_and_tiles_add_up(dtype, n_chunks):
     """However a batch is cut up, also into more chunks than the last, short batch has rows."""
     X, Y = make_data(93, N, dtype)
     W, b, costs = reference.train_logistic_regression(X, Y, 0.1, 1, batch_size=30, shuffle=False)
+    tables, own_order = [np.empty((2, 0), np.uint32)] * 2, np.empty(0, np.uint32)
     for tile_rows in (1, 5, 64):
         weights, bias = np.zeros(N, dtype), np.zeros(1)
-        loss_sum = epoch.serial(
-            X,
-            Y[0].astype(np.uint8),
-            *[np.empty((2, 0), np.uint32)] * 2,
-            np.empty(0, np.uint32),
-            30,
-            tile_rows,
-            n_chunks,
-            0.1,
-            True,
-            weights,
-            bias,
-        )
+        work = work_space(Plan(tile_rows, n_chunks), N, np.dtype(dtype))
+        loss_sum = epoch.serial(X, Y[0].astype(np.uint8), *tables, own_order, 30, 0.1, True, *work, weights, bias)
         assert_close(np.append(weights, bias), np.append(W, b), TOLERANCE[dtype])
         assert_close(loss_sum / 93, costs[0], TOLERANCE[dtype])
 

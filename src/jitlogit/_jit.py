@@ -40,21 +40,23 @@ STRICT = {"contract"}
 JIT_DISABLED = bool(numba.config.DISABLE_JIT)
 
 _OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
+# Kernels call helpers, Python doesn't: without the wrappers for it, a first fit compiles half a second faster.
+_HELPER_OPTIONS: dict[str, Any] = {**_OPTIONS, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 
 
 def helper(function: Function) -> Function:
     """Make a helper that kernels call."""
-    return numba.njit(function, fastmath=FASTMATH, **_OPTIONS)  # type: ignore[no-any-return]
+    return numba.njit(function, fastmath=FASTMATH, **_HELPER_OPTIONS)  # type: ignore[no-any-return]
 
 
 def inline(function: Function) -> Function:
     """Make a helper so small that a call would cost more than its work: it is compiled into its callers."""
-    return numba.njit(function, fastmath=FASTMATH, forceinline=True, **_OPTIONS)  # type: ignore[no-any-return]
+    return numba.njit(function, fastmath=FASTMATH, forceinline=True, **_HELPER_OPTIONS)  # type: ignore[no-any-return]
 
 
 def strict(function: Function) -> Function:
     """Make a helper that is computed in the order of operations in which it is written."""
-    return numba.njit(function, fastmath=STRICT, **_OPTIONS)  # type: ignore[no-any-return]
+    return numba.njit(function, fastmath=STRICT, **_HELPER_OPTIONS)  # type: ignore[no-any-return]
 
 
 def by_type(choose: Function, fastmath: set[str] = FASTMATH) -> Function:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ._jit import team
-from .kernels.epoch import epoch, plan
+from .kernels.epoch import epoch, plan, work_space
 from .reference import DIVERGED_COST
 from .validation import Array, raise_if_not_finite
 
@@ -46,6 +46,7 @@ def train(
     order = np.empty(m if shuffle else 0, np.uint32 if m <= 2**32 else np.uint64)
     tables = np.empty((2, 0), np.uint32), np.empty((2, 0), np.uint32)
     weights, bias = np.zeros(n, X.dtype), np.zeros(1)
+    work = work_space(cut, n, X.dtype)
     costs: list[float] = []
     diverged = False
     progress = Progress(n_epochs) if verbose else None
@@ -56,9 +57,7 @@ def train(
             if shuffle:
                 tables = shuffle_tables(m, rng)
             before = weights.copy(), bias.copy()
-            loss_sum = run(
-                X, labels, *tables, order, batch_size, cut.tile_rows, cut.n_chunks, learning_rate, record, weights, bias
-            )
+            loss_sum = run(X, labels, *tables, order, batch_size, learning_rate, record, *work, weights, bias)
             cost = loss_sum / m
             finite = bool(np.isfinite(weights).all()) and math.isfinite(bias[0])
             if not (finite and math.isfinite(cost)):

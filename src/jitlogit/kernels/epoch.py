@@ -9,9 +9,10 @@ from the shape of the data alone, so the sums have the same bits whichever threa
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .._jit import helper, kernel, prange
 from . import link, storage, update
@@ -56,6 +57,15 @@ def plan(batch_size: int, n_features: int, itemsize: int, layout: str) -> Plan:
     return Plan(min(tile_rows, batch_size), n_chunks)
 
 
+def work_space(cut: Plan, n_features: int, dtype: np.dtype[Any]) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+    """Arrays that `epoch` works in: tiles, gradients in the data's precision, and sums in float64, for each chunk."""
+    return (
+        np.empty((cut.n_chunks, 3, cut.tile_rows), dtype),
+        np.empty((cut.n_chunks, n_features), dtype),
+        np.empty((cut.n_chunks, n_features + 2), np.float64),
+    )
+
+
 @helper
 def _sum_chunk(
     rows,
@@ -65,7 +75,6 @@ def _sum_chunk(
     order,
     start,
     stop,
-    tile_rows,
     with_loss,
     weights,
     bias,
@@ -81,6 +90,7 @@ def _sum_chunk(
     if order.size:
         fill_order(column_shifts, row_shifts, start, stop, order)
     n_features = weights.size
+    tile_rows = tile.shape[1]
     one = weights.dtype.type(1)
     zero = weights.dtype.type(0)
     typed_bias = weights.dtype.type(bias)
@@ -137,10 +147,11 @@ def epoch(
     row_shifts,
     order,
     batch_size,
-    tile_rows,
-    n_chunks,
     learning_rate,
     with_loss,
+    tile,
+    gradient,
+    sums,
     out_weights,
     out_bias,
 ):
@@ -154,10 +165,12 @@ def epoch(
         Tables of the shuffle, see `order.fill_order`.
     order : (m,) or (0,), of unsigned integers
         Work space for the order of the rows; empty for their own order, which needs no tables.
-    batch_size, tile_rows, n_chunks : int
+    batch_size : int
     learning_rate : float
     with_loss : bool
         Whether the losses are computed.
+    tile, gradient, sums
+        Work space from `work_space`, whose shape says how batches are cut up.
     out_weights : (n,), of the rows' dtype
     out_bias : (1,) of float64
         Parameters, updated in place.
@@ -167,10 +180,8 @@ def epoch(
     float
         Sum of the losses, each before its own update; 0 without `with_loss`.
     """
-    n_samples, n_features = rows.shape
-    tile = np.empty((n_chunks, 3, tile_rows), out_weights.dtype)
-    gradient = np.empty((n_chunks, n_features), out_weights.dtype)
-    sums = np.empty((n_chunks, n_features + 2), np.float64)
+    n_samples = rows.shape[0]
+    n_chunks = sums.shape[0]
     loss_sum = 0.0
     for batch in range(0, n_samples, batch_size):
         size = min(batch_size, n_samples - batch)
@@ -183,7 +194,6 @@ def epoch(
                 order,
                 batch + size * c // n_chunks,
                 batch + size * (c + 1) // n_chunks,
-                tile_rows,
                 with_loss,
                 out_weights,
                 out_bias[0],
