@@ -12,6 +12,7 @@ import numba
 import pytest
 from conftest import SOURCE, compiled, run_python
 
+from jitlogit import _jit
 from jitlogit._jit import kernel
 from jitlogit.kernels.epoch import epoch
 
@@ -98,6 +99,15 @@ def test_a_damaged_file_is_compiled_anew(tmp_path):
     path.write_bytes(whole[: len(whole) // 2])
     assert run_python(FIT, NUMBA_CACHE_DIR=str(tmp_path)) == expected
     assert len(path.read_bytes()) > len(whole) // 2
+
+
+def test_another_python_has_kernels_of_its_own(monkeypatch):
+    _jit.sources_stamp.cache_clear()
+    here = _jit.sources_stamp()
+    _jit.sources_stamp.cache_clear()
+    monkeypatch.setattr(_jit, "PYTHON", "another")
+    assert _jit.sources_stamp() != here
+    _jit.sources_stamp.cache_clear()
 
 
 def test_flush_empties_the_cache_of_one_kernel(tmp_path, monkeypatch):

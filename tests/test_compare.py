@@ -74,8 +74,11 @@ def test_compare_options(data):
         ({"learning_rate": -1}, "learning_rate"),
         ({"test_size": 1}, "test_size=1 leaves no training rows"),
         ({"test_size": 2}, "test_size must lie between 0 and 1"),
-        ({"batch_sizes": []}, "batch_sizes must hold at least one"),
-        ({"batch_sizes": [0]}, "batch_sizes must be an integer of at least 1; got 0"),
+        ({"batch_sizes": []}, "batch_sizes must hold batch sizes"),
+        ({"batch_sizes": 8}, "batch_sizes must hold batch sizes .* got 8"),
+        ({"dtype": "int32"}, "dtype must be float32 or float64; got 'int32'"),
+        ({"random_state": -1}, "random_state must be"),
+        ({"batch_sizes": [0]}, "batch_size must be an integer of at least 1; got 0"),
         ({"Y": None}, "X was given without Y"),
         ({"X": None}, "Y was given without X"),
     ],
@@ -83,6 +86,42 @@ def test_compare_options(data):
 def test_compare_bad_arguments(data, arguments, message):
     with pytest.raises(ValueError, match=message):
         jitlogit.compare(**({"X": data[0], "Y": data[1]} | arguments))
+
+
+def test_compare_names_the_place_of_a_nan(data):
+    X, Y = data
+    X[7, 2] = np.nan
+    with pytest.raises(ValueError, match=r"X must be finite; X\[7, 2\] is nan"):
+        jitlogit.compare(X, Y, standardize=True)
+
+
+def test_compare_needs_a_seed(data):
+    with pytest.raises(TypeError, match="random_state must be an integer"):
+        jitlogit.compare(*data, random_state=None)
+
+
+def test_compare_clips_batch_sizes_aloud_and_once(data):
+    with pytest.warns(UserWarning, match="clipped to 96"):
+        result = jitlogit.compare(*data, batch_sizes=np.array([16, 200, 300]), epochs=1)
+    assert [row.batch_size for row in result.rows] == [16, 96]
+
+
+def test_compare_counts_the_epochs_that_a_diverging_fit_ran(data):
+    X, Y = data
+    with pytest.warns(RuntimeWarning, match="diverged") as caught:
+        result = jitlogit.compare(X * 1e3, Y, batch_sizes=[None], epochs=5000, learning_rate=1e4)
+    (row,) = result.rows
+    assert row.diverged
+    assert len(row.fast_costs) < 10
+    assert row.rows_per_second == pytest.approx(96 / row.fast_seconds)
+    assert row.fast_seconds > 1e-6  # not divided by epochs that never ran
+    assert len(caught) == 2  # the reference and the kernels, once each
+
+
+def test_constant_columns_standardize_to_zero():
+    X = np.column_stack([np.full(50, 0.1), np.arange(50.0)])
+    result = jitlogit.compare(X, X[:, 1] > 25, batch_sizes=[None], epochs=50, learning_rate=1.0, standardize=True)
+    assert result.rows[0].fast_cost < 0.3
 
 
 def test_generated_data_follow_a_logistic_model():
@@ -147,6 +186,11 @@ def test_csv(header, target, words, data, tmp_path, capsys):
         ("a.csv", "1,2,0\n2,3,1\n", ["--target", "age"], "the file has no header, so give a position"),
         ("a.csv", "u,v,w\n1,2,0\n2,3,1\n", ["--target", "age"], "the columns are u, v, w"),
         ("a.csv", "", [], "is empty"),
+        ("a.csv", "x,NA,0\n1,2,1\n", ["--target", "2"], "column 0 holds 'x' in row 1"),
+        ("a.csv", "1,2,0\n" + "9" * 200_000 + ",3,1\n", [], "is not a readable CSV file"),
+        ("a.npz", "not an archive", [], "is not a readable .npz file"),
+        ("a.npz", "", ["--target", "y"], "--target goes with --data FILE.csv"),
+        ("a.csv", "1,2,0\n2,3,1\n", ["--plot", "c.xyz"], "c.xyz is not the name of a picture"),
         ("a.parquet", "", [], "expected .npz, .npy or .csv"),
         ("a.npy", "", [], "goes with --labels FILE"),
         (
@@ -172,6 +216,33 @@ def test_missing_file(tmp_path, capsys):
     status, _, err = run(capsys, "--data", tmp_path / "none.npz")
     assert status == 2
     assert "No such file" in err
+
+
+def test_words_without_their_file(tmp_path, capsys):
+    assert run(capsys, "--labels", "y.npy")[0] == 2
+    assert run(capsys, "--target", "y")[0] == 2
+
+
+def test_a_file_that_is_not_what_its_name_says(tmp_path, capsys):
+    with (tmp_path / "a.npz").open("wb") as file:
+        np.save(file, [1.0])
+    status, _, err = run(capsys, "--data", tmp_path / "a.npz")
+    assert (status, "it holds a ndarray" in err) == (2, True)
+
+
+def test_no_test_rows_make_valid_json(data, tmp_path, capsys):
+    np.savez(tmp_path / "set.npz", X=data[0], y=data[1])
+    words = ["--data", tmp_path / "set.npz", *QUICK, "--test-size", "0", "--json", tmp_path / "r.json"]
+    assert run(capsys, *words)[0] == 0
+    assert "NaN" not in (tmp_path / "r.json").read_text()
+
+
+def test_a_byte_order_mark_is_not_data(data, tmp_path, capsys):
+    X, Y = data
+    text = "a,b,c,y\n" + "".join(f"{x[0]},{x[1]},{x[2]},{y}\n" for x, y in zip(X, Y, strict=True))
+    (tmp_path / "set.csv").write_text(text, encoding="utf-8-sig")
+    status, out, _ = run(capsys, "--data", tmp_path / "set.csv", "--target", "y", *QUICK)
+    assert (status, out.split(" (")[0]) == (0, "96 x 3 float64")
 
 
 def test_npz_without_the_arrays(tmp_path, capsys):

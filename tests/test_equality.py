@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 import jitlogit
 from jitlogit import reference
+from jitlogit.kernels import objective
 from jitlogit.kernels.epoch import Plan, epoch, plan, work_space
 
 # Relative to the largest element. float64: rounding of sums in another order. float32: the same, times the number of
@@ -90,6 +91,54 @@ def test_layouts(dtype, layout, shuffle, tmp_path):
     assert_close(fast_W, W, TOLERANCE[dtype])
     assert_close(fast_b, b, TOLERANCE[dtype])
     assert_close(fast_costs, costs, TOLERANCE[dtype])
+
+
+@compiled
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("batch_size", [None, 100])
+def test_long_trajectories_of_layouts(dtype, layout, batch_size, tmp_path):
+    X, Y = make_data(M, N, dtype)
+    X = with_layout(X, layout, tmp_path)
+    arguments = {"batch_size": batch_size, "random_state": 7, "record_every": 1}
+    W, b, costs = reference.train_logistic_regression(X, Y, 0.05, 300, **arguments)
+    fast_W, fast_b, fast_costs = jitlogit.train_logistic_regression(X, Y, 0.05, 300, **arguments)
+    assert_close(np.append(fast_W, fast_b), np.append(W, b), TOLERANCE[dtype])
+    assert_close(fast_costs, costs, TOLERANCE[dtype])
+
+
+@compiled
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("batch_size", [32, 4096])
+def test_shuffles_of_large_sets(dtype, order, batch_size):
+    """More rows than are shuffled by NumPy: the kernel fills in the order."""
+    m = reference.SMALL_SHUFFLE + 123
+    X, Y = make_data(m, 20, dtype, order)
+    arguments = {"batch_size": batch_size, "random_state": 1, "record_every": 1}
+    W, b, costs = reference.train_logistic_regression(X, Y, 0.05, 3, **arguments)
+    fast_W, fast_b, fast_costs = jitlogit.train_logistic_regression(X, Y, 0.05, 3, **arguments)
+    assert_close(np.append(fast_W, fast_b), np.append(W, b), TOLERANCE[dtype])
+    assert_close(fast_costs, costs, TOLERANCE[dtype])
+
+
+@compiled
+def test_writable_or_not_is_one_compiled_variant():
+    X, Y = make_data(50, 3)
+    A = np.full((1, 50), 0.5)
+    for writeable in (True, False):
+        for array in (X, A, labels := Y.astype(bool)):
+            array.flags.writeable = writeable
+        jitlogit.train_logistic_regression(X, labels, 0.1, 1)
+        jitlogit.compute_gradients(X, labels, A)
+        jitlogit.forward_pass(X, np.zeros(3), 0)
+        jitlogit.compute_cost(A, labels)
+        jitlogit.sigmoid(A)
+        used = [epoch, objective.forward, objective.gradient, objective.cost, objective.sigmoid]
+        seen = [len(kernel.serial.signatures) for kernel in used]
+        if writeable:
+            before = seen
+    assert seen == before
 
 
 @compiled

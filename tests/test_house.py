@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
 import re
 import shutil
@@ -29,9 +30,31 @@ def test_only_jit_compiles():
     assert numba_imports("x = 1\nfrom numba import njit\n") == ["from numba import njit"]
 
 
+def long_functions(text):
+    """Names of functions of more than 60 lines, the docstring not counted."""
+    found = []
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef):
+            body = node.body[1:] if ast.get_docstring(node) else node.body
+            if body and body[-1].end_lineno - body[0].lineno >= 60:
+                found.append(node.name)
+    return found
+
+
 def test_files_and_functions_are_small():
     for path in SOURCE.rglob("*.py"):
-        assert len(path.read_text().splitlines()) <= 400, path
+        text = path.read_text()
+        assert len(text.splitlines()) <= 400, path
+        assert long_functions(text) == [], path
+    assert long_functions("def f():\n" + "    x = 1\n" * 61) == ["f"]
+    assert long_functions("def f():\n" + "    x = 1\n" * 60) == []
+
+
+def test_the_readme_names_functions_that_exist():
+    rows = re.findall(r"^\|.*\| `(kernels/\w+\.py)`: `(\w+)` \|$", (ROOT / "README.md").read_text(), re.MULTILINE)
+    assert len(rows) >= 9
+    for path, name in rows:
+        assert f"\ndef {name}(" in (SOURCE / path).read_text(), (path, name)
 
 
 def test_every_public_function_has_a_reference_twin():

@@ -45,6 +45,26 @@ def test_peak_memory(order, call):
     assert used < allowed
 
 
+WIDE = """
+import numpy as np, jitlogit
+def peak():
+    return int(open("/proc/self/status").read().split("VmHWM:")[1].split()[0]) * 1024
+jitlogit.train_logistic_regression(np.ones((2000, 50), "f4"), np.arange(2000) > 999, 0.1, 1)
+X = np.ones((1024, 60_000), "f4")
+open("/proc/self/clear_refs", "w").write("5")
+before = peak()
+jitlogit.train_logistic_regression(X, np.arange(1024) > 511, 1e-6, 2)
+print(peak() - before, 16 * 1024 + 32e6)
+"""
+
+
+@compiled
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_peak_memory_of_wide_data():
+    used, allowed = map(float, run_python(WIDE, NUMBA_NUM_THREADS="2").split())
+    assert used < allowed
+
+
 @compiled
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_the_measure_sees_a_copy():

@@ -160,7 +160,7 @@ def test_divergence_warns_and_returns_what_was_finite():
     assert np.isfinite(W).all()
 
 
-@pytest.mark.parametrize("m", [1, 2, 3, 5, 10, 99, 100, 101, 12_345])
+@pytest.mark.parametrize("m", [1, 2, 3, 5, 9_999, 10_000, 10_001, 10_200, 10_201, 10_202, 12_345])
 def test_shuffled_order_is_a_permutation(m):
     order = reference.shuffled_order(m, np.random.default_rng(0))
     assert np.array_equal(np.sort(order), np.arange(m))
@@ -168,15 +168,23 @@ def test_shuffled_order_is_a_permutation(m):
 
 def test_shuffled_order_is_uniform():
     """Where an example lands, and how far apart neighbours land, are those of a fair shuffle."""
-    m, rounds = 50, 4000
     rng = np.random.default_rng(0)
-    landed = np.zeros((m, m))
-    for _ in range(rounds):
-        landed[np.arange(m), reference.shuffled_order(m, rng)] += 1
-    assert chisquare(landed.ravel()).pvalue > 1e-3
-    m = 20_011
-    gaps = np.concatenate([np.diff(reference.shuffled_order(m, rng)) % m for _ in range(20)])
-    assert chisquare(np.bincount(gaps * 100 // m, minlength=100)).pvalue > 1e-3
+    m = reference.SMALL_SHUFFLE + 11
+    landed, gaps = np.zeros((50, 50)), np.zeros(100)
+    pairs = np.zeros((20, 20))  # where rows 0 and 1, in one row of the grid, and 0 and 101, in one column, land
+    columns = np.zeros((20, 20))
+    for _ in range(1000):
+        order = reference.shuffled_order(m, rng)
+        np.add.at(landed, (np.arange(m) * 50 // m, order * 50 // m), 1)
+        gaps += np.bincount(np.diff(order) % m * 100 // m, minlength=100)
+        coarse = order * 20 // m
+        pairs[coarse[0], coarse[1]] += 1
+        columns[coarse[0], coarse[101]] += 1
+    for counts in (landed, gaps, pairs, columns):
+        assert chisquare(counts.ravel()).pvalue > 1e-3
+    # few distinct orders of few examples would be found out here
+    orders = {tuple(reference.shuffled_order(6, rng)) for _ in range(20_000)}
+    assert len(orders) == 720
 
 
 def test_progress_prints_recorded_costs(capsys):

@@ -97,6 +97,7 @@ def test_bad_labels(bad, error, message):
         ("learning_rate", "0.1", TypeError),
         ("learning_rate", None, TypeError),
         ("learning_rate", True, TypeError),
+        ("learning_rate", 10**400, ValueError),
         ("num_iterations", 0, ValueError),
         ("num_iterations", -5, ValueError),
         ("num_iterations", 2.5, ValueError),
@@ -116,8 +117,29 @@ def test_bad_numbers(name, value, error):
 
 
 def test_bad_random_state():
-    with pytest.raises((TypeError, ValueError)):
-        jitlogit.train_logistic_regression(X, Y, batch_size=4, random_state="seed")
+    for value in ("seed", -1):
+        with pytest.raises((TypeError, ValueError), match=f"random_state must be .* got {value!r}"):
+            jitlogit.train_logistic_regression(X, Y, batch_size=4, random_state=value)
+
+
+def test_bad_shuffle():
+    with pytest.raises(TypeError, match="shuffle must be True or False; got 'no'"):
+        jitlogit.train_logistic_regression(X, Y, batch_size=4, shuffle="no")
+
+
+def test_numpy_numbers_are_numbers():
+    expected, *_ = jitlogit.train_logistic_regression(X, Y, 0.1, 2, batch_size=4, random_state=0)
+    W, *_ = jitlogit.train_logistic_regression(
+        X, Y, np.float32(0.1), np.int8(2), batch_size=np.array(4), random_state=np.int64(0)
+    )
+    assert np.allclose(W, expected, rtol=1e-6)
+
+
+def test_a_short_run_that_diverged_says_so():
+    with pytest.warns(RuntimeWarning, match="diverged in iteration 49"):
+        jitlogit.train_logistic_regression(X * 1e3, Y, 100.0, 50)
+    with pytest.warns(RuntimeWarning, match="diverged in iteration 49"):
+        jitlogit.reference.train_logistic_regression(X * 1e3, Y, 100.0, 50)
 
 
 def test_a_batch_larger_than_the_set_is_clipped_with_a_warning():
@@ -174,6 +196,10 @@ def test_bad_update_and_accuracy():
         jitlogit.update_parameters(W, 0, W, 0, 0)
     with pytest.raises(ValueError, match="Y must hold one label for each of the 20 examples"):
         jitlogit.accuracy(Y, Y[:, :3])
+    with pytest.raises(ValueError, match=r"predictions must hold the labels 0 and 1 only; found 0\.3, 0\.7"):
+        jitlogit.accuracy([0.3, 0.7], [0, 1])
+    with pytest.raises(ValueError, match="overflows float32"):
+        jitlogit.update_parameters(W.astype("f"), 0, np.ones((3, 1)), 0, 1e300)
     with pytest.raises(TypeError, match="z must hold numbers"):
         jitlogit.sigmoid("a")
 
@@ -184,6 +210,14 @@ def test_overflowing_scores_are_an_error():
     with pytest.raises(ValueError, match="the scores X W \\+ b overflow"):
         jitlogit.forward_pass([[1e300, -1e300] * 32], [[1e300]] * 64, 0)
     assert jitlogit.forward_pass([[1e300]], [[1e300]], 0) == 1
+
+
+@compiled
+def test_infinities_in_different_chunks_are_found():
+    large = np.ones((40_000, 20))
+    large[3, 5], large[39_000, 5] = np.inf, -np.inf
+    with pytest.raises(ValueError, match=r"X\[3, 5\] is inf"):
+        jitlogit.compute_gradients(large, np.zeros(40_000), np.full(40_000, 0.5))
 
 
 @pytest.mark.parametrize("order", ["C", "F"])

@@ -12,6 +12,7 @@ import functools
 import hashlib
 import os
 import pickle
+import sys
 import threading
 import uuid
 from collections.abc import Callable, Iterator
@@ -42,6 +43,9 @@ JIT_DISABLED = bool(numba.config.DISABLE_JIT)
 _OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
 # Kernels call helpers, Python doesn't: without the wrappers for it, a first fit compiles half a second faster.
 _HELPER_OPTIONS: dict[str, Any] = {**_OPTIONS, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+
+# A compiled kernel is called through the C interface of the Python that compiled it.
+PYTHON = f"{sys.implementation.cache_tag}{getattr(sys, 'abiflags', '')}"
 
 
 def helper(function: Function) -> Function:
@@ -102,9 +106,10 @@ def kernel(function: Callable[..., Any]) -> Kernel:
 
 @functools.cache
 def sources_stamp() -> str:
-    """Hash of the sources of all kernels and of the versions that compile them."""
+    """Hash of the sources of all kernels and of the versions that compile and run them."""
     here = Path(__file__)
-    digest = hashlib.sha256(f"{numba.__version__} {llvmlite.__version__}".encode())
+    versions = (numba.__version__, llvmlite.__version__, PYTHON)
+    digest = hashlib.sha256(repr(versions).encode())
     for path in [here, *sorted((here.parent / "kernels").glob("*.py"))]:
         digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()
@@ -155,10 +160,10 @@ class KernelCache(_Cache):  # type: ignore[misc]
         if not self._enabled:
             return None
         target_context.refresh()
-        name = self._file_name(sig, target_context.codegen())
         for directory in cache_directories():
             # Whatever is wrong with a file (missing, unreadable, damaged), the remedy is to compile.
             with contextlib.suppress(Exception):
+                name = self._file_name(sig, target_context.codegen())
                 payload = pickle.loads((directory / name).read_bytes())
                 return CompileResultCacheImpl.rebuild(None, target_context, payload)
         return None
@@ -167,9 +172,9 @@ class KernelCache(_Cache):  # type: ignore[misc]
         if not self._enabled or data.library.has_dynamic_globals:
             return
         content = dumps(CompileResultCacheImpl.reduce(None, data))
-        name = self._file_name(sig, data.codegen)
         for directory in cache_directories():
-            with contextlib.suppress(OSError):
+            with contextlib.suppress(OSError):  # not writable; or no sources to hash, in a zip file
+                name = self._file_name(sig, data.codegen)
                 directory.mkdir(parents=True, exist_ok=True)
                 _write_whole(directory / name, content)
                 return

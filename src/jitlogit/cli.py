@@ -44,19 +44,26 @@ def main(argv: Sequence[str] | None = None) -> int:
             return 2
 
 
+class _Help(argparse.ArgumentDefaultsHelpFormatter):
+    """Shows the defaults that there are."""
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        return action.help if action.default is None else super()._get_help_string(action)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="jitlogit", description="Logistic regression by gradient descent.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     command = commands.add_parser(
         "compare",
         help="train the NumPy reference and the Numba kernels on the same data and compare them",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        formatter_class=_Help,
     )
     command.set_defaults(run=_compare)
     add = command.add_argument
     add("--data", type=Path, metavar="FILE", help=".npz with X and y, .npy (with --labels) or .csv; default: generated")
     add("--labels", type=Path, metavar="FILE", help=".npy file of the labels of a .npy file")
-    add("--target", metavar="COLUMN", default="-1", help="label column of a .csv file, by name or by position from 0")
+    add("--target", metavar="COLUMN", help="label column of a .csv file, by name or position from 0; default: the last")
     add("--test-size", type=float, default=0.2, metavar="FRACTION", help="rows kept for the test accuracy")
     add("--batch-sizes", type=_batch_sizes, default="1,32,256,4096,full", metavar="LIST", help="comma-separated")
     add("--epochs", type=int, default=3, metavar="N", help="passes over the training rows for each batch size")
@@ -78,13 +85,17 @@ def _batch_sizes(text: str) -> list[int | None]:
 
 def _compare(arguments: argparse.Namespace) -> int:
     if arguments.plot:
-        plots.require_matplotlib()
+        plots.check_picture(arguments.plot)
+    if arguments.labels and not arguments.data:
+        raise ValueError("--labels goes with --data FILE.npy")
+    if arguments.target is not None and (not arguments.data or not _is_text(arguments.data)):
+        raise ValueError("--target goes with --data FILE.csv")
     for path in (arguments.plot, arguments.json):
         if path and not path.absolute().parent.is_dir():
             raise ValueError(f"the folder of {path} doesn't exist")
     X = Y = None
     if arguments.data:
-        X, raw = _load(arguments.data, arguments.labels, arguments.target)
+        X, raw = _load(arguments.data, arguments.labels, "-1" if arguments.target is None else arguments.target)
         Y = _two_classes(raw)
     progress = _Progress()
     comparison = compare(
@@ -102,7 +113,7 @@ def _compare(arguments: argparse.Namespace) -> int:
     progress.clear()
     print(_table(comparison))
     if arguments.json:
-        arguments.json.write_text(json.dumps(comparison.to_dict(), indent=1) + "\n")
+        arguments.json.write_text(json.dumps(comparison.to_dict(), indent=1, allow_nan=False) + "\n")
     if arguments.plot:
         plots.save_comparison(comparison, arguments.plot)
     return 0
@@ -127,7 +138,7 @@ def _table(comparison: Comparison) -> str:
             f"{row.fast_cost:.6f}",
             f"{row.largest_weight_difference:.1e}",
             f"{row.train_accuracy:.4f}",
-            f"{row.test_accuracy:.4f}",
+            f"{row.test_accuracy:.4f}" + (" diverged" if row.diverged else ""),
         )
         lines.append("  ".join(cell.rjust(width) for cell, (_, width) in zip(cells, _COLUMNS, strict=True)))
     return "\n".join(lines)
@@ -160,21 +171,42 @@ def _load(path: Path, labels: Path | None, target: str) -> tuple[Any, Any]:
     if (labels is not None) != (kind == ".npy"):
         raise ValueError("a .npy file of features goes with --labels FILE, other files hold their labels")
     if kind == ".npz":
-        with np.load(path) as file:
+        file = _load_numpy(path, np.lib.npyio.NpzFile)
+        with file:
             missing = [name for name in ("X", "y") if name not in file]
             if missing:
                 raise ValueError(f"{path} must hold arrays X and y; {' and '.join(missing)} not among {file.files}")
             return file["X"], file["y"]
     if kind == ".npy":
-        return np.load(path, mmap_mode="r"), np.load(labels)  # type: ignore[arg-type]
-    if kind in (".csv", ".txt", ".data"):
+        return _load_numpy(path, np.ndarray, mmap_mode="r"), _load_numpy(labels, np.ndarray)
+    if _is_text(path):
         return _load_csv(path, target)
     raise ValueError(f"{path} is of a kind that can't be read: expected .npz, .npy or .csv")
 
 
+def _load_numpy(path: Any, kind: type, **options: Any) -> Any:
+    """`numpy.load`, which says of a damaged file what is wrong with its inside."""
+    try:
+        loaded = np.load(path, **options)
+    except FileNotFoundError:
+        raise
+    except Exception as error:
+        raise ValueError(f"{path} is not a readable {path.suffix} file: {error}") from None
+    if not isinstance(loaded, kind):
+        raise ValueError(f"{path} is not what its name says: it holds a {type(loaded).__name__}")
+    return loaded
+
+
+def _is_text(path: Path) -> bool:
+    return path.suffix.lower() in (".csv", ".txt", ".data")
+
+
 def _load_csv(path: Path, target: str) -> tuple[Any, Any]:
-    with path.open(newline="") as file:
-        table = [row for row in csv.reader(file, skipinitialspace=True) if row]
+    with path.open(newline="", encoding="utf-8-sig") as file:
+        try:
+            table = [row for row in csv.reader(file, skipinitialspace=True) if row]
+        except (csv.Error, UnicodeDecodeError) as error:
+            raise ValueError(f"{path} is not a readable CSV file: {error}") from None
     if not table:
         raise ValueError(f"{path} is empty")
     names = table.pop(0) if _has_header(table) else None
@@ -201,10 +233,8 @@ def _load_csv(path: Path, target: str) -> tuple[Any, Any]:
 
 
 def _has_header(table: list[list[str]]) -> bool:
-    """Whether some column starts with a word above a number."""
-    return len(table) > 1 and any(
-        not _is_number(first) and _is_number(second) for first, second in zip(table[0], table[1], strict=False)
-    )
+    """Whether the first row is all words, and a word stands above a number."""
+    return len(table) > 1 and not any(map(_is_number, table[0])) and any(map(_is_number, table[1]))
 
 
 def _is_number(word: str) -> bool:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import functools
+import math
+import numbers
 import platform
 import statistics
 import time
-from collections.abc import Callable, Sequence
+import warnings
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -23,9 +26,13 @@ DEFAULT_BATCH_SIZES = (1, 32, 256, 4096, None)
 
 @dataclass(frozen=True)
 class ComparisonRow:
-    """One batch size: seconds are those of a fit divided by its epochs, costs those of the trained parameters."""
+    """One batch size: seconds are those of a fit divided by its epochs, costs those of the trained parameters.
+
+    A fit that `diverged` was stopped early; its epochs are those that it ran.
+    """
 
     batch_size: int | None
+    diverged: bool
     reference_seconds: float
     fast_seconds: float
     rows_per_second: float
@@ -72,6 +79,8 @@ class Comparison:
         result = asdict(self)
         for row, values in zip(self.rows, result["rows"], strict=True):
             values["speedup"] = row.speedup
+            if math.isnan(row.test_accuracy):  # no test rows; JSON has no NaN
+                values["test_accuracy"] = None
         result["versions"] = {"python": platform.python_version(), "numpy": np.__version__, "numba": numba.__version__}
         result["machine"] = platform.processor() or platform.machine()
         return result
@@ -88,7 +97,7 @@ def compare(
     standardize: bool = False,
     dtype: Any = None,
     n_threads: int | None = None,
-    random_state: int = 0,
+    random_state: Any = 0,
     on_progress: Callable[[str], None] | None = None,
 ) -> Comparison:
     """Train the NumPy reference and the compiled kernels on the same data, and compare times, costs and parameters.
@@ -129,7 +138,9 @@ def compare(
     ValueError, TypeError
         If an argument has the wrong shape, type or value.
     """
-    rng = np.random.default_rng(random_state)
+    if not isinstance(random_state, numbers.Integral):
+        raise TypeError(f"random_state must be an integer, so that both walk the same batches; got {random_state!r}")
+    rng = validation.check_random_state(random_state)
     if X is None:
         if Y is not None:
             raise ValueError("Y was given without X")
@@ -137,18 +148,23 @@ def compare(
     elif Y is None:
         raise ValueError("X was given without Y: pass the labels too")
     X = validation.check_X(X)
+    validation.raise_if_not_finite(X)
     labels = validation.check_labels(Y, X.shape[0])
     epochs = validation.check_count(epochs, "epochs")
     learning_rate = validation.check_positive(learning_rate, "learning_rate")
     n_threads = validation.check_n_threads(n_threads)
-    if not batch_sizes:
-        raise ValueError("batch_sizes must hold at least one batch size (None for batch gradient descent)")
+    if dtype is not None and np.dtype(dtype) not in (np.float32, np.float64):
+        raise ValueError(f"dtype must be float32 or float64; got {dtype!r}")
+    if not isinstance(batch_sizes, Iterable) or not (batch_sizes := list(batch_sizes)):
+        raise ValueError(f"batch_sizes must hold batch sizes (None for batch gradient descent); got {batch_sizes!r}")
     X_train, Y_train, X_test, Y_test = _split(X, labels, validation.check_fraction(test_size, "test_size"), rng)
     if dtype is not None:
         X_train, X_test = (validation.check_X(part.astype(dtype)) if len(part) else part for part in (X_train, X_test))
     if standardize:
         X_train, X_test = _standardize(X_train, X_test)
-    sizes = [None if size is None else validation.check_count(size, "batch_sizes") for size in batch_sizes]
+    m = X_train.shape[0]
+    checked = [None if size is None else validation.check_batch_size(size, m) for size in batch_sizes]
+    sizes = list(dict.fromkeys(checked))  # clipped ones may be the same
     rows = []
     for number, size in enumerate(sizes, start=1):
         label = f"[{number}/{len(sizes)}] batch size {'full' if size is None else size}"
@@ -161,7 +177,7 @@ def compare(
                 {
                     "learning_rate": learning_rate,
                     "num_iterations": epochs,
-                    "batch_size": None if size is None else min(size, X_train.shape[0]),
+                    "batch_size": size,
                     "random_state": random_state,
                     "record_every": 1,
                 },
@@ -207,18 +223,21 @@ def _compare_batch_size(
     def train_fast(**changes: Any) -> tuple[Array, float, list[float]]:
         return functional.train_logistic_regression(X, Y, **(arguments | changes), n_threads=n_threads)
 
-    epochs = arguments["num_iterations"]
     on_progress("compiling")
-    train_fast(num_iterations=1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # of divergence: it will come again
+        train_fast(num_iterations=1)
     on_progress("NumPy reference")
     (W, b, costs), seconds = _timed(lambda: reference.train_logistic_regression(X, Y, **arguments))
     on_progress("Numba kernels")
     time.sleep(0.05)  # NumPy's BLAS threads spin for a while after their last product
     (W_fast, b_fast, costs_fast), seconds_fast = _timed(train_fast)
+    epochs = max(1, len(costs_fast))
     per_second = epochs / seconds_fast
     return ComparisonRow(
         batch_size=arguments["batch_size"],
-        reference_seconds=seconds / epochs,
+        diverged=len(costs_fast) < arguments["num_iterations"],
+        reference_seconds=seconds / max(1, len(costs)),
         fast_seconds=seconds_fast / epochs,
         rows_per_second=X.shape[0] * per_second,
         gigabytes_per_second=X.nbytes * per_second / 1e9,
@@ -242,10 +261,12 @@ def _report(on_progress: Callable[[str], None] | None, label: str, text: str) ->
 def _timed(fit: Callable[[], Any], budget: float = 0.5, most: int = 5) -> tuple[Any, float]:
     """Return the fit's result and the median seconds of as many runs as the budget of seconds allows."""
     seconds: list[float] = []
-    while not seconds or (sum(seconds) < budget and len(seconds) < most):
-        start = time.perf_counter()
-        result = fit()
-        seconds.append(time.perf_counter() - start)
+    with warnings.catch_warnings():
+        while not seconds or (sum(seconds) < budget and len(seconds) < most):
+            start = time.perf_counter()
+            result = fit()
+            seconds.append(time.perf_counter() - start)
+            warnings.simplefilter("ignore", RuntimeWarning)  # of divergence: once is enough
     return result, statistics.median(seconds)
 
 
@@ -264,7 +285,7 @@ def _split(X: Array, labels: Array, test_size: float, rng: np.random.Generator) 
 def _standardize(X_train: Array, X_test: Array) -> tuple[Array, Array]:
     mean = X_train.mean(axis=0, dtype=np.float64)
     scale = X_train.std(axis=0, dtype=np.float64)
-    scale[scale == 0] = 1
+    scale[scale <= np.finfo(np.float64).eps * np.abs(mean)] = 1  # constant columns
     dtype = X_train.dtype
     train, test = ((part - mean.astype(dtype)) / scale.astype(dtype) for part in (X_train, X_test))
     return validation.check_X(train), validation.check_X(test) if len(test) else test

@@ -139,7 +139,8 @@ def compute_gradients(X: Any, Y: Any, A: Any) -> tuple[Array, float]:
     cut = _plan_pass(X)
     sums = np.empty((cut.n_chunks, X.shape[1] + 1))
     _run(objective.gradient, cut, X, labels, probabilities, cut.tile_rows, cut.n_chunks, sums)
-    mean = sums.sum(axis=0) / X.shape[0]
+    with np.errstate(invalid="ignore", over="ignore"):
+        mean = sums.sum(axis=0) / X.shape[0]
     if not np.isfinite(mean).all():
         check.raise_if_not_finite(X)
     return mean[:-1].astype(X.dtype).reshape(-1, 1), float(mean[-1])
@@ -170,7 +171,10 @@ def update_parameters(W: Any, b: Any, dW: Any, db: Any, learning_rate: float) ->
     alpha = check.check_positive(learning_rate, "learning_rate")
     weights = check.check_weights(W, weights.size, dtype)
     gradient = check.check_weights(dW, weights.size, dtype, "dW")
-    new = weights - dtype.type(alpha) * gradient
+    with np.errstate(over="ignore"):
+        new = weights - dtype.type(alpha) * gradient
+    if not np.isfinite(new).all():
+        raise ValueError(f"W - learning_rate * dW overflows {dtype}: choose a smaller learning_rate")
     return new.reshape(-1, 1), check.check_number(b, "b") - alpha * check.check_number(db, "db")
 
 
@@ -198,15 +202,28 @@ def predict(X: Any, W: Any, b: Any, threshold: float = 0.5) -> Array:
 
 
 def accuracy(predictions: Any, Y: Any) -> float:
-    """Fraction of the `predictions` (1, n_samples) that equal the labels `Y`.
+    """Fraction of the predictions that equal the labels.
+
+    Parameters
+    ----------
+    predictions : array_like (1, n_samples), (n_samples,) or (n_samples, 1)
+        Classes 0 and 1, from `predict`.
+    Y : array_like (1, n_samples), (n_samples,) or (n_samples, 1)
+        Labels 0 and 1.
+
+    Returns
+    -------
+    float
+        Between 0 and 1.
 
     Raises
     ------
     ValueError, TypeError
-        If the lengths differ, or labels other than 0 and 1 are found.
+        If the lengths differ, or values other than 0 and 1 are found.
     """
-    predicted = check.check_row(predictions, "predictions")
-    return float(np.mean(predicted == check.check_labels(Y, predicted.size)))
+    n_samples = check.check_row(predictions, "predictions").size
+    predicted = check.check_labels(predictions, n_samples, "predictions")
+    return float(np.mean(predicted == check.check_labels(Y, n_samples)))
 
 
 def train_logistic_regression(
@@ -266,8 +283,8 @@ def train_logistic_regression(
     Warns
     -----
     RuntimeWarning
-        If training diverged: the parameters or a recorded cost were no longer finite, or that cost exceeded 745 nats.
-        Training then stops, with the last finite parameters.
+        If training diverged: the parameters were no longer finite, or the cost, looked at when it is recorded and in
+        the last pass, exceeded 745 nats. Training then stops, with the last finite parameters.
     UserWarning
         If `batch_size` is more than the examples; it is clipped.
     """
@@ -280,8 +297,8 @@ def train_logistic_regression(
         learning_rate=alpha,
         n_epochs=check.check_count(num_iterations, "num_iterations"),
         batch_size=check.check_batch_size(batch_size, X.shape[0]),
-        shuffle=bool(shuffle) and batch_size is not None,
-        random_state=random_state,
+        shuffle=check.check_bool(shuffle, "shuffle") and batch_size is not None,
+        rng=check.check_random_state(random_state),
         record_every=check.check_count(record_every, "record_every"),
         verbose=verbose,
         n_threads=check.check_n_threads(n_threads),

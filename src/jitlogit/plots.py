@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from .compare import Comparison
 
-__all__ = ["plot_comparison", "plot_costs", "require_matplotlib", "save_comparison"]
+__all__ = ["check_picture", "plot_comparison", "plot_costs", "require_matplotlib", "save_comparison"]
 
 
 def plot_costs(
@@ -85,6 +85,16 @@ def save_comparison(comparison: Comparison, path: str | Path) -> None:
     figure = Figure(figsize=(8, 5), layout="constrained")
     plot_comparison(comparison, figure.subplots())
     figure.savefig(path, dpi=120)
+
+
+def check_picture(path: str | Path) -> None:
+    """Raise an error if a picture can't be written to such a file: no matplotlib, or a kind that it doesn't know."""
+    require_matplotlib()
+    from matplotlib.backend_bases import FigureCanvasBase
+
+    known = FigureCanvasBase.get_supported_filetypes()
+    if Path(path).suffix[1:].lower() not in known:
+        raise ValueError(f"{path} is not the name of a picture: expected one that ends in .{', .'.join(sorted(known))}")
 
 
 def require_matplotlib() -> None:

@@ -33,6 +33,8 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 #: A mean loss above this (in nats) means that the typical label has a probability that float64 can't hold: e^-745 = 0.
 DIVERGED_COST = 745.0
+#: Up to this many examples, a shuffle is `numpy.random.Generator.permutation`.
+SMALL_SHUFFLE = 10_000
 
 
 def sigmoid(z: Any) -> Any:
@@ -146,6 +148,13 @@ def update_parameters(W: Any, b: Any, dW: Any, db: Any, learning_rate: float) ->
 def predict(X: Any, W: Any, b: Any, threshold: float = 0.5) -> Array:
     """Class 1 where the probability is at least `threshold`, else 0.
 
+    Parameters
+    ----------
+    X : (m, n)
+    W : (n, 1)
+    b : float
+    threshold : float
+
     Returns
     -------
     (1, m) of int64
@@ -206,8 +215,8 @@ def train_logistic_regression(
     Warns
     -----
     RuntimeWarning
-        If training diverged: the parameters or a recorded cost were no longer finite, or that cost exceeded
-        `DIVERGED_COST`. Training then stops, with the last finite parameters.
+        If training diverged: the parameters were no longer finite, or the cost, looked at when it is recorded and in
+        the last pass, exceeded `DIVERGED_COST`. Training then stops, with the last finite parameters.
     """
     X = _as_float(X_train)
     m, n = X.shape
@@ -220,6 +229,7 @@ def train_logistic_regression(
     costs: list[float] = []
     for iteration in range(num_iterations):
         record = iteration % record_every == 0
+        look = record or iteration == num_iterations - 1  # at the cost, which takes time
         order = shuffled_order(m, rng) if shuffle else None
         loss_sum = 0.0
         W_before, b_before = W, b
@@ -230,7 +240,7 @@ def train_logistic_regression(
                     rows = order[rows]
                 X_batch, Y_batch = X[rows], Y[:, rows]
                 Z = _scores(X_batch, W, b)
-                if record:
+                if look:
                     loss_sum += _sum_of_losses(Z, Y_batch)
                 A = sigmoid(Z)
                 dW, db = compute_gradients(X_batch, Y_batch, A)
@@ -264,7 +274,8 @@ def shuffled_order(m: int, rng: np.random.Generator) -> Array:
     over a domain of any size (Black and Rogaway, "Ciphers with arbitrary finite domains", 2002): a number that lands at
     m or beyond goes through the rounds again until it lands below.
 
-    Unlike `Generator.permutation` it needs memory of sqrt(m) only, so the compiled kernels can walk it as they go.
+    Unlike `Generator.permutation`, which shuffles up to `SMALL_SHUFFLE` examples (small grids are not random enough),
+    it needs memory of sqrt(m) only and no order of computation, so the compiled kernels can walk it as they go.
 
     Parameters
     ----------
@@ -277,6 +288,8 @@ def shuffled_order(m: int, rng: np.random.Generator) -> Array:
     -------
     (m,) of int64
     """
+    if m <= SMALL_SHUFFLE:
+        return rng.permutation(m)
     n_columns = math.isqrt(m - 1) + 1
     n_rows = -(-m // n_columns)
     column_shifts = rng.integers(n_rows, size=(2, n_columns))
@@ -312,7 +325,8 @@ def _sum_of_losses(Z: Array, Y: Array) -> float:
 
     With y = 0, L = -log(1 - sigmoid(z)) = log(1 + e^z); with y = 1, L = -log sigmoid(z) = log(1 + e^-z).
     """
-    return float(np.sum(np.logaddexp(0, np.where(Y == 1, -Z, Z)), dtype=np.float64))
+    with np.errstate(under="ignore"):
+        return float(np.sum(np.logaddexp(0, np.where(Y == 1, -Z, Z)), dtype=np.float64))
 
 
 def _show_progress(iteration: int, num_iterations: int, cost: float) -> None:

@@ -6,13 +6,13 @@ import math
 import sys
 import time
 import warnings
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from ._jit import team
 from .kernels.epoch import epoch, plan, work_space
-from .reference import DIVERGED_COST
+from .reference import DIVERGED_COST, SMALL_SHUFFLE
 from .validation import Array, raise_if_not_finite
 
 
@@ -33,7 +33,7 @@ def train(
     learning_rate: float,
     n_epochs: int,
     batch_size: int,
-    random_state: Any,
+    rng: np.random.Generator,
     shuffle: bool,
     record_every: int,
     n_threads: int | None,
@@ -42,7 +42,6 @@ def train(
     """Gradient descent from zero on validated arguments; see `jitlogit.train_logistic_regression`."""
     m, n = X.shape
     cut = plan(batch_size, n, X.itemsize, "C" if X.flags.c_contiguous else "F")
-    rng = np.random.default_rng(random_state)
     order = np.empty(m if shuffle else 0, np.uint32 if m <= 2**32 else np.uint64)
     tables = np.empty((2, 0), np.uint32), np.empty((2, 0), np.uint32)
     weights, bias = np.zeros(n, X.dtype), np.zeros(1)
@@ -54,10 +53,13 @@ def train(
         run = epoch.parallel if parallel else epoch.serial
         for i in range(n_epochs):
             record = i % record_every == 0
-            if shuffle:
+            look = record or i == n_epochs - 1  # at the cost, which takes time
+            if shuffle and m <= SMALL_SHUFFLE:
+                order[:] = rng.permutation(m)
+            elif shuffle:
                 tables = shuffle_tables(m, rng)
             before = weights.copy(), bias.copy()
-            loss_sum = run(X, labels, *tables, order, batch_size, learning_rate, record, *work, weights, bias)
+            loss_sum = run(X, labels, *tables, order, batch_size, learning_rate, look, *work, weights, bias)
             cost = loss_sum / m
             finite = bool(np.isfinite(weights).all()) and math.isfinite(bias[0])
             if not (finite and math.isfinite(cost)):

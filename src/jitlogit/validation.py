@@ -50,7 +50,7 @@ def check_labels(Y: Any, n_samples: int, name: str = "Y") -> Array:
         )
     array = array.reshape(-1)
     if array.dtype == bool:
-        return np.ascontiguousarray(array).view(np.uint8)
+        return _read_only(np.ascontiguousarray(array).view(np.uint8))
     labels = np.empty(n_samples, np.uint8)
     for start in range(0, n_samples, _BLOCK):
         block = array[start : start + _BLOCK]
@@ -62,7 +62,7 @@ def check_labels(Y: Any, n_samples: int, name: str = "Y") -> Array:
                 f"{name} must hold the labels 0 and 1 only; found {shown}: map your two classes to 0 and 1"
             )
         labels[start : start + _BLOCK] = ones
-    return labels
+    return _read_only(labels)
 
 
 def check_weights(W: Any, n_features: int, dtype: np.dtype[Any], name: str = "W") -> Array:
@@ -76,7 +76,7 @@ def check_weights(W: Any, n_features: int, dtype: np.dtype[Any], name: str = "W"
     array = np.ascontiguousarray(array.reshape(-1), dtype)
     if not np.isfinite(array).all():
         raise ValueError(f"{name} must be finite; got NaN or inf")
-    return array
+    return _read_only(array)
 
 
 def check_numbers(values: Any, name: str) -> Array:
@@ -89,12 +89,14 @@ def check_row(values: Any, name: str) -> Array:
     array = _as_numeric(values, name)
     if array.size == 0 or array.size != max(array.shape, default=1):
         raise ValueError(f"{name} must be a row of shape (1, n_samples); got shape {array.shape}")
-    return np.ascontiguousarray(array.reshape(-1))
+    return _read_only(np.ascontiguousarray(array.reshape(-1)))
 
 
 def check_probabilities(A: Any, dtype: np.dtype[Any] | None = None, name: str = "A") -> Array:
     """Return the probabilities `A` as an (m,) array of `dtype`, or of float32 or float64."""
-    row = _for_kernels(check_row(A, name)) if dtype is None else check_row(A, name).astype(dtype, copy=False)
+    row = (
+        _for_kernels(check_row(A, name)) if dtype is None else _read_only(check_row(A, name).astype(dtype, copy=False))
+    )
     if not (row.min() >= 0 and row.max() <= 1):
         raise ValueError(f"{name} must hold probabilities between 0 and 1; found {row.min():g} to {row.max():g}")
     return row
@@ -106,9 +108,13 @@ def check_number(value: Any, name: str) -> float:
         value = value.item()
     if isinstance(value, bool | np.bool_) or not isinstance(value, numbers.Real):
         raise TypeError(f"{name} must be a number; got {value!r}")
-    if not math.isfinite(value):
+    try:
+        number = float(value)
+    except OverflowError:
+        number = math.inf
+    if not math.isfinite(number):
         raise ValueError(f"{name} must be finite; got {value!r}")
-    return float(value)
+    return number
 
 
 def check_positive(value: Any, name: str) -> float:
@@ -129,10 +135,29 @@ def check_fraction(value: Any, name: str) -> float:
 
 def check_count(value: Any, name: str) -> int:
     """Return an integer of at least 1."""
+    if isinstance(value, np.ndarray) and value.size == 1:
+        value = value.item()
     number = check_number(value, name)
     if not isinstance(value, numbers.Integral) or number < 1:
         raise ValueError(f"{name} must be an integer of at least 1; got {value!r}")
     return int(value)
+
+
+def check_bool(value: Any, name: str) -> bool:
+    """Return True or False."""
+    if not isinstance(value, bool | np.bool_):
+        raise TypeError(f"{name} must be True or False; got {value!r}")
+    return bool(value)
+
+
+def check_random_state(random_state: Any) -> np.random.Generator:
+    """Return a generator for None, a seed, or a generator (that one itself)."""
+    try:
+        return np.random.default_rng(random_state)
+    except (TypeError, ValueError) as error:
+        raise type(error)(
+            f"random_state must be None, a non-negative integer or a numpy.random.Generator; got {random_state!r}"
+        ) from None
 
 
 def check_batch_size(batch_size: Any, n_samples: int) -> int:
@@ -197,7 +222,7 @@ def _as_numeric(values: Any, name: str) -> Array:
     if array.dtype == object:
         try:
             array = array.astype(np.float64)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             raise TypeError(f"{name} must hold numbers; got dtype object with values of other kinds") from None
     if array.dtype.kind == "c":
         raise TypeError(f"{name} must hold real numbers; got dtype {array.dtype}")
@@ -213,6 +238,11 @@ def _for_kernels(array: Array) -> Array:
         array = array.astype(dtype)
     if not (array.flags.c_contiguous or array.flags.f_contiguous):
         array = np.ascontiguousarray(array)
+    return _read_only(array)
+
+
+def _read_only(array: Array) -> Array:
+    """A view that kernels can't write to: one type, so one compiled variant, whether or not the array is writable."""
     array = array.view()
     array.flags.writeable = False
     return array

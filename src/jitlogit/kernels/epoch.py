@@ -28,6 +28,8 @@ _MIN_COLUMN_ROWS = 128
 _CHUNK_BYTES = 64 * 1024
 _MIN_CHUNK_ROWS = 16
 _MAX_CHUNKS = 64
+# The chunks' sums and gradients together.
+_MAX_WORK_BYTES = 8 * 1024 * 1024
 # Rows summed in the data's own precision before they are added to a float64 sum.
 FOLD_ROWS = 256
 
@@ -52,7 +54,13 @@ def plan(batch_size: int, n_features: int, itemsize: int, layout: str) -> Plan:
     else:
         tile_rows = max(4, min(_MAX_TILE_ROWS, _TILE_BYTES // row_bytes))
         chunk_rows = _MIN_CHUNK_ROWS
-    limit = min(_MAX_CHUNKS, batch_size * row_bytes // _CHUNK_BYTES, batch_size // chunk_rows)
+    work_bytes = (n_features + 2) * (8 + itemsize)
+    limit = min(
+        _MAX_CHUNKS,
+        batch_size * row_bytes // _CHUNK_BYTES,
+        batch_size // chunk_rows,
+        max(2, _MAX_WORK_BYTES // work_bytes),
+    )
     n_chunks = 1 << max(0, limit.bit_length() - 1)  # a power of two shares out evenly
     return Plan(min(tile_rows, batch_size), n_chunks)
 
@@ -84,10 +92,10 @@ def _sum_chunk(
 ):
     """Sums over the rows at positions start ... stop - 1: gradient (n), residuals and losses, into out_sums (n + 2).
 
-    Fills in this part of `order`, unless it is empty.
+    Fills in this part of `order` if there are tables of shifts.
     `tile` (3, tile_rows) and `gradient` (n,) are work space.
     """
-    if order.size:
+    if column_shifts.size:
         fill_order(column_shifts, row_shifts, start, stop, order)
     n_features = weights.size
     tile_rows = tile.shape[1]
@@ -164,7 +172,7 @@ def epoch(
     column_shifts, row_shifts : (2, n_columns) and (2, n_rows) of uint32
         Tables of the shuffle, see `order.fill_order`.
     order : (m,) or (0,), of unsigned integers
-        Work space for the order of the rows; empty for their own order, which needs no tables.
+        The order of the rows, to be filled in where there are tables; empty for their own order.
     batch_size : int
     learning_rate : float
     with_loss : bool
