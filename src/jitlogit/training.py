@@ -66,8 +66,8 @@ def train(
                 raise_if_not_finite(X, "X_train")
             if record and math.isfinite(cost):
                 costs.append(cost)
-            if progress and record:
-                progress.update(i, cost)
+            if progress:
+                progress.update(i, cost if record else None)
             diverged = not finite or not cost <= DIVERGED_COST
             if diverged:
                 if not finite:
@@ -112,22 +112,29 @@ class Progress:
     def __init__(self, n_epochs: int) -> None:
         self._n_epochs = n_epochs
         self._live = sys.stdout.isatty()
-        self._start = self._shown = time.perf_counter()
+        self._start = time.perf_counter()
+        self._shown = -math.inf
+        self._iteration = 0
+        self._cost = math.nan
 
-    def update(self, iteration: int, cost: float) -> None:
-        if not self._live:
-            print(f"Cost at iteration {iteration}: {cost:.6f}")
-            return
+    def update(self, iteration: int, cost: float | None) -> None:
+        """Call after each epoch, with its cost if it was recorded."""
+        self._iteration = iteration
+        if cost is not None:
+            self._cost = cost
+            if not self._live:
+                print(f"Cost at iteration {iteration}: {cost:.6f}")
         now = time.perf_counter()
-        if iteration == 0 or now - self._shown >= 0.1:
+        if self._live and now - self._shown >= 0.1:
             self._shown = now
-            print(f"\r{self._line(iteration, cost, now)}\033[K", end="", flush=True)
-        self._last = (iteration, cost)
+            self._show(now)
 
     def close(self) -> None:
         if self._live:
-            print(f"\r{self._line(*self._last, time.perf_counter())}\033[K", flush=True)
+            self._show(time.perf_counter())
+            print()
 
-    def _line(self, iteration: int, cost: float, now: float) -> str:
-        rate = (iteration + 1) / max(now - self._start, 1e-9)
-        return f"iteration {iteration}/{self._n_epochs}  cost {cost:.6f}  {rate:.1f} iterations/s"
+    def _show(self, now: float) -> None:
+        rate = (self._iteration + 1) / max(now - self._start, 1e-9)
+        line = f"iteration {self._iteration}/{self._n_epochs}  cost {self._cost:.6f}  {rate:.1f} iterations/s"
+        print(f"\r{line}\033[K", end="", flush=True)
