@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import runpy
 import sys
 
 import numpy as np
 import pytest
-from conftest import make_data, run_python
+from conftest import make_data
 
 import jitlogit
 from jitlogit import cli, plots
@@ -266,11 +267,13 @@ def test_a_warning_is_a_line(data, tmp_path, capsys):
     assert "RuntimeWarning" not in err
 
 
-def test_as_a_module():
-    assert "compare" in run_python(
-        "import subprocess, sys; print(subprocess.run([sys.executable, '-m', 'jitlogit', '--help'],"
-        "capture_output=True, text=True, check=True).stdout)"
-    )
+def test_as_a_module(data, tmp_path, monkeypatch, capsys):
+    np.savez(tmp_path / "set.npz", X=data[0], y=data[1])
+    monkeypatch.setattr(sys, "argv", ["jitlogit", "compare", "--data", str(tmp_path / "set.npz"), *QUICK])
+    with pytest.raises(SystemExit) as done:
+        runpy.run_module("jitlogit", run_name="__main__")
+    assert done.value.code == 0
+    assert capsys.readouterr().out.startswith("96 x 3 float64")
 
 
 def test_plot_costs_draws_the_costs():

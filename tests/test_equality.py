@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import jitlogit
-from jitlogit import reference
+from jitlogit import reference, training
 from jitlogit.kernels import objective
 from jitlogit.kernels.epoch import Plan, epoch, plan, work_space
 
@@ -120,6 +120,20 @@ def test_shuffles_of_large_sets(dtype, order, batch_size):
     fast_W, fast_b, fast_costs = jitlogit.train_logistic_regression(X, Y, 0.05, 3, **arguments)
     assert_close(np.append(fast_W, fast_b), np.append(W, b), TOLERANCE[dtype])
     assert_close(fast_costs, costs, TOLERANCE[dtype])
+
+
+@pytest.mark.parametrize("m", [4, 31, 64, 65])
+@pytest.mark.parametrize("batch_size", [7, 64])
+def test_shuffles_by_tables(m, batch_size, monkeypatch):
+    """The grid's corners: full and ragged last rows, batches that start within a row."""
+    for module in (training, reference):
+        monkeypatch.setattr(module, "SMALL_SHUFFLE", 3)
+    X, Y = make_data(m, 3)
+    arguments = {"batch_size": min(batch_size, m), "random_state": 2, "record_every": 1}
+    W, b, costs = reference.train_logistic_regression(X, Y, 0.3, 6, **arguments)
+    fast_W, fast_b, fast_costs = jitlogit.train_logistic_regression(X, Y, 0.3, 6, **arguments)
+    assert_close(np.append(fast_W, fast_b), np.append(W, b), 1e-12)
+    assert_close(fast_costs, costs, 1e-12)
 
 
 @compiled
