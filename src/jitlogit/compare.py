@@ -6,7 +6,6 @@ import functools
 import math
 import numbers
 import platform
-import statistics
 import time
 import warnings
 from collections.abc import Callable, Iterable, Sequence
@@ -267,7 +266,7 @@ def _timed(fit: Callable[[], Any], budget: float = 0.5, most: int = 5) -> tuple[
             result = fit()
             seconds.append(time.perf_counter() - start)
             warnings.simplefilter("ignore", RuntimeWarning)  # of divergence: once is enough
-    return result, statistics.median(seconds)
+    return result, float(np.median(seconds))
 
 
 def _split(X: Array, labels: Array, test_size: float, rng: np.random.Generator) -> tuple[Array, Array, Array, Array]:
