@@ -24,7 +24,7 @@ X = np.linspace(-1, 1, 12).reshape(6, 2)
 W, b, _ = jitlogit.train_logistic_regression(X, [0, 0, 1, 0, 1, 1], 0.5, 5)
 print(W.tobytes().hex(), b.hex())
 """
-COMPILED = FIT + "from jitlogit.kernels.epoch import epoch\nprint(sum(epoch.serial.stats.cache_misses.values()))"
+COMPILED = FIT + "from jitlogit.kernels.epoch import epoch\nprint(sum(epoch.stats.cache_misses.values()))"
 
 
 def files(folder):
@@ -49,9 +49,9 @@ def test_an_edit_of_any_kernel_file_is_seen(tmp_path):
     before = run_python(FIT, cwd=tmp_path, **environment)
     update = tmp_path / "jitlogit" / "kernels" / "update.py"
     text = update.read_text()
-    assert "-= step *" in text
+    assert "- rate *" in text
     stat = update.stat()
-    update.write_text(text.replace("-= step *", "+= step *"))
+    update.write_text(text.replace("- rate *", "+ rate *"))
     os.utime(update, ns=(stat.st_atime_ns, stat.st_mtime_ns))  # same size, same time
     after = run_python(FIT, cwd=tmp_path, **environment)
     assert after != before
@@ -112,23 +112,23 @@ def test_another_python_has_kernels_of_its_own(monkeypatch):
 
 def test_flush_empties_the_cache_of_one_kernel(tmp_path, monkeypatch):
     monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path))
-    cache = epoch.serial._cache
+    cache = epoch._cache
     folder = Path(cache.cache_path)
     folder.mkdir()
-    (folder / "epoch-serial-1.kernel").touch()
-    (folder / "epoch-parallel-1.kernel").touch()
+    (folder / "epoch-1.kernel").touch()
+    (folder / "gradient-1.kernel").touch()
     cache.flush()
-    assert files(tmp_path) == ["epoch-parallel-1.kernel"]
+    assert files(tmp_path) == ["gradient-1.kernel"]
 
 
 def test_a_disabled_cache_neither_reads_nor_writes(tmp_path, monkeypatch):
     monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path))
     double = kernel(_double)
-    double.serial._cache.disable()
-    assert double.serial(2) == 4
+    double._cache.disable()
+    assert double(2) == 4
     assert files(tmp_path) == []
-    double.serial._cache.enable()
-    assert double.serial(2.0) == 4
+    double._cache.enable()
+    assert double(2.0) == 4
     assert len(files(tmp_path)) == 1
 
 

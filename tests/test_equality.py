@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 import jitlogit
 from jitlogit import reference, training
+from jitlogit._team import Team
 from jitlogit.kernels import objective
-from jitlogit.kernels.epoch import Plan, epoch, plan, work_space
+from jitlogit.kernels.epoch import PADDING, Plan, epoch, plan, work_space
 
 # Relative to the largest element. float64: rounding of sums in another order. float32: the same, times the number of
 # updates whose rounding errors gradient descent has not yet forgotten.
@@ -149,7 +150,7 @@ def test_writable_or_not_is_one_compiled_variant():
         jitlogit.compute_cost(A, labels)
         jitlogit.sigmoid(A)
         used = [epoch, objective.forward, objective.gradient, objective.cost, objective.sigmoid]
-        seen = [len(kernel.serial.signatures) for kernel in used]
+        seen = [len(kernel.signatures) for kernel in used]
         if writeable:
             before = seen
     assert seen == before
@@ -163,7 +164,7 @@ def test_writable_or_not_is_one_compiled_variant():
 def test_parallel_trajectories(dtype, order, batch_size, n):
     X, Y = make_data(7001, n, dtype, order)
     size = batch_size or 7001
-    assert plan(size, n, X.itemsize, order).parallel == (n > 1)
+    assert (plan(size, X).n_chunks > 1) == (n > 1)
     arguments = {"batch_size": batch_size, "random_state": 0, "record_every": 1}
     W, b, costs = reference.train_logistic_regression(X, Y, 1 / n, 10, **arguments)
     fast_W, fast_b, fast_costs = jitlogit.train_logistic_regression(X, Y, 1 / n, 10, **arguments)
@@ -178,11 +179,13 @@ def test_chunks_and_tiles_add_up(dtype, n_chunks):
     """However a batch is cut up, also into more chunks than the last, short batch has rows."""
     X, Y = make_data(93, N, dtype)
     W, b, costs = reference.train_logistic_regression(X, Y, 0.1, 1, batch_size=30, shuffle=False)
-    tables, own_order = [np.empty((2, 0), np.uint32)] * 2, np.empty(0, np.uint32)
+    tables = np.empty((2, 0), np.uint32), np.empty((2, 0), np.uint32)
+    labels = np.append(Y[0], np.zeros(PADDING)).astype(np.uint8)
     for tile_rows in (1, 5, 64):
-        weights, bias = np.zeros(N, dtype), np.zeros(1)
-        work = work_space(Plan(tile_rows, n_chunks), N, np.dtype(dtype))
-        loss_sum = epoch.serial(X, Y[0].astype(np.uint8), *tables, own_order, 30, 0.1, True, *work, weights, bias)
+        work = work_space(Plan(tile_rows, n_chunks), N, np.dtype(dtype), 1)
+        with Team(epoch, 1, X, labels, tables, None, 30, np.array([0.1, 1.0]), work) as run:
+            loss_sum = run()
+        weights, bias = work.weights[0, :N], work.bias[0, 0]
         assert_close(np.append(weights, bias), np.append(W, b), TOLERANCE[dtype])
         assert_close(loss_sum / 93, costs[0], TOLERANCE[dtype])
 

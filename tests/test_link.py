@@ -3,21 +3,54 @@
 from __future__ import annotations
 
 import mpmath
-import numba
 import numpy as np
 import pytest
 from conftest import JIT_OFF, assert_close
 
 import jitlogit
+from jitlogit._jit import kernel
 from jitlogit.kernels import link
+from jitlogit.kernels.epoch import PADDING
+
 
 # Kernels call these, Python can't: an entry point for each.
-probabilities = numba.njit(lambda z, count, out: link.probabilities(z, count, out))
-residuals = numba.njit(lambda z, sign, count, out: link.residuals(z, sign, count, out))
-losses = numba.njit(lambda z, sign, count, out: link.losses(z, sign, count, out))
-clipped_losses = numba.njit(
-    lambda a, labels, first, count, eps, out: link.clipped_losses(a, labels, first, count, eps, out)
-)
+@kernel
+def _probabilities(z, count, out):
+    link.probabilities(z, count, out)
+
+
+@kernel
+def _residuals(z, sign, count, out):
+    link.residuals(z, sign, count, out)
+
+
+@kernel
+def _losses(z, sign, count, out):
+    link.losses(z, sign, count, out)
+
+
+@kernel
+def clipped_losses(a, labels, first, count, eps, out):
+    link.clipped_losses(a, labels, first, count, eps, out)
+
+
+def padded(values):
+    return np.concatenate([values, np.zeros(PADDING, values.dtype)])
+
+
+def in_lanes(entry):
+    """Call with room for whole lanes behind the arrays."""
+
+    def call(*arguments):
+        *given, count, out = arguments
+        room = padded(out)
+        entry(*map(padded, given), count, room)
+        out[:] = room[: out.size]
+
+    return call
+
+
+probabilities, residuals, losses = map(in_lanes, (_probabilities, _residuals, _losses))
 
 # Largest relative error of a result that is a normal number: a few units in the last place.
 TOLERANCE = {np.float32: 3e-7, np.float64: 6e-16}

@@ -1,8 +1,8 @@
-"""The only file that calls ``numba.njit``: flags, cache, threads, and when a parallel kernel may run.
+"""The only file that calls ``numba.njit``: flags and cache.
 
 * :func:`helper`, :func:`inline`, :func:`strict` and :func:`by_type` make functions that kernels call;
-* :func:`kernel` makes an entry point, compiled on first need and cached on disk, in a serial and a parallel variant;
-* :func:`team` says which of the two may run here and now.
+* :func:`primitive` makes one out of LLVM code;
+* :func:`kernel` makes an entry point, compiled on first need and cached on disk.
 """
 
 from __future__ import annotations
@@ -13,22 +13,20 @@ import hashlib
 import os
 import pickle
 import sys
-import threading
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 import llvmlite
 import numba
 import numpy as np
-from numba import prange
 from numba.core.caching import CompileResultCacheImpl, _Cache
 from numba.core.serialize import dumps
-from numba.extending import overload
+from numba.extending import intrinsic, overload
 from numba.misc.appdirs import AppDirs
 
-__all__ = ["JIT_DISABLED", "Kernel", "by_type", "helper", "inline", "kernel", "max_threads", "prange", "team"]
+__all__ = ["JIT_DISABLED", "by_type", "helper", "inline", "kernel", "primitive", "strict"]
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -40,7 +38,9 @@ STRICT = {"contract"}
 #: True under ``NUMBA_DISABLE_JIT=1``, where every kernel runs as plain Python.
 JIT_DISABLED = bool(numba.config.DISABLE_JIT)
 
-_OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
+# Without the runtime that counts references to arrays: it would do so, atomically, for each view and each call, and
+# cost more than the work. So kernels can't allocate.
+_OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "_nrt": False}
 # Kernels call helpers, Python doesn't: without the wrappers for it, a first fit compiles half a second faster.
 _HELPER_OPTIONS: dict[str, Any] = {**_OPTIONS, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 
@@ -79,24 +79,22 @@ def by_type(choose: Function, fastmath: set[str] = FASTMATH) -> Function:
     return chosen  # type: ignore[return-value]
 
 
-class Kernel(NamedTuple):
-    """An entry point, compiled twice from one definition; ``prange`` is ``range`` in the serial variant."""
-
-    serial: Callable[..., Any]
-    parallel: Callable[..., Any]
-
-
-def kernel(function: Callable[..., Any]) -> Kernel:
-    """Make an entry point. Call its parallel variant only where :func:`team` allows it."""
+def kernel(function: Function) -> Function:
+    """Make an entry point, compiled on first need and cached on disk."""
     if JIT_DISABLED:  # compiled arithmetic is silent
-        function = np.errstate(all="ignore")(function)
-    variants = []
-    for parallel in (False, True):
-        dispatcher = numba.njit(function, parallel=parallel, fastmath=FASTMATH, **_OPTIONS)
-        if not JIT_DISABLED:
-            dispatcher._cache = KernelCache(f"{function.__name__}-{'parallel' if parallel else 'serial'}")
-        variants.append(dispatcher)
-    return Kernel(*variants)
+        return np.errstate(all="ignore")(function)
+    dispatcher = numba.njit(function, fastmath=FASTMATH, **_OPTIONS)
+    dispatcher._cache = KernelCache(function.__name__)
+    return dispatcher  # type: ignore[no-any-return]
+
+
+def primitive(plain: Callable[..., Any]) -> Callable[..., Any]:
+    """Decorate a Numba intrinsic; `plain` does the same where the JIT is off."""
+
+    def decorate(typed: Callable[..., Any]) -> Any:
+        return plain if JIT_DISABLED else intrinsic(typed)
+
+    return decorate
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -187,64 +185,3 @@ def _write_whole(path: Path, content: bytes) -> None:
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
-
-
-# ---------------------------------------------------------------------------------------------------------------------
-# Threads
-# ---------------------------------------------------------------------------------------------------------------------
-
-_parallel_lock = threading.Lock()
-_threads_lost_in_fork = False
-
-
-def max_threads() -> int:
-    """Number of threads that Numba was started with, the most that `n_threads` may ask for."""
-    return int(numba.config.NUMBA_NUM_THREADS)
-
-
-@contextlib.contextmanager
-def team(n_threads: int | None, wanted: bool = True) -> Iterator[bool]:
-    """Yield whether a parallel kernel may run inside, on `n_threads` threads (None: as many as Numba is set to).
-
-    The thread count is set for the calling Python thread only (numba#10491) and restored at the end, also after an
-    error. A parallel kernel may not run
-
-    * in a child forked after threads were started: GNU OpenMP would hang or end the process;
-    * under Numba's workqueue layer while another Python thread is inside: the layer would abort the process. Until
-      threads have been started, their layer isn't known, and the same care is taken.
-    """
-    if not wanted or _threads_lost_in_fork or JIT_DISABLED:
-        yield False
-        return
-    alone = _threading_layer() in (None, "workqueue")
-    if alone and not _parallel_lock.acquire(blocking=False):
-        yield False
-        return
-    try:
-        before = numba.get_num_threads()
-        try:
-            if n_threads is not None:
-                numba.set_num_threads(n_threads)
-            yield True
-        finally:
-            numba.set_num_threads(before)
-    finally:
-        if alone:
-            _parallel_lock.release()
-
-
-def _threading_layer() -> str | None:
-    try:
-        return str(numba.threading_layer())
-    except ValueError:  # threads haven't been started
-        return None
-
-
-def _after_fork_in_child() -> None:
-    global _parallel_lock, _threads_lost_in_fork
-    _parallel_lock = threading.Lock()
-    _threads_lost_in_fork = _threads_lost_in_fork or _threading_layer() is not None
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork_in_child)

@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 
 from . import validation as check
-from ._jit import Kernel, team
+from ._team import members_for, share
 from .kernels import objective
-from .kernels.epoch import Plan, plan
+from .kernels.epoch import PADDING, plan
 from .training import train, warn_of_divergence
 from .validation import Array
 
-# Rows without features (scores, probabilities) are cut up as if they were this wide: work per element is alike.
-_ELEMENT = 8
+# Elements that have no features (scores, probabilities) are cut up into tiles of this many.
+_TILE = 1024
 
 
 def sigmoid(z: Any) -> Any:
@@ -38,8 +38,10 @@ def sigmoid(z: Any) -> Any:
     scores = check.check_numbers(z, "z")
     out = np.empty(scores.size, scores.dtype)
     if scores.size:
-        cut = plan(scores.size, _ELEMENT, scores.itemsize, "C")
-        _run(objective.sigmoid, cut, scores.reshape(-1), cut.tile_rows, cut.n_chunks, out)
+        n_chunks = _element_chunks(scores.size)
+        members = members_for(None, n_chunks, scores.nbytes)
+        tiles = _tiles(members, _TILE, scores.dtype)
+        share(objective.sigmoid, members, n_chunks, scores.reshape(-1), tiles, n_chunks, out)
     return out.reshape(scores.shape)[()]
 
 
@@ -68,12 +70,7 @@ def forward_pass(X: Any, W: Any, b: Any) -> Array:
     weights = check.check_weights(W, X.shape[1], X.dtype)
     bias = check.check_number(b, "b")
     out = np.empty(X.shape[0], X.dtype)
-    cut = _plan_pass(X)
-    not_finite = _run(objective.forward, cut, X, weights, bias, cut.tile_rows, cut.n_chunks, out)
-    if not_finite:
-        check.raise_if_not_finite(X)
-        if np.isnan(out).any():
-            raise ValueError("the scores X W + b overflow: scale the features of X, or check W")
+    _forward(X, weights, bias, out)
     return out.reshape(1, -1)
 
 
@@ -103,9 +100,11 @@ def compute_cost(A: Any, Y: Any) -> float:
     probabilities = check.check_probabilities(A)
     labels = check.check_labels(Y, probabilities.size)
     eps = np.finfo(probabilities.dtype).eps
-    cut = plan(probabilities.size, _ELEMENT, probabilities.itemsize, "C")
-    sums = np.empty(cut.n_chunks)
-    _run(objective.cost, cut, probabilities, labels, eps, cut.tile_rows, cut.n_chunks, sums)
+    n_chunks = _element_chunks(probabilities.size)
+    sums = np.empty(n_chunks)
+    members = members_for(None, n_chunks, probabilities.nbytes)
+    tiles = _tiles(members, _TILE, probabilities.dtype)
+    share(objective.cost, members, n_chunks, probabilities, labels, eps, tiles, n_chunks, sums)
     return float(sums.sum() / probabilities.size)
 
 
@@ -136,9 +135,12 @@ def compute_gradients(X: Any, Y: Any, A: Any) -> tuple[Array, float]:
     probabilities = check.check_probabilities(A, X.dtype)
     if probabilities.size != X.shape[0]:
         raise ValueError(f"A must hold one probability for each of the {X.shape[0]} examples; got {probabilities.size}")
-    cut = _plan_pass(X)
+    cut = plan(X.shape[0], X)
     sums = np.empty((cut.n_chunks, X.shape[1] + 1))
-    _run(objective.gradient, cut, X, labels, probabilities, cut.tile_rows, cut.n_chunks, sums)
+    members = members_for(None, cut.n_chunks, X.nbytes)
+    tiles = _tiles(members, cut.tile_rows, probabilities.dtype)
+    gradients = np.zeros((members, X.shape[1] + PADDING), probabilities.dtype)
+    share(objective.gradient, members, cut.n_chunks, X, labels, probabilities, tiles, gradients, cut.n_chunks, sums)
     with np.errstate(invalid="ignore", over="ignore"):
         mean = sums.sum(axis=0) / X.shape[0]
     if not np.isfinite(mean).all():
@@ -197,8 +199,11 @@ def predict(X: Any, W: Any, b: Any, threshold: float = 0.5) -> Array:
     ValueError, TypeError
         As `forward_pass`, and if the threshold isn't between 0 and 1.
     """
-    threshold = check.check_fraction(threshold, "threshold")
-    return (forward_pass(X, W, b) >= threshold).astype(np.int64)
+    X = check.check_X(X)
+    weights = check.check_weights(W, X.shape[1], X.dtype)
+    out = np.empty(X.shape[0], np.int64)
+    _forward(X, weights, check.check_number(b, "b"), out, check.check_fraction(threshold, "threshold"))
+    return out.reshape(1, -1)
 
 
 def accuracy(predictions: Any, Y: Any) -> float:
@@ -308,10 +313,25 @@ def train_logistic_regression(
     return result.weights.reshape(-1, 1), result.bias, result.costs
 
 
-def _plan_pass(X: Array) -> Plan:
-    return plan(X.shape[0], X.shape[1], X.itemsize, "C" if X.flags.c_contiguous else "F")
+def _forward(X: Array, weights: Array, bias: float, out: Array, threshold: float = 0.5) -> None:
+    """Fill `out` (m,) with probabilities, or classes if it holds integers."""
+    cut = plan(X.shape[0], X)
+    padded = np.zeros(weights.size + PADDING, weights.dtype)
+    padded[: weights.size] = weights
+    members = members_for(None, cut.n_chunks, X.nbytes)
+    tiles = _tiles(members, cut.tile_rows, weights.dtype)
+    arguments = X, padded, bias, tiles, cut.n_chunks, out, threshold
+    not_finite = sum(share(objective.forward, members, cut.n_chunks, *arguments))
+    if not_finite:
+        check.raise_if_not_finite(X)
+        with np.errstate(invalid="ignore", over="ignore"):
+            if np.isnan(X @ weights + bias).any():
+                raise ValueError("the scores X W + b overflow: scale the features of X, or check W")
 
 
-def _run(kernel: Kernel, cut: Plan, *arguments: Any) -> Any:
-    with team(None, cut.parallel) as parallel:
-        return (kernel.parallel if parallel else kernel.serial)(*arguments)
+def _tiles(members: int, tile_rows: int, dtype: Any) -> Array:
+    return np.empty((members, tile_rows + PADDING), dtype)
+
+
+def _element_chunks(size: int) -> int:
+    return max(1, min(64, size // (16 * _TILE)))

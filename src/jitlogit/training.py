@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ._jit import team
+from ._team import Team, members_for
 from .kernels.epoch import epoch, plan, work_space
 from .reference import DIVERGED_COST, SMALL_SHUFFLE
 from .validation import Array, raise_if_not_finite
@@ -41,26 +41,26 @@ def train(
 ) -> TrainingResult:
     """Gradient descent from zero on validated arguments; see `jitlogit.train_logistic_regression`."""
     m, n = X.shape
-    cut = plan(batch_size, n, X.itemsize, "C" if X.flags.c_contiguous else "F")
-    order = np.empty(m if shuffle else 0, np.uint32 if m <= 2**32 else np.uint64)
-    tables = np.empty((2, 0), np.uint32), np.empty((2, 0), np.uint32)
-    weights, bias = np.zeros(n, X.dtype), np.zeros(1)
-    work = work_space(cut, n, X.dtype)
+    cut = plan(batch_size, X)
+    order = np.empty(m, np.uint32 if m <= 2**32 else np.uint64) if shuffle else None
+    tables = empty_tables(m if shuffle and m > SMALL_SHUFFLE else 0)
+    members = members_for(n_threads, cut.n_chunks, X.nbytes * n_epochs)
+    work = work_space(cut, n, X.dtype, members)
+    weights, bias = work.weights[0, :n], work.bias[0, :1]
+    settings = np.array([learning_rate, 0.0])
     costs: list[float] = []
     diverged = False
     progress = Progress(n_epochs) if verbose else None
-    with team(n_threads, cut.parallel) as parallel:
-        run = epoch.parallel if parallel else epoch.serial
+    with Team(epoch, members, X, labels, tables, order, batch_size, settings, work) as run:
         for i in range(n_epochs):
             record = i % record_every == 0
-            look = record or i == n_epochs - 1  # at the cost, which takes time
-            if shuffle and m <= SMALL_SHUFFLE:
+            settings[1] = record or i == n_epochs - 1  # whether to look at the cost, which takes time
+            if tables[0].size:
+                fill_tables(tables, rng)
+            elif order is not None:
                 order[:] = rng.permutation(m)
-            elif shuffle:
-                tables = shuffle_tables(m, rng)
             before = weights.copy(), bias.copy()
-            loss_sum = run(X, labels, *tables, order, batch_size, learning_rate, look, *work, weights, bias)
-            cost = loss_sum / m
+            cost = run() / m
             finite = bool(np.isfinite(weights).all()) and math.isfinite(bias[0])
             if not (finite and math.isfinite(cost)):
                 raise_if_not_finite(X, "X_train")
@@ -75,16 +75,21 @@ def train(
                 break
     if progress:
         progress.close()
-    return TrainingResult(weights, float(bias[0]), costs, i + 1, diverged)
+    return TrainingResult(weights.copy(), float(bias[0]), costs, i + 1, diverged)
 
 
-def shuffle_tables(m: int, rng: np.random.Generator) -> tuple[Array, Array]:
+def empty_tables(m: int) -> tuple[Array, Array]:
     """Tables of shifts for a random order of m rows; `jitlogit.reference.shuffled_order` says what they mean."""
-    n_columns = math.isqrt(m - 1) + 1
-    n_rows = -(-m // n_columns)
-    column_shifts = rng.integers(n_rows, size=(2, n_columns)).astype(np.uint32)
-    row_shifts = rng.integers(n_columns, size=(2, n_rows)).astype(np.uint32)
-    return column_shifts, row_shifts
+    n_columns = math.isqrt(m - 1) + 1 if m else 0
+    n_rows = -(-m // n_columns) if m else 0
+    return np.empty((2, n_columns), np.uint32), np.empty((2, n_rows), np.uint32)
+
+
+def fill_tables(tables: tuple[Array, Array], rng: np.random.Generator) -> None:
+    """Draw new shifts."""
+    column_shifts, row_shifts = tables
+    column_shifts[:] = rng.integers(row_shifts.shape[1], size=column_shifts.shape)
+    row_shifts[:] = rng.integers(column_shifts.shape[1], size=row_shifts.shape)
 
 
 def warn_of_divergence(X: Array, learning_rate: float, result: TrainingResult, stacklevel: int) -> None:

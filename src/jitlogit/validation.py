@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ._jit import max_threads
+from ._team import max_threads
+from .kernels.epoch import PADDING
 
 Array = npt.NDArray[Any]
 
@@ -41,7 +42,10 @@ def check_X(X: Any, name: str = "X") -> Array:
 
 
 def check_labels(Y: Any, n_samples: int, name: str = "Y") -> Array:
-    """Return the labels `Y`, of shape (m,), (m, 1) or (1, m) and values 0 and 1, as an (m,) array of uint8."""
+    """Return the labels `Y`, of shape (m,), (m, 1) or (1, m) and values 0 and 1, as an (m,) array of uint8.
+
+    Behind it there is room for whole lanes, which kernels may read.
+    """
     array = _as_numeric(Y, name)
     if array.shape not in ((n_samples,), (n_samples, 1), (1, n_samples)):
         raise ValueError(
@@ -49,9 +53,10 @@ def check_labels(Y: Any, n_samples: int, name: str = "Y") -> Array:
             f"({n_samples},) or ({n_samples}, 1); got shape {array.shape}"
         )
     array = array.reshape(-1)
+    labels = np.empty(n_samples + PADDING, np.uint8)[:n_samples]
     if array.dtype == bool:
-        return _read_only(np.ascontiguousarray(array).view(np.uint8))
-    labels = np.empty(n_samples, np.uint8)
+        labels[:] = array
+        return _read_only(labels)
     for start in range(0, n_samples, _BLOCK):
         block = array[start : start + _BLOCK]
         ones = block == 1

@@ -1,10 +1,11 @@
 """The fused training loop: walk the mini-batches of one epoch; scores, residuals, gradient and update in one go.
 
 A mini-batch is split into `n_chunks` chunks of rows, a chunk into tiles that stay in the cache between the two times
-that their rows are read. Each chunk sums its own gradient; the chunks are then added in order. Chunks and tiles follow
-from the shape of the data alone, so the sums have the same bits whichever thread computes which chunk.
+that their rows are read. Each chunk sums its own gradient; every member of the team then adds the chunks in the same
+order and updates parameters of its own, so that members meet once per batch. Chunks and tiles follow from the shape of
+the data alone, so the sums have the same bits whichever thread computes which chunk.
 
-`plan` says how a shape is cut up, and so whether it runs in parallel.
+`plan` says how a shape is cut up.
 """
 
 from __future__ import annotations
@@ -14,24 +15,31 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .._jit import helper, kernel, prange
-from . import link, storage, update
-from .order import fill_order, row_at
+from .._jit import by_type, helper, kernel
+from . import lanes, link, storage, update
+from .barrier import announce, await_task, check_in, meet, members_of, number_of
+from .order import fill_order, is_own
 
-# A tile's rows fit the first-level cache beside the weights and the gradient.
-_TILE_BYTES = 24 * 1024
-_MAX_TILE_ROWS = 1024
-# Down columns, a tile must be long for the processor to stream it: it may take half of the second-level cache.
-_COLUMN_TILE_BYTES = 512 * 1024
+# A tile is small: while it is added to the gradient, nothing is asked of the memory, except where the processor has run
+# ahead into the next one. It stays in the second-level cache.
+_NARROW_BYTES = 256
+_NARROW_TILE_ROWS = 64
+_TILE_ROWS = 32
+_TILE_BYTES = 256 * 1024
+_MIN_TILE_ROWS = 8
+_COLUMN_TILE_BYTES = 256 * 1024
+_MAX_COLUMN_ROWS = 1024
 _MIN_COLUMN_ROWS = 128
-# Starting threads costs about as much as reading this much.
+# A meeting of threads costs about as much as reading this much.
 _CHUNK_BYTES = 64 * 1024
 _MIN_CHUNK_ROWS = 16
-_MAX_CHUNKS = 64
+_MAX_CHUNKS = 16
 # The chunks' sums and gradients together.
 _MAX_WORK_BYTES = 8 * 1024 * 1024
 # Rows summed in the data's own precision before they are added to a float64 sum.
 FOLD_ROWS = 256
+# Arrays end with room for whole lanes.
+PADDING = 64
 
 
 class Plan(NamedTuple):
@@ -40,21 +48,20 @@ class Plan(NamedTuple):
     tile_rows: int
     n_chunks: int
 
-    @property
-    def parallel(self) -> bool:
-        return self.n_chunks > 1
 
-
-def plan(batch_size: int, n_features: int, itemsize: int, layout: str) -> Plan:
-    """Choose tiles and chunks for mini-batches of `batch_size` rows; more than one chunk means the parallel kernel."""
-    row_bytes = n_features * itemsize
-    if layout == "F":
-        tile_rows = max(_MIN_COLUMN_ROWS, min(_MAX_TILE_ROWS, _COLUMN_TILE_BYTES // row_bytes))
-        chunk_rows = _MIN_COLUMN_ROWS
-    else:
-        tile_rows = max(4, min(_MAX_TILE_ROWS, _TILE_BYTES // row_bytes))
+def plan(batch_size: int, rows: NDArray[Any]) -> Plan:
+    """Choose tiles and chunks for mini-batches of `batch_size` of the rows (m, n)."""
+    n_features = rows.shape[1]
+    row_bytes = n_features * rows.itemsize
+    if rows.flags.c_contiguous:
+        tile_rows = _NARROW_TILE_ROWS if row_bytes <= _NARROW_BYTES else min(_TILE_ROWS, _TILE_BYTES // row_bytes)
+        tile_rows = max(_MIN_TILE_ROWS, tile_rows - tile_rows % _MIN_TILE_ROWS)
         chunk_rows = _MIN_CHUNK_ROWS
-    work_bytes = (n_features + 2) * (8 + itemsize)
+    else:
+        tile_rows = max(_MIN_COLUMN_ROWS, min(_MAX_COLUMN_ROWS, _COLUMN_TILE_BYTES // row_bytes))
+        tile_rows -= tile_rows % _MIN_COLUMN_ROWS
+        chunk_rows = _MIN_COLUMN_ROWS
+    work_bytes = (n_features + 2) * 24
     limit = min(
         _MAX_CHUNKS,
         batch_size * row_bytes // _CHUNK_BYTES,
@@ -62,152 +69,200 @@ def plan(batch_size: int, n_features: int, itemsize: int, layout: str) -> Plan:
         max(2, _MAX_WORK_BYTES // work_bytes),
     )
     n_chunks = 1 << max(0, limit.bit_length() - 1)  # a power of two shares out evenly
-    return Plan(min(tile_rows, batch_size), n_chunks)
+    return Plan(tile_rows, n_chunks)
 
 
-def work_space(cut: Plan, n_features: int, dtype: np.dtype[Any]) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
-    """Arrays that `epoch` works in: tiles, gradients in the data's precision, and sums in float64, for each chunk."""
-    return (
-        np.empty((cut.n_chunks, 3, cut.tile_rows), dtype),
-        np.empty((cut.n_chunks, n_features), dtype),
-        np.empty((cut.n_chunks, n_features + 2), np.float64),
+class WorkSpace(NamedTuple):
+    """Arrays that `epoch` works in, private to each member or chunk; weights and bias of member 0 are the result."""
+
+    tiles: NDArray[Any]  # (members, 3, tile_rows + PADDING)
+    gradients: NDArray[Any]  # (members, n + PADDING)
+    totals: NDArray[Any]  # (members, n + PADDING) of float64
+    sums: NDArray[Any]  # (2, n_chunks, n + 2) of float64: members may be a batch apart
+    weights: NDArray[Any]  # (members, n + PADDING), zero beyond n
+    bias: NDArray[Any]  # (members, 1 + PADDING) of float64
+
+
+def work_space(cut: Plan, n_features: int, dtype: np.dtype[Any], members: int) -> WorkSpace:
+    """Make the arrays; gradients, weights and bias hold zeros."""
+    return WorkSpace(
+        np.empty((members, 3, cut.tile_rows + PADDING), dtype),
+        np.zeros((members, n_features + PADDING), dtype),
+        np.empty((members, n_features + PADDING)),
+        np.empty((2, cut.n_chunks, n_features + 2)),
+        np.zeros((members, n_features + PADDING), dtype),
+        np.zeros((members, 1 + PADDING)),
     )
 
 
-@helper
-def _sum_chunk(
-    rows,
-    labels,
-    column_shifts,
-    row_shifts,
-    order,
-    start,
-    stop,
-    with_loss,
-    weights,
-    bias,
-    tile,
-    gradient,
-    out_sums,
-):
-    """Sums over the rows at positions start ... stop - 1: gradient (n), residuals and losses, into out_sums (n + 2).
+@by_type
+def _signs(labels, order, first, count, out_sign):
+    """Signs for `link.residuals`: +1 for y = 0, -1 for y = 1; those beyond `count` rows are of no consequence."""
+    return _own_signs if is_own(order) else _ordered_signs
 
-    Fills in this part of `order` if there are tables of shifts.
-    `tile` (3, tile_rows) and `gradient` (n,) are work space.
-    """
-    if column_shifts.size:
-        fill_order(column_shifts, row_shifts, start, stop, order)
-    n_features = weights.size
-    tile_rows = tile.shape[1]
-    one = weights.dtype.type(1)
-    zero = weights.dtype.type(0)
-    typed_bias = weights.dtype.type(bias)
+
+def _own_signs(labels, order, first, count, out_sign):
+    for t in range(0, count, lanes.width(out_sign)):
+        lanes.store(out_sign, t, lanes.load_as(out_sign, labels, first + t) * -2.0 + 1.0)
+
+
+def _ordered_signs(labels, order, first, count, out_sign):
+    one = out_sign.dtype.type(1)
+    for t in range(count):
+        out_sign[t] = -one if labels[order[first + t]] else one
+
+
+@helper
+def _add_tile(rows, labels, order, first, count, with_loss, weights, bias, tile, gradient):
+    """Add the rows at positions first ... first + count - 1 to the gradient; return sums of residuals and losses."""
     sign = tile[0]
     z = tile[1]
     value = tile[2]
-    out_sums[:] = 0.0
-    gradient[:] = zero
-    residual_sum = 0.0
+    _signs(labels, order, first, count, sign)
+    storage.scores(rows, order, first, count, weights, weights.dtype.type(bias), z)
+    nothing = lanes.fill(weights, 0.0)  # lanes beyond the last row have no residual
+    lanes.store(sign, count, nothing)
+    lanes.store(z, count, nothing)
     loss_sum = 0.0
+    if with_loss:
+        link.losses(z, sign, count, value)
+        for t in range(count):
+            loss_sum += value[t]
+    residual_sum = link.residuals(z, sign, count, value)
+    storage.accumulate(rows, order, first, count, value, gradient)
+    return residual_sum, loss_sum
+
+
+@helper
+def _sum_chunk(rows, labels, order, start, stop, with_loss, weights, bias, tile, gradient, out_sums):
+    """Sums over the rows at positions start ... stop - 1: gradient (n), residuals and losses, into out_sums (n + 2).
+
+    `gradient` holds zeros before and after.
+    """
+    n_features = rows.shape[1]
+    tile_rows = tile.shape[1] - PADDING
+    for j in range(n_features + 2):
+        out_sums[j] = 0.0
     unfolded = 0
     for first in range(start, stop, tile_rows):
         count = min(tile_rows, stop - first)
-        for t in range(count):
-            sign[t] = -one if labels[row_at(order, first + t)] else one
-        storage.scores(rows, order, first, count, weights, typed_bias, z)
-        if with_loss:
-            link.losses(z, sign, count, value)
-            for t in range(count):
-                loss_sum += value[t]
-        link.residuals(z, sign, count, value)
-        for t in range(count):
-            residual_sum += value[t]
-        storage.accumulate(rows, order, first, count, value, gradient)
+        residual_sum, loss_sum = _add_tile(rows, labels, order, first, count, with_loss, weights, bias, tile, gradient)
+        out_sums[n_features] += residual_sum
+        out_sums[n_features + 1] += loss_sum
         unfolded += count
         if unfolded >= FOLD_ROWS or first + count == stop:
             for j in range(n_features):
                 out_sums[j] += gradient[j]
-                gradient[j] = zero
+                gradient[j] = 0
             unfolded = 0
-    out_sums[n_features] = residual_sum
-    out_sums[n_features + 1] = loss_sum
 
 
 @helper
-def _finish_batch(learning_rate, size, sums, weights, bias):
+def _small_batch(rows, labels, order, start, stop, with_loss, learning_rate, tile, gradient, weights, bias):
+    """Update the parameters by a batch whose gradient is summed in the data's own precision; return its losses."""
+    tile_rows = tile.shape[1] - PADDING
+    residual_sum = 0.0
+    loss_sum = 0.0
+    for first in range(start, stop, tile_rows):
+        residuals, losses = _add_tile(
+            rows, labels, order, first, min(tile_rows, stop - first), with_loss, weights, bias[0], tile, gradient
+        )
+        residual_sum += residuals
+        loss_sum += losses
+    step = learning_rate / (stop - start)
+    update.descend(step, gradient, rows.shape[1], weights)
+    bias[0] -= step * residual_sum
+    return loss_sum
+
+
+@helper
+def _large_batch(learning_rate, size, sums, total, weights, bias):
     """Add the chunks' sums in order, update the parameters, return the sum of the losses."""
-    n_features = weights.size
-    total = sums[0]
+    n_features = sums.shape[1] - 2
+    for j in range(n_features + 2):
+        total[j] = sums[0, j]
     for c in range(1, sums.shape[0]):
         for j in range(n_features + 2):
             total[j] += sums[c, j]
     step = learning_rate / size
-    update.descend(step, total[:n_features], weights)
+    for j in range(n_features):
+        weights[j] -= step * total[j]
     bias[0] -= step * total[n_features]
     return total[n_features + 1]
 
 
+@helper
+def _walk(rows, labels, tables, order, batch_size, settings, work, control, member, task):
+    """One epoch, as one of the members of a task; returns the sum of the losses."""
+    n_samples = rows.shape[0]
+    n_chunks = work.sums.shape[1]
+    n_batches = (n_samples + batch_size - 1) // batch_size
+    members = members_of(task)
+    learning_rate = settings[0]
+    with_loss = settings[1] != 0
+    weights = work.weights[member]
+    bias = work.bias[member]
+    tile = work.tiles[member]
+    gradient = work.gradients[member]
+    if member:
+        for j in range(weights.size):
+            weights[j] = work.weights[0, j]
+        bias[0] = work.bias[0, 0]
+    small = n_chunks == 1 and batch_size <= FOLD_ROWS
+    loss_sum = 0.0
+    for batch in range(n_batches):
+        first = batch * batch_size
+        size = min(batch_size, n_samples - first)
+        meeting = number_of(task) * n_batches + batch
+        sums = work.sums[meeting % 2]
+        for c in range(member, n_chunks, members):
+            start = first + size * c // n_chunks
+            stop = first + size * (c + 1) // n_chunks
+            fill_order(tables[0], tables[1], start, stop, order)
+            if small:
+                loss_sum += _small_batch(
+                    rows, labels, order, start, stop, with_loss, learning_rate, tile, gradient, weights, bias
+                )
+            else:
+                _sum_chunk(rows, labels, order, start, stop, with_loss, weights, bias[0], tile, gradient, sums[c])
+        if members > 1:
+            meet(control, member, members, meeting)
+        if not small:
+            loss_sum += _large_batch(learning_rate, size, sums, work.totals[member], weights, bias)
+    return loss_sum
+
+
 @kernel
-def epoch(
-    rows,
-    labels,
-    column_shifts,
-    row_shifts,
-    order,
-    batch_size,
-    learning_rate,
-    with_loss,
-    tile,
-    gradient,
-    sums,
-    out_weights,
-    out_bias,
-):
-    """One epoch of mini-batch gradient descent.
+def epoch(rows, labels, tables, order, batch_size, settings, work, control, members, helping):
+    """One epoch of mini-batch gradient descent, or a helper's part of all epochs of a fit.
 
     Parameters
     ----------
     rows : (m, n), a storage
     labels : (m,) of uint8
-    column_shifts, row_shifts : (2, n_columns) and (2, n_rows) of uint32
-        Tables of the shuffle, see `order.fill_order`.
-    order : (m,) or (0,), of unsigned integers
-        The order of the rows, to be filled in where there are tables; empty for their own order.
+    tables : pair of (2, n_columns) and (2, n_rows) of uint32
+        Shifts of the shuffle, see `order.fill_order`.
+    order : (m,) of unsigned integers, or None
+        The order of the rows, to be filled in where there are tables; None for their own order.
     batch_size : int
-    learning_rate : float
-    with_loss : bool
-        Whether the losses are computed.
-    tile, gradient, sums
-        Work space from `work_space`, whose shape says how batches are cut up.
-    out_weights : (n,), of the rows' dtype
-    out_bias : (1,) of float64
-        Parameters, updated in place.
+    settings : (2,) of float64
+        Learning rate; whether the losses are computed.
+    work : WorkSpace
+        Its weights and bias are updated.
+    control, members, helping
+        See `Team`.
 
     Returns
     -------
     float
-        Sum of the losses, each before its own update; 0 without `with_loss`.
+        Sum of the losses, each before its own update; 0 if they aren't computed.
     """
-    n_samples = rows.shape[0]
-    n_chunks = sums.shape[0]
-    loss_sum = 0.0
-    for batch in range(0, n_samples, batch_size):
-        size = min(batch_size, n_samples - batch)
-        for c in prange(n_chunks):
-            _sum_chunk(
-                rows,
-                labels,
-                column_shifts,
-                row_shifts,
-                order,
-                batch + size * c // n_chunks,
-                batch + size * (c + 1) // n_chunks,
-                with_loss,
-                out_weights,
-                out_bias[0],
-                tile[c],
-                gradient[c],
-                sums[c],
-            )
-        loss_sum += _finish_batch(learning_rate, size, sums, out_weights, out_bias)
-    return loss_sum
+    member = check_in(control) if helping else np.int64(0)
+    task = np.int64(0)
+    while True:
+        task = await_task(control, member, task) if helping else announce(control, members)
+        if task < 0:
+            return 0.0
+        loss_sum = _walk(rows, labels, tables, order, batch_size, settings, work, control, member, task)
+        if not helping:
+            return loss_sum

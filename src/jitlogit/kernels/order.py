@@ -1,6 +1,6 @@
 """The order in which an epoch visits the rows.
 
-An order is an array that holds the row at each position; an empty one stands for the rows' own order. Tables of shifts
+An order is an array that holds the row at each position, or None for the rows' own order. Tables of shifts
 define the permutation that `jitlogit.reference.shuffled_order` describes, position by position, so each chunk of a
 mini-batch fills in its own part. All numbers here are unsigned: an index that can't be negative needs no check, and
 since a difference below zero wraps around to a huge number, ``min(x, x - size)`` reduces x modulo size without a
@@ -11,13 +11,26 @@ from __future__ import annotations
 
 import numpy as np
 
-from .._jit import helper, inline
+from .._jit import by_type, inline
 
 
-@inline
+@by_type
 def row_at(order, position):
     """Row at a position of the order."""
-    return np.int64(order[position]) if order.size else position
+    return _own_row if is_own(order) else _ordered_row
+
+
+def is_own(order):
+    """Whether the type of an order, while a kernel is compiled, is that of the rows' own."""
+    return str(order) == "none"
+
+
+def _own_row(order, position):
+    return position
+
+
+def _ordered_row(order, position):
+    return np.int64(order[position])
 
 
 @inline
@@ -36,12 +49,22 @@ def _shuffle(column_shifts, row_shifts, row, column):
     return row * n_columns + column
 
 
-@helper
+@by_type
 def fill_order(column_shifts, row_shifts, start, stop, out_order):
-    """out_order[p] = row at position p, for start <= p < stop.
+    """out_order[p] = row at position p, for start <= p < stop; nothing without tables, or for the rows' own order.
 
     `column_shifts` (2, n_columns) and `row_shifts` (2, n_rows) are uint32, `out_order` (m,) is unsigned.
     """
+    return _fill_nothing if is_own(out_order) else _fill_shuffled
+
+
+def _fill_nothing(column_shifts, row_shifts, start, stop, out_order):
+    pass
+
+
+def _fill_shuffled(column_shifts, row_shifts, start, stop, out_order):
+    if column_shifts.size == 0:
+        return
     n_columns = np.uint64(column_shifts.shape[1])
     position = np.uint64(start)
     row = position // n_columns

@@ -1,146 +1,249 @@
 """How rows are held, and the two operations that a storage offers: `scores` and `accumulate`.
 
 Both work on a tile: the rows at positions ``first ... first + count - 1`` of the order. A storage is a pair of
-functions, chosen by the type of ``rows``: C-ordered arrays run along each row, several rows at once so that one load of
-a weight serves them all; F-ordered arrays run down each column, several columns at once for the same reason.
+functions, chosen by the type of ``rows``. What is stored is widened in registers, see `lanes`.
+
+C-ordered rows are scored one after the other, since the processor streams memory at full rate along one line only, and
+added to the gradient eight at a time, from the cache, since the gradient is then loaded and stored an eighth as often.
+F-ordered rows are taken a few vectors of rows at a time, column after column.
+
+Weights, gradients and tiles have room for whole lanes; weights are zero there.
 """
 
 from __future__ import annotations
 
-from .._jit import by_type
-from .order import row_at
+from .._jit import by_type, inline
+from . import lanes
+from .order import is_own, row_at
 
 
 @by_type
 def scores(rows, order, first, count, weights, bias, out_z):
     """z_t = sum_j rows[i_t, j] weights_j + bias for t < count, i_t the row at position first + t."""
-    return _scores_by_column if rows.layout == "F" else _scores_by_row
+    if rows.layout == "F":
+        return _scores_by_column if is_own(order) else _scores_by_gathered_column
+    return _scores_by_row
 
 
 @by_type
 def accumulate(rows, order, first, count, residual, out_gradient):
     """out_gradient_j += sum_t residual_t rows[i_t, j] over t < count, i_t the row at position first + t."""
-    return _accumulate_by_column if rows.layout == "F" else _accumulate_by_row
+    if rows.layout == "F":
+        return _accumulate_by_column if is_own(order) else _accumulate_by_gathered_column
+    return _accumulate_by_row
+
+
+@inline
+def products(rows, i, weights):
+    """Lanes whose sum is the product of row i and the weights."""
+    n = rows.shape[1]
+    step = lanes.width(rows)
+    whole = n - n % step
+    by_four = n - n % (4 * step)
+    z0 = z1 = z2 = z3 = lanes.fill(rows, 0.0)
+    for j in range(0, by_four, 4 * step):
+        z0 += lanes.load(weights, j) * lanes.load2(rows, i, j)
+        z1 += lanes.load(weights, j + step) * lanes.load2(rows, i, j + step)
+        z2 += lanes.load(weights, j + 2 * step) * lanes.load2(rows, i, j + 2 * step)
+        z3 += lanes.load(weights, j + 3 * step) * lanes.load2(rows, i, j + 3 * step)
+    for j in range(by_four, whole, step):
+        z0 += lanes.load(weights, j) * lanes.load2(rows, i, j)
+    if whole < n:
+        z1 += lanes.load(weights, whole) * lanes.load2_masked(rows, i, whole, lanes.first(rows, n - whole))
+    return (z0 + z1) + (z2 + z3)
+
+
+@inline
+def narrow_products(rows, i, weights0, weights1, mask0, mask1):
+    """As `products`, of rows of up to two vectors."""
+    step = lanes.width(rows)
+    x0 = lanes.load2_masked(rows, i, 0, mask0)
+    return x0 * weights0 + lanes.load2_masked(rows, i, step, mask1) * weights1
 
 
 def _scores_by_row(rows, order, first, count, weights, bias, out_z):
-    n = weights.size
-    zero = weights.dtype.type(0)
-    t = 0
-    while t + 4 <= count:
-        x0 = rows[row_at(order, first + t)]
-        x1 = rows[row_at(order, first + t + 1)]
-        x2 = rows[row_at(order, first + t + 2)]
-        x3 = rows[row_at(order, first + t + 3)]
-        z0 = z1 = z2 = z3 = zero
-        for j in range(n):
-            w = weights[j]
-            z0 += w * x0[j]
-            z1 += w * x1[j]
-            z2 += w * x2[j]
-            z3 += w * x3[j]
-        out_z[t] = z0 + bias
-        out_z[t + 1] = z1 + bias
-        out_z[t + 2] = z2 + bias
-        out_z[t + 3] = z3 + bias
-        t += 4
-    while t < count:
-        x0 = rows[row_at(order, first + t)]
-        z0 = zero
-        for j in range(n):
-            z0 += weights[j] * x0[j]
-        out_z[t] = z0 + bias
-        t += 1
+    by_eight = count - count % 8
+    step = lanes.width(rows)
+    if rows.shape[1] <= 2 * step:
+        w0 = lanes.load(weights, 0)
+        w1 = lanes.load(weights, step)
+        m0 = lanes.first(rows, rows.shape[1])
+        m1 = lanes.first(rows, rows.shape[1] - step)
+        for t in range(0, by_eight, 8):
+            i = first + t
+            z0 = narrow_products(rows, row_at(order, i), w0, w1, m0, m1)
+            z1 = narrow_products(rows, row_at(order, i + 1), w0, w1, m0, m1)
+            z2 = narrow_products(rows, row_at(order, i + 2), w0, w1, m0, m1)
+            z3 = narrow_products(rows, row_at(order, i + 3), w0, w1, m0, m1)
+            z4 = narrow_products(rows, row_at(order, i + 4), w0, w1, m0, m1)
+            z5 = narrow_products(rows, row_at(order, i + 5), w0, w1, m0, m1)
+            z6 = narrow_products(rows, row_at(order, i + 6), w0, w1, m0, m1)
+            z7 = narrow_products(rows, row_at(order, i + 7), w0, w1, m0, m1)
+            lanes.store(out_z, t, lanes.sums8(z0, z1, z2, z3, z4, z5, z6, z7) + bias)
+    else:
+        for t in range(0, by_eight, 8):
+            i = first + t
+            z0 = products(rows, row_at(order, i), weights)
+            z1 = products(rows, row_at(order, i + 1), weights)
+            z2 = products(rows, row_at(order, i + 2), weights)
+            z3 = products(rows, row_at(order, i + 3), weights)
+            z4 = products(rows, row_at(order, i + 4), weights)
+            z5 = products(rows, row_at(order, i + 5), weights)
+            z6 = products(rows, row_at(order, i + 6), weights)
+            z7 = products(rows, row_at(order, i + 7), weights)
+            lanes.store(out_z, t, lanes.sums8(z0, z1, z2, z3, z4, z5, z6, z7) + bias)
+    for t in range(by_eight, count):
+        out_z[t] = lanes.total(products(rows, row_at(order, first + t), weights)) + bias
 
 
 def _accumulate_by_row(rows, order, first, count, residual, out_gradient):
-    n = out_gradient.size
-    t = 0
-    while t + 4 <= count:
-        x0 = rows[row_at(order, first + t)]
-        x1 = rows[row_at(order, first + t + 1)]
-        x2 = rows[row_at(order, first + t + 2)]
-        x3 = rows[row_at(order, first + t + 3)]
-        r0 = residual[t]
-        r1 = residual[t + 1]
-        r2 = residual[t + 2]
-        r3 = residual[t + 3]
-        for j in range(n):
-            out_gradient[j] += r0 * x0[j] + r1 * x1[j] + r2 * x2[j] + r3 * x3[j]
-        t += 4
-    while t < count:
-        x0 = rows[row_at(order, first + t)]
-        r0 = residual[t]
-        for j in range(n):
-            out_gradient[j] += r0 * x0[j]
-        t += 1
+    n = rows.shape[1]
+    step = lanes.width(rows)
+    by_eight = count - count % 8
+    if n <= 2 * step:
+        m0 = lanes.first(rows, n)
+        m1 = lanes.first(rows, n - step)
+        g0 = lanes.load(out_gradient, 0)
+        g1 = lanes.load(out_gradient, step)
+        h0 = h1 = lanes.fill(rows, 0.0)
+        for t in range(0, count - count % 2, 2):
+            i0 = row_at(order, first + t)
+            i1 = row_at(order, first + t + 1)
+            r0 = lanes.fill(rows, residual[t])
+            r1 = lanes.fill(rows, residual[t + 1])
+            g0 += r0 * lanes.load2_masked(rows, i0, 0, m0)
+            g1 += r0 * lanes.load2_masked(rows, i0, step, m1)
+            h0 += r1 * lanes.load2_masked(rows, i1, 0, m0)
+            h1 += r1 * lanes.load2_masked(rows, i1, step, m1)
+        if count % 2:
+            i0 = row_at(order, first + count - 1)
+            r0 = lanes.fill(rows, residual[count - 1])
+            g0 += r0 * lanes.load2_masked(rows, i0, 0, m0)
+            g1 += r0 * lanes.load2_masked(rows, i0, step, m1)
+        lanes.store(out_gradient, 0, g0 + h0)
+        lanes.store(out_gradient, step, g1 + h1)
+        return
+    for t in range(0, by_eight, 8):
+        add_eight(rows, order, first + t, residual[t : t + 8], out_gradient)
+    for t in range(by_eight, count):
+        add_one(rows, row_at(order, first + t), residual[t], out_gradient)
+
+
+@inline
+def add_one(rows, i, residual, out_gradient):
+    """out_gradient += residual * row i."""
+    n = rows.shape[1]
+    step = lanes.width(rows)
+    whole = n - n % step
+    r = lanes.fill(rows, residual)
+    for j in range(0, whole, step):
+        lanes.store(out_gradient, j, lanes.load(out_gradient, j) + r * lanes.load2(rows, i, j))
+    if whole < n:
+        x = lanes.load2_masked(rows, i, whole, lanes.first(rows, n - whole))
+        lanes.store(out_gradient, whole, lanes.load(out_gradient, whole) + r * x)
+
+
+@inline
+def add_eight(rows, order, first, residual, out_gradient):
+    """out_gradient += residual_t * the row at position first + t, t < 8."""
+    n = rows.shape[1]
+    step = lanes.width(rows)
+    whole = n - n % step
+    i0 = row_at(order, first)
+    i1 = row_at(order, first + 1)
+    i2 = row_at(order, first + 2)
+    i3 = row_at(order, first + 3)
+    i4 = row_at(order, first + 4)
+    i5 = row_at(order, first + 5)
+    i6 = row_at(order, first + 6)
+    i7 = row_at(order, first + 7)
+    r0 = lanes.fill(rows, residual[0])
+    r1 = lanes.fill(rows, residual[1])
+    r2 = lanes.fill(rows, residual[2])
+    r3 = lanes.fill(rows, residual[3])
+    r4 = lanes.fill(rows, residual[4])
+    r5 = lanes.fill(rows, residual[5])
+    r6 = lanes.fill(rows, residual[6])
+    r7 = lanes.fill(rows, residual[7])
+    for j in range(0, whole, step):
+        g = r0 * lanes.load2(rows, i0, j) + r1 * lanes.load2(rows, i1, j)
+        h = r2 * lanes.load2(rows, i2, j) + r3 * lanes.load2(rows, i3, j)
+        g += r4 * lanes.load2(rows, i4, j) + r5 * lanes.load2(rows, i5, j)
+        h += r6 * lanes.load2(rows, i6, j) + r7 * lanes.load2(rows, i7, j)
+        lanes.store(out_gradient, j, lanes.load(out_gradient, j) + (g + h))
+    if whole < n:
+        j = whole
+        mask = lanes.first(rows, n - whole)
+        g = r0 * lanes.load2_masked(rows, i0, j, mask) + r1 * lanes.load2_masked(rows, i1, j, mask)
+        h = r2 * lanes.load2_masked(rows, i2, j, mask) + r3 * lanes.load2_masked(rows, i3, j, mask)
+        g += r4 * lanes.load2_masked(rows, i4, j, mask) + r5 * lanes.load2_masked(rows, i5, j, mask)
+        h += r6 * lanes.load2_masked(rows, i6, j, mask) + r7 * lanes.load2_masked(rows, i7, j, mask)
+        lanes.store(out_gradient, j, lanes.load(out_gradient, j) + (g + h))
 
 
 def _scores_by_column(rows, order, first, count, weights, bias, out_z):
-    columns = rows.T
-    n = weights.size
-    z = out_z[:count]
-    z[:] = bias
-    if order.size:
+    n = rows.shape[1]
+    step = lanes.width(rows)
+    by_four = count - count % (4 * step)
+    for t in range(0, by_four, 4 * step):
+        z0 = z1 = z2 = z3 = lanes.fill(rows, bias)
+        i = first + t
         for j in range(n):
-            x0 = columns[j]
-            for t in range(count):
-                z[t] += weights[j] * x0[order[first + t]]
-        return
-    j = 0
-    while j + 4 <= n:
-        x0 = columns[j, first : first + count]
-        x1 = columns[j + 1, first : first + count]
-        x2 = columns[j + 2, first : first + count]
-        x3 = columns[j + 3, first : first + count]
-        w0 = weights[j]
-        w1 = weights[j + 1]
-        w2 = weights[j + 2]
-        w3 = weights[j + 3]
-        for t in range(count):
-            z[t] += w0 * x0[t] + w1 * x1[t] + w2 * x2[t] + w3 * x3[t]
-        j += 4
-    while j < n:
-        x0 = columns[j, first : first + count]
-        for t in range(count):
-            z[t] += weights[j] * x0[t]
-        j += 1
+            w = lanes.fill(rows, weights[j])
+            z0 += w * lanes.load2(rows, i, j)
+            z1 += w * lanes.load2(rows, i + step, j)
+            z2 += w * lanes.load2(rows, i + 2 * step, j)
+            z3 += w * lanes.load2(rows, i + 3 * step, j)
+        lanes.store(out_z, t, z0)
+        lanes.store(out_z, t + step, z1)
+        lanes.store(out_z, t + 2 * step, z2)
+        lanes.store(out_z, t + 3 * step, z3)
+    for t in range(by_four, count, step):
+        mask = lanes.first(rows, count - t)
+        z0 = z1 = lanes.fill(rows, 0.0)
+        for j in range(0, n - 1, 2):
+            z0 += lanes.fill(rows, weights[j]) * lanes.load2_masked(rows, first + t, j, mask)
+            z1 += lanes.fill(rows, weights[j + 1]) * lanes.load2_masked(rows, first + t, j + 1, mask)
+        if n % 2:
+            z0 += lanes.fill(rows, weights[n - 1]) * lanes.load2_masked(rows, first + t, n - 1, mask)
+        lanes.store(out_z, t, z0 + z1 + bias)
 
 
 def _accumulate_by_column(rows, order, first, count, residual, out_gradient):
-    columns = rows.T
-    n = out_gradient.size
-    r = residual[:count]
-    zero = residual.dtype.type(0)
-    if order.size:
-        for j in range(n):
-            x0 = columns[j]
-            g0 = zero
-            for t in range(count):
-                g0 += r[t] * x0[order[first + t]]
-            out_gradient[j] += g0
-        return
-    j = 0
-    while j + 4 <= n:
-        x0 = columns[j, first : first + count]
-        x1 = columns[j + 1, first : first + count]
-        x2 = columns[j + 2, first : first + count]
-        x3 = columns[j + 3, first : first + count]
-        g0 = g1 = g2 = g3 = zero
-        for t in range(count):
-            g0 += r[t] * x0[t]
-            g1 += r[t] * x1[t]
-            g2 += r[t] * x2[t]
-            g3 += r[t] * x3[t]
-        out_gradient[j] += g0
-        out_gradient[j + 1] += g1
-        out_gradient[j + 2] += g2
-        out_gradient[j + 3] += g3
-        j += 4
-    while j < n:
-        x0 = columns[j, first : first + count]
-        g0 = zero
-        for t in range(count):
-            g0 += r[t] * x0[t]
-        out_gradient[j] += g0
-        j += 1
+    n = rows.shape[1]
+    step = lanes.width(rows)
+    by_four = count - count % (4 * step)
+    for j in range(n):
+        g0 = g1 = g2 = g3 = lanes.fill(rows, 0.0)
+        for t in range(0, by_four, 4 * step):
+            i = first + t
+            g0 += lanes.load(residual, t) * lanes.load2(rows, i, j)
+            g1 += lanes.load(residual, t + step) * lanes.load2(rows, i + step, j)
+            g2 += lanes.load(residual, t + 2 * step) * lanes.load2(rows, i + 2 * step, j)
+            g3 += lanes.load(residual, t + 3 * step) * lanes.load2(rows, i + 3 * step, j)
+        for t in range(by_four, count, step):
+            mask = lanes.first(rows, count - t)
+            r = lanes.where(mask, lanes.load(residual, t), 0.0)
+            g0 += r * lanes.load2_masked(rows, first + t, j, mask)
+        out_gradient[j] += lanes.total((g0 + g1) + (g2 + g3))
+
+
+def _scores_by_gathered_column(rows, order, first, count, weights, bias, out_z):
+    step = lanes.width(rows)
+    for t in range(0, count, step):
+        used = min(count - t, step)
+        z = lanes.fill(rows, bias)
+        for j in range(rows.shape[1]):
+            z += lanes.fill(rows, weights[j]) * lanes.gather(rows, order, first + t, used, j)
+        lanes.store(out_z, t, z)
+
+
+def _accumulate_by_gathered_column(rows, order, first, count, residual, out_gradient):
+    step = lanes.width(rows)
+    for j in range(rows.shape[1]):
+        g = lanes.fill(rows, 0.0)
+        for t in range(0, count, step):
+            used = min(count - t, step)
+            r = lanes.where(lanes.first(rows, used), lanes.load(residual, t), 0.0)
+            g += r * lanes.gather(rows, order, first + t, used, j)
+        out_gradient[j] += lanes.total(g)

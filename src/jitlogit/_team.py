@@ -1,0 +1,102 @@
+"""Threads that compute one thing together: Python threads, inside kernels that have released the interpreter's lock.
+
+A fit's helpers enter its kernel once, stay until the fit ends, and meet as `kernels.barrier` says. Then the threads
+end: there is nothing that a forked child could miss, and nothing to be shared by fits in several Python threads.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+import threading
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any
+
+import numba
+import numpy as np
+
+from ._jit import JIT_DISABLED
+from .kernels.barrier import END, FLAGS, LINE, MOST_MEMBERS, TASK
+
+# Starting helpers costs about as much as reading this much.
+_LEAST_BYTES = 4_000_000
+
+
+def _can_yield() -> bool:
+    if JIT_DISABLED or sys.platform == "win32":
+        return False
+    library = ctypes.CDLL(None)
+    return all(hasattr(library, name) for name in ("sched_yield", "usleep"))
+
+
+_CAN_YIELD = _can_yield()
+
+
+def max_threads() -> int:
+    """Number of threads that Numba was started with, the most that `n_threads` may ask for."""
+    return int(numba.config.NUMBA_NUM_THREADS)
+
+
+def members_for(n_threads: int | None, n_chunks: int, n_bytes: float) -> int:
+    """Number of threads that read `n_bytes` in `n_chunks` parts: at most `n_threads` (None: as Numba is set to)."""
+    if not _CAN_YIELD or n_bytes < _LEAST_BYTES:
+        return 1
+    if n_threads is None:  # asking Numba for its setting would start its own threads
+        numba_threads = sys.modules.get("numba.np.ufunc.parallel")
+        started = numba_threads is not None and numba_threads._is_initialized
+        n_threads = numba.get_num_threads() if started else max_threads()
+    return min(n_threads, n_chunks, MOST_MEMBERS - 1)
+
+
+class Team:
+    """Context in which `kernel`, called by ``run``, is computed by up to `members` threads.
+
+    The kernel's last arguments are the control array, the number of wanted members, and whether it is called by a
+    helper, which stays inside until the context is left.
+    """
+
+    def __init__(self, kernel: Callable[..., Any], members: int, *arguments: Any) -> None:
+        self._kernel = kernel
+        self._members = members
+        self._arguments = arguments
+        self._control = np.zeros(FLAGS + members * LINE, np.int64)
+        self._helpers: list[threading.Thread] = []
+
+    def __enter__(self) -> Callable[[], Any]:
+        for _ in range(self._members - 1):
+            thread = threading.Thread(target=self._call, args=(True,), name="jitlogit", daemon=True)
+            try:
+                thread.start()
+            except RuntimeError:  # no more threads to be had
+                break
+            self._helpers.append(thread)
+        return self._call
+
+    def _call(self, helping: bool = False) -> Any:
+        return self._kernel(*self._arguments, self._control, self._members, helping)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._control[TASK] = END
+        for thread in self._helpers:
+            thread.join()
+
+
+def share(kernel: Callable[..., Any], members: int, n_chunks: int, *arguments: Any) -> list[Any]:
+    """Call ``kernel(*arguments, part, first, stop)`` on parts of the chunks, each in a thread; return its results."""
+    results: list[Any] = [None] * members
+
+    def work(part: int) -> None:
+        results[part] = kernel(*arguments, part, n_chunks * part // members, n_chunks * (part + 1) // members)
+
+    helpers = [threading.Thread(target=work, args=(part,), name="jitlogit", daemon=True) for part in range(1, members)]
+    for thread in helpers:
+        thread.start()
+    try:
+        work(0)
+    finally:
+        for thread in helpers:
+            thread.join()
+    return results

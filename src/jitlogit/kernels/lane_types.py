@@ -1,0 +1,110 @@
+"""The type of lanes, and what `lanes` is made with: operators on them and LLVM's words for them."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable
+from typing import Any
+
+from llvmlite import binding, ir
+from numba import types
+from numba.core import cgutils
+from numba.core.imputils import lower_builtin
+from numba.core.typing.templates import AbstractTemplate, infer_global, signature
+from numba.extending import models, register_model
+
+
+def _vector_bytes() -> int:
+    features = binding.get_host_cpu_features()
+    if features.get("avx512f"):
+        return 64
+    return 32 if features.get("avx2") else 16
+
+
+#: Width of a vector register.
+VECTOR_BYTES = _vector_bytes()
+
+FLAGS = ("contract", "nsz")
+I1, I8, I16, I32, I64 = (ir.IntType(bits) for bits in (1, 8, 16, 32, 64))
+FLOATS = {types.float32: ir.FloatType(), types.float64: ir.DoubleType()}
+
+
+def computed(dtype: types.Type) -> types.Type:
+    """The precision that values of a stored dtype are computed in."""
+    return types.float64 if dtype == types.float64 else types.float32
+
+
+def lane_count(dtype: types.Type) -> int:
+    return int(VECTOR_BYTES * 8 // dtype.bitwidth)
+
+
+class LanesType(types.Type):  # type: ignore[misc]
+    def __init__(self, dtype: types.Type, count: int) -> None:
+        self.dtype = dtype
+        self.count = count
+        super().__init__(name=f"lanes({dtype}, {count})")
+
+
+def element(dtype: types.Type) -> ir.Type:
+    if dtype in FLOATS:
+        return FLOATS[dtype]
+    return I1 if dtype == types.boolean else ir.IntType(dtype.bitwidth)
+
+
+@register_model(LanesType)
+class _LanesModel(models.PrimitiveModel):  # type: ignore[misc]
+    def __init__(self, manager: Any, lanes: LanesType) -> None:
+        super().__init__(manager, lanes, ir.VectorType(element(lanes.dtype), lanes.count))
+
+
+def _binary(symbol: Callable[..., Any], emit: str, result: types.Type | None = None) -> None:
+    """Register an operator between two lanes of one floating-point type, or lanes and a number."""
+
+    @infer_global(symbol)
+    class Template(AbstractTemplate):  # type: ignore[misc]
+        def generic(self, args: Any, kws: Any) -> Any:
+            lanes = {arg for arg in args if isinstance(arg, LanesType)}
+            if len(args) != 2 or len(lanes) != 1:
+                return None
+            (operand,) = lanes
+            converted = [arg if isinstance(arg, LanesType) else operand.dtype for arg in args]
+            return signature(operand if result is None else LanesType(result, operand.count), *converted)
+
+    @lower_builtin(symbol, LanesType, LanesType)
+    @lower_builtin(symbol, LanesType, types.Float)
+    @lower_builtin(symbol, types.Float, LanesType)
+    def lower(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        count = max(lanes.count for lanes in sig.args if isinstance(lanes, LanesType))
+        a, b = (v if isinstance(v.type, ir.VectorType) else splat(builder, v, count) for v in args)
+        if result is not None:
+            return builder.fcmp_ordered(emit, a, b)
+        return getattr(builder, emit)(a, b, flags=FLAGS)
+
+
+_binary(operator.add, "fadd")
+_binary(operator.iadd, "fadd")
+_binary(operator.sub, "fsub")
+_binary(operator.mul, "fmul")
+_binary(operator.truediv, "fdiv")
+_binary(operator.lt, "<", types.boolean)
+_binary(operator.ge, ">=", types.boolean)
+
+
+def constant(vector: ir.VectorType, value: Any) -> ir.Constant:
+    return ir.Constant(vector, [value] * vector.count)
+
+
+def call(builder: Any, name: str, result: ir.Type, args: list[Any]) -> Any:
+    function = cgutils.get_or_insert_function(builder.module, ir.FunctionType(result, [a.type for a in args]), name)
+    return builder.call(function, args)
+
+
+def suffix(vector: ir.VectorType) -> str:
+    names = {"float": "f32", "double": "f64", "half": "f16"}
+    return f"v{vector.count}" + names.get(str(vector.element), str(vector.element))
+
+
+def splat(builder: Any, value: Any, count: int) -> Any:
+    vector = ir.VectorType(value.type, count)
+    one = builder.insert_element(ir.Constant(vector, ir.Undefined), value, ir.Constant(I32, 0))
+    return builder.shuffle_vector(one, ir.Constant(vector, ir.Undefined), constant(ir.VectorType(I32, count), 0))
