@@ -183,7 +183,8 @@ def test_chunks_and_tiles_add_up(dtype, n_chunks):
     labels = np.append(Y[0], np.zeros(PADDING)).astype(np.uint8)
     for tile_rows in (1, 5, 64):
         work = work_space(Plan(tile_rows, n_chunks), N, np.dtype(dtype), 1)
-        with Team(epoch, 1, X, labels, tables, None, 30, np.array([0.1, 1.0]), work) as run:
+        settings, blocks, scaling = np.array([0.1, 1.0]), np.empty(0, np.int64), (np.empty(0), np.empty(0))
+        with Team(epoch, 1, X, labels, tables, None, blocks, 30, settings, scaling, work) as run:
             loss_sum = run()
         weights, bias = work.weights[0, :N], work.bias[0, 0]
         assert_close(np.append(weights, bias), np.append(W, b), TOLERANCE[dtype])

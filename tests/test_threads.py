@@ -11,6 +11,7 @@ import pytest
 from conftest import compiled, make_data, run_python
 
 import jitlogit
+from jitlogit import _team
 
 pytestmark = compiled
 
@@ -57,6 +58,17 @@ def test_any_number_of_threads_gives_the_same_bits():
         NUMBA_NUM_THREADS="8",
     )
     assert out.split() == ["2", "True", "3", "True", "7", "True", "None", "True"]
+
+
+def test_a_team_in_this_process(monkeypatch):
+    X, Y = make_data(20_000, 20)
+    alone = [jitlogit.train_logistic_regression(X, Y, 0.1, 2, record_every=1), jitlogit.predict(X, np.ones(20), 0.0)]
+    monkeypatch.setattr(_team, "_LEAST_BYTES", 0)
+    monkeypatch.setattr(numba.config, "NUMBA_NUM_THREADS", max(2, numba.config.NUMBA_NUM_THREADS))
+    for n_threads in (None, 2):
+        W, b, costs = jitlogit.train_logistic_regression(X, Y, 0.1, 2, record_every=1, n_threads=n_threads)
+        assert (W.tobytes(), b, costs) == (alone[0][0].tobytes(), *alone[0][1:])
+    assert np.array_equal(jitlogit.predict(X, np.ones(20), 0.0), alone[1])
 
 
 def test_threads_do_take_part():

@@ -123,7 +123,7 @@ def test_bad_random_state():
 
 
 def test_bad_shuffle():
-    with pytest.raises(TypeError, match="shuffle must be True or False; got 'no'"):
+    with pytest.raises(ValueError, match="shuffle must be True, False or \"blocks\"; got 'no'"):
         jitlogit.train_logistic_regression(X, Y, batch_size=4, shuffle="no")
 
 

@@ -12,9 +12,12 @@ from .functional import (
     train_logistic_regression,
     update_parameters,
 )
+from .validation import bfloat16
+from .warm import warmup
 
 __all__ = [
     "accuracy",
+    "bfloat16",
     "compare",
     "compute_cost",
     "compute_gradients",
@@ -25,4 +28,5 @@ __all__ = [
     "sigmoid",
     "train_logistic_regression",
     "update_parameters",
+    "warmup",
 ]

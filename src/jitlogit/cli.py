@@ -15,6 +15,8 @@ import numpy as np
 
 from . import plots
 from .compare import Comparison, compare
+from .validation import bfloat16
+from .warm import warmup
 
 _COLUMNS = (
     ("batch", 6),
@@ -73,7 +75,19 @@ def _parser() -> argparse.ArgumentParser:
     add("--standardize", action="store_true", help="shift and scale the features to mean 0 and variance 1")
     add("--plot", type=Path, metavar="FILE", help="write a picture of both cost curves")
     add("--json", type=Path, metavar="FILE", help="write the results")
+    command = commands.add_parser(
+        "warmup", help="compile ahead what fits on such data need, and keep it on disk", formatter_class=_Help
+    )
+    command.set_defaults(run=_warmup)
+    command.add_argument("--dtypes", default="float32,float64", metavar="LIST", help="comma-separated dtypes of X")
+    command.add_argument("--orders", default="C", metavar="LIST", help="memory layouts of X: C, F or C,F")
     return parser
+
+
+def _warmup(arguments: argparse.Namespace) -> int:
+    words = [word.strip() for word in arguments.dtypes.split(",")]
+    warmup([bfloat16 if word == "bfloat16" else word for word in words], arguments.orders.split(","))
+    return 0
 
 
 def _batch_sizes(text: str) -> list[int | None]:

@@ -45,21 +45,23 @@ def sigmoid(z: Any) -> Any:
     return out.reshape(scores.shape)[()]
 
 
-def forward_pass(X: Any, W: Any, b: Any) -> Array:
+def forward_pass(X: Any, W: Any, b: Any, *, offset: Any = None, scale: Any = None) -> Array:
     """Probability of class 1 for each example, A = sigmoid((X W)^T + b).
 
     Parameters
     ----------
     X : array_like (n_samples, n_features)
-        float32 and float64 arrays in C or F order are used as they are, without a copy.
+        Used as in `train_logistic_regression`, without a copy.
     W : array_like (n_features, 1) or (n_features,)
-        Weights; computed with in the dtype of `X`.
+        Weights; computed with in float64 for float64 `X`, else in float32.
     b : float
         Bias.
+    offset, scale : None, float or array_like (n_features,)
+        The features are (X - offset) / scale, as in `train_logistic_regression`.
 
     Returns
     -------
-    A : (1, n_samples), float32 for float32 X, else float64
+    A : (1, n_samples), float64 for float64 X, else float32
 
     Raises
     ------
@@ -67,10 +69,8 @@ def forward_pass(X: Any, W: Any, b: Any) -> Array:
         If an argument has the wrong shape or type, or isn't finite.
     """
     X = check.check_X(X)
-    weights = check.check_weights(W, X.shape[1], X.dtype)
-    bias = check.check_number(b, "b")
-    out = np.empty(X.shape[0], X.dtype)
-    _forward(X, weights, bias, out)
+    out = np.empty(X.shape[0], check.computed_dtype(X))
+    _forward(X, *_folded(X, W, b, offset, scale), out)
     return out.reshape(1, -1)
 
 
@@ -114,7 +114,7 @@ def compute_gradients(X: Any, Y: Any, A: Any) -> tuple[Array, float]:
     Parameters
     ----------
     X : array_like (n_samples, n_features)
-        float32 and float64 arrays in C or F order are used as they are, without a copy.
+        Used as in `train_logistic_regression`, without a copy.
     Y : array_like (1, n_samples), (n_samples,) or (n_samples, 1)
         Labels 0 and 1.
     A : array_like (1, n_samples)
@@ -122,7 +122,7 @@ def compute_gradients(X: Any, Y: Any, A: Any) -> tuple[Array, float]:
 
     Returns
     -------
-    dW : (n_features, 1), of the dtype of `X`
+    dW : (n_features, 1), float64 for float64 X, else float32
     db : float
 
     Raises
@@ -132,7 +132,7 @@ def compute_gradients(X: Any, Y: Any, A: Any) -> tuple[Array, float]:
     """
     X = check.check_X(X)
     labels = check.check_labels(Y, X.shape[0])
-    probabilities = check.check_probabilities(A, X.dtype)
+    probabilities = check.check_probabilities(A, check.computed_dtype(X))
     if probabilities.size != X.shape[0]:
         raise ValueError(f"A must hold one probability for each of the {X.shape[0]} examples; got {probabilities.size}")
     cut = plan(X.shape[0], X)
@@ -140,12 +140,23 @@ def compute_gradients(X: Any, Y: Any, A: Any) -> tuple[Array, float]:
     members = members_for(None, cut.n_chunks, X.nbytes)
     tiles = _tiles(members, cut.tile_rows, probabilities.dtype)
     gradients = np.zeros((members, X.shape[1] + PADDING), probabilities.dtype)
-    share(objective.gradient, members, cut.n_chunks, X, labels, probabilities, tiles, gradients, cut.n_chunks, sums)
+    share(
+        objective.gradient,
+        members,
+        cut.n_chunks,
+        check.as_rows(X),
+        labels,
+        probabilities,
+        tiles,
+        gradients,
+        cut.n_chunks,
+        sums,
+    )
     with np.errstate(invalid="ignore", over="ignore"):
         mean = sums.sum(axis=0) / X.shape[0]
     if not np.isfinite(mean).all():
         check.raise_if_not_finite(X)
-    return mean[:-1].astype(X.dtype).reshape(-1, 1), float(mean[-1])
+    return mean[:-1].astype(probabilities.dtype).reshape(-1, 1), float(mean[-1])
 
 
 def update_parameters(W: Any, b: Any, dW: Any, db: Any, learning_rate: float) -> tuple[Array, float]:
@@ -180,12 +191,12 @@ def update_parameters(W: Any, b: Any, dW: Any, db: Any, learning_rate: float) ->
     return new.reshape(-1, 1), check.check_number(b, "b") - alpha * check.check_number(db, "db")
 
 
-def predict(X: Any, W: Any, b: Any, threshold: float = 0.5) -> Array:
+def predict(X: Any, W: Any, b: Any, threshold: float = 0.5, *, offset: Any = None, scale: Any = None) -> Array:
     """Class 1 where the probability is at least `threshold`, else 0.
 
     Parameters
     ----------
-    X, W, b
+    X, W, b, offset, scale
         As in `forward_pass`.
     threshold : float
         Between 0 and 1.
@@ -200,9 +211,8 @@ def predict(X: Any, W: Any, b: Any, threshold: float = 0.5) -> Array:
         As `forward_pass`, and if the threshold isn't between 0 and 1.
     """
     X = check.check_X(X)
-    weights = check.check_weights(W, X.shape[1], X.dtype)
     out = np.empty(X.shape[0], np.int64)
-    _forward(X, weights, check.check_number(b, "b"), out, check.check_fraction(threshold, "threshold"))
+    _forward(X, *_folded(X, W, b, offset, scale), out, check.check_fraction(threshold, "threshold"))
     return out.reshape(1, -1)
 
 
@@ -238,10 +248,12 @@ def train_logistic_regression(
     num_iterations: int = 1000,
     *,
     batch_size: int | None = None,
-    shuffle: bool = True,
+    shuffle: bool | str = True,
     random_state: Any = None,
     record_every: int = 100,
     verbose: bool = False,
+    offset: Any = None,
+    scale: Any = None,
     n_threads: int | None = None,
 ) -> tuple[Array, float, list[float]]:
     """Train by gradient descent from W = 0 and b = 0.
@@ -249,8 +261,10 @@ def train_logistic_regression(
     Parameters
     ----------
     X_train : array_like (n_samples, n_features)
-        float32 and float64 arrays in C or F order are used as they are, without a copy; so are read-only arrays and
-        memory maps. Strided arrays are copied once, other dtypes converted once.
+        Arrays in C or F order are used as they are, without a copy, read-only ones and memory maps too, if they are of
+        float32, float64, uint8, int8, bool, float16 or bfloat16 (of ml_dtypes, or uint16 with those bits viewed as
+        `jitlogit.bfloat16`). All but float64 are computed with in float32, to which they are widened in registers.
+        Strided arrays are copied once, other dtypes converted once.
     Y_train : array_like (1, n_samples), (n_samples,) or (n_samples, 1)
         Labels 0 and 1.
     learning_rate : float
@@ -260,21 +274,26 @@ def train_logistic_regression(
     batch_size : int or None
         None is batch gradient descent: one update per pass. 1 is stochastic, 32 to 256 usual for mini-batch gradient
         descent: ceil(n_samples / batch_size) updates per pass, the last batch may be short.
-    shuffle : bool
-        Whether each pass visits the examples in a new random order, which fixes its batches. Without effect if
-        `batch_size` is None.
+    shuffle : bool or "blocks"
+        True: each pass visits the examples in a new random order, which fixes its batches. "blocks": each batch is a
+        block of neighbours, and each pass visits the blocks in a new random order; that costs next to nothing, and is
+        for examples whose own order says nothing (never for sorted ones). Without effect if `batch_size` is None.
     random_state : None, int, SeedSequence or numpy.random.Generator
         Argument of `numpy.random.default_rng`, the source of the orders.
     record_every : int
         The cost of passes 0, record_every, 2 record_every, ... is recorded.
     verbose : bool
         Whether to show progress: a live line on a terminal, else a line for each recorded cost.
+    offset, scale : None, float or array_like (n_features,)
+        The features trained on are (X - offset) / scale, computed without a copy of X: scale=255 for bytes, offset and
+        scale the columns' mean and standard deviation to standardise. W and b belong to these features. `scale` is
+        positive. In float32, columns whose offset is thousands of times their scale lose digits.
     n_threads : int or None
         Most threads to use, None for as many as Numba is set to. Results have the same bits for any number.
 
     Returns
     -------
-    W : (n_features, 1), float32 for float32 X, else float64
+    W : (n_features, 1), float64 for float64 X, else float32
     b : float
     costs : list of float
         Recorded costs: the mean of the losses seen during a pass, each before its own update. In batch gradient descent
@@ -296,20 +315,24 @@ def train_logistic_regression(
     X = check.check_X(X_train, "X_train")
     labels = check.check_labels(Y_train, X.shape[0], "Y_train")
     alpha = check.check_positive(learning_rate, "learning_rate")
+    order = check.check_shuffle(shuffle)
+    offset, scale = check.check_scaling(offset, scale, X.shape[1])
     result = train(
         X,
         labels,
         learning_rate=alpha,
         n_epochs=check.check_count(num_iterations, "num_iterations"),
         batch_size=check.check_batch_size(batch_size, X.shape[0]),
-        shuffle=check.check_bool(shuffle, "shuffle") and batch_size is not None,
+        shuffle=order if batch_size is not None else False,
+        offset=offset,
+        scale=scale,
         rng=check.check_random_state(random_state),
         record_every=check.check_count(record_every, "record_every"),
         verbose=verbose,
         n_threads=check.check_n_threads(n_threads),
     )
     if result.diverged:
-        warn_of_divergence(X, alpha, result, stacklevel=3)
+        warn_of_divergence(X, offset, scale, alpha, result, stacklevel=3)
     return result.weights.reshape(-1, 1), result.bias, result.costs
 
 
@@ -320,13 +343,24 @@ def _forward(X: Array, weights: Array, bias: float, out: Array, threshold: float
     padded[: weights.size] = weights
     members = members_for(None, cut.n_chunks, X.nbytes)
     tiles = _tiles(members, cut.tile_rows, weights.dtype)
-    arguments = X, padded, bias, tiles, cut.n_chunks, out, threshold
+    arguments = check.as_rows(X), padded, bias, tiles, cut.n_chunks, out, threshold
     not_finite = sum(share(objective.forward, members, cut.n_chunks, *arguments))
     if not_finite:
         check.raise_if_not_finite(X)
-        with np.errstate(invalid="ignore", over="ignore"):
-            if np.isnan(X @ weights + bias).any():
-                raise ValueError("the scores X W + b overflow: scale the features of X, or check W")
+        if out.dtype == np.int64:
+            _forward(X, weights, bias, np.empty(out.size, weights.dtype))
+        elif np.isnan(out).any():
+            raise ValueError("the scores X W + b overflow: scale the features of X, or check W")
+
+
+def _folded(X: Array, W: Any, b: Any, offset: Any, scale: Any) -> tuple[Array, float]:
+    """Weights and bias for X as it is stored, from those for (X - offset) / scale."""
+    bias = check.check_number(b, "b")
+    offset, scale = check.check_scaling(offset, scale, X.shape[1])
+    if offset is None:
+        return check.check_weights(W, X.shape[1], check.computed_dtype(X)), bias
+    weights = check.check_weights(W, X.shape[1], np.dtype(np.float64)) / scale
+    return weights.astype(check.computed_dtype(X)), bias - float(weights @ offset)
 
 
 def _tiles(members: int, tile_rows: int, dtype: Any) -> Array:

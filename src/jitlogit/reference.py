@@ -58,7 +58,7 @@ def sigmoid(z: Any) -> Any:
         return np.where(z >= 0, 1, e) / (1 + e)
 
 
-def forward_pass(X: Any, W: Any, b: Any) -> Array:
+def forward_pass(X: Any, W: Any, b: Any, *, offset: Any = None, scale: Any = None) -> Array:
     """Steps 1 and 2: A = sigmoid((X W)^T + b).
 
     Parameters
@@ -66,13 +66,15 @@ def forward_pass(X: Any, W: Any, b: Any) -> Array:
     X : (m, n)
     W : (n, 1)
     b : float
+    offset, scale : None, float or (n,)
+        The features are (X - offset) / scale.
 
     Returns
     -------
     A : (1, m)
         Probability of class 1 for each example.
     """
-    return np.asarray(sigmoid(_scores(_as_float(X), W, b)))
+    return np.asarray(sigmoid(_scores(_features(X, offset, scale), W, b)))
 
 
 def compute_cost(A: Any, Y: Any) -> float:
@@ -145,7 +147,7 @@ def update_parameters(W: Any, b: Any, dW: Any, db: Any, learning_rate: float) ->
     return W - W.dtype.type(learning_rate) * np.asarray(dW, W.dtype), float(b - learning_rate * db)
 
 
-def predict(X: Any, W: Any, b: Any, threshold: float = 0.5) -> Array:
+def predict(X: Any, W: Any, b: Any, threshold: float = 0.5, *, offset: Any = None, scale: Any = None) -> Array:
     """Class 1 where the probability is at least `threshold`, else 0.
 
     Parameters
@@ -154,12 +156,14 @@ def predict(X: Any, W: Any, b: Any, threshold: float = 0.5) -> Array:
     W : (n, 1)
     b : float
     threshold : float
+    offset, scale : None, float or (n,)
+        The features are (X - offset) / scale.
 
     Returns
     -------
     (1, m) of int64
     """
-    return (forward_pass(X, W, b) >= threshold).astype(np.int64)
+    return (forward_pass(X, W, b, offset=offset, scale=scale) >= threshold).astype(np.int64)
 
 
 def accuracy(predictions: Any, Y: Any) -> float:
@@ -174,10 +178,12 @@ def train_logistic_regression(
     num_iterations: int = 1000,
     *,
     batch_size: int | None = None,
-    shuffle: bool = True,
+    shuffle: bool | str = True,
     random_state: Any = None,
     record_every: int = 100,
     verbose: bool = False,
+    offset: Any = None,
+    scale: Any = None,
 ) -> tuple[Array, float, list[float]]:
     """Gradient descent from W = 0 and b = 0.
 
@@ -194,19 +200,22 @@ def train_logistic_regression(
     batch_size : int or None
         None is batch gradient descent: one update per pass. 1 is stochastic, 32 to 256 usual for mini-batch gradient
         descent: ceil(m / batch_size) updates per pass, the last batch may be short.
-    shuffle : bool
-        Whether each pass visits the examples in a new random order, which fixes its batches. Without effect if
-        `batch_size` is None.
+    shuffle : bool or "blocks"
+        True: each pass visits the examples in a new random order, which fixes its batches. "blocks": each batch is a
+        block of neighbours, and each pass visits the blocks in a new random order. Without effect if `batch_size` is
+        None.
     random_state : None, int, SeedSequence or numpy.random.Generator
         Argument of `numpy.random.default_rng`, the source of the orders.
     record_every : int
         The cost of passes 0, record_every, 2 record_every, ... is recorded.
     verbose : bool
         Whether to show progress.
+    offset, scale : None, float or (n,)
+        The features trained on are (X - offset) / scale.
 
     Returns
     -------
-    W : (n, 1), of X's dtype
+    W : (n, 1), float64 for float64 X, else float32
     b : float
     costs : list of float
         Recorded costs: the mean of the losses seen during a pass, each before its own update. In batch gradient descent
@@ -218,7 +227,7 @@ def train_logistic_regression(
         If training diverged: the parameters were no longer finite, or the cost, looked at when it is recorded and in
         the last pass, exceeded `DIVERGED_COST`. Training then stops, with the last finite parameters.
     """
-    X = _as_float(X_train)
+    X = _features(X_train, offset, scale)
     m, n = X.shape
     Y = np.reshape(Y_train, (1, m)).astype(X.dtype)
     if batch_size is None:
@@ -230,11 +239,14 @@ def train_logistic_regression(
     for iteration in range(num_iterations):
         record = iteration % record_every == 0
         look = record or iteration == num_iterations - 1  # at the cost, which takes time
-        order = shuffled_order(m, rng) if shuffle else None
+        order = shuffled_order(m, rng) if shuffle is True else None
+        starts = np.arange(0, m, batch_size)
+        if shuffle == "blocks":
+            rng.shuffle(starts)
         loss_sum = 0.0
         W_before, b_before = W, b
         with np.errstate(over="ignore", invalid="ignore"):
-            for start in range(0, m, batch_size):
+            for start in starts:
                 rows: Any = slice(start, start + batch_size)
                 if order is not None:
                     rows = order[rows]
@@ -306,9 +318,21 @@ def shuffled_order(m: int, rng: np.random.Generator) -> Array:
     return order
 
 
+def _features(values: Any, offset: Any, scale: Any) -> Array:
+    """(X - offset) / scale, in X's precision."""
+    X = _as_float(values)
+    if offset is None and scale is None:
+        return X
+    moved = X - np.asarray(0 if offset is None else offset, np.float64)
+    return np.asarray(moved / np.asarray(1 if scale is None else scale, np.float64), X.dtype)
+
+
 def _as_float(values: Any) -> Array:
     """float32 and float64 as they are, anything else in the dtype that NumPy promotes it to beside a float32."""
     array: Array = np.asarray(values)
+    if array.dtype.names == ("bfloat16",):  # the upper half of a float32
+        wide: Array = np.left_shift(array["bfloat16"], 16, dtype=np.uint32).view(np.float32)
+        return wide
     if array.dtype in (np.float32, np.float64):
         return array
     return array.astype(np.float32 if np.result_type(array, np.float32) == np.float32 else np.float64)

@@ -13,7 +13,7 @@ import numpy as np
 from ._team import Team, members_for
 from .kernels.epoch import epoch, plan, work_space
 from .reference import DIVERGED_COST, SMALL_SHUFFLE
-from .validation import Array, raise_if_not_finite
+from .validation import Array, as_rows, computed_dtype, raise_if_not_finite, widened
 
 
 class TrainingResult(NamedTuple):
@@ -34,24 +34,32 @@ def train(
     n_epochs: int,
     batch_size: int,
     rng: np.random.Generator,
-    shuffle: bool,
+    shuffle: bool | str,
     record_every: int,
     n_threads: int | None,
     verbose: bool = False,
+    offset: Array | None = None,
+    scale: Array | None = None,
 ) -> TrainingResult:
     """Gradient descent from zero on validated arguments; see `jitlogit.train_logistic_regression`."""
     m, n = X.shape
-    cut = plan(batch_size, X)
-    order = np.empty(m, np.uint32 if m <= 2**32 else np.uint64) if shuffle else None
-    tables = empty_tables(m if shuffle and m > SMALL_SHUFFLE else 0)
+    rows = as_rows(X)
+    cut = plan(batch_size, rows)
+    by_row = shuffle is True
+    order = np.empty(m, np.uint32 if m <= 2**32 else np.uint64) if by_row else None
+    tables = empty_tables(m if by_row and m > SMALL_SHUFFLE else 0)
+    blocks = np.arange(-(-m // batch_size) if shuffle == "blocks" else 0)
     members = members_for(n_threads, cut.n_chunks, X.nbytes * n_epochs)
-    work = work_space(cut, n, X.dtype, members)
+    work = work_space(cut, n, computed_dtype(X), members)
     weights, bias = work.weights[0, :n], work.bias[0, :1]
     settings = np.array([learning_rate, 0.0])
+    scaling = np.empty(0), np.empty(0)
+    if offset is not None and scale is not None:
+        scaling = offset, 1 / scale**2
     costs: list[float] = []
     diverged = False
     progress = Progress(n_epochs) if verbose else None
-    with Team(epoch, members, X, labels, tables, order, batch_size, settings, work) as run:
+    with Team(epoch, members, rows, labels, tables, order, blocks, batch_size, settings, scaling, work) as run:
         for i in range(n_epochs):
             record = i % record_every == 0
             settings[1] = record or i == n_epochs - 1  # whether to look at the cost, which takes time
@@ -59,6 +67,8 @@ def train(
                 fill_tables(tables, rng)
             elif order is not None:
                 order[:] = rng.permutation(m)
+            elif blocks.size:
+                blocks[:] = rng.permutation(blocks.size)
             before = weights.copy(), bias.copy()
             cost = run() / m
             finite = bool(np.isfinite(weights).all()) and math.isfinite(bias[0])
@@ -75,7 +85,11 @@ def train(
                 break
     if progress:
         progress.close()
-    return TrainingResult(weights.copy(), float(bias[0]), costs, i + 1, diverged)
+    weights, b = weights.astype(np.float64), float(bias[0])
+    if offset is not None and scale is not None:
+        b += float(weights @ offset)
+        weights *= scale
+    return TrainingResult(weights.astype(work.weights.dtype), b, costs, i + 1, diverged)
 
 
 def empty_tables(m: int) -> tuple[Array, Array]:
@@ -92,13 +106,22 @@ def fill_tables(tables: tuple[Array, Array], rng: np.random.Generator) -> None:
     row_shifts[:] = rng.integers(column_shifts.shape[1], size=row_shifts.shape)
 
 
-def warn_of_divergence(X: Array, learning_rate: float, result: TrainingResult, stacklevel: int) -> None:
+def warn_of_divergence(
+    X: Array,
+    offset: Array | None,
+    scale: Array | None,
+    learning_rate: float,
+    result: TrainingResult,
+    stacklevel: int,
+) -> None:
     """Say that training diverged, and which rate would not.
 
     The cost's curvature is at most a quarter of the mean squared length of a row, the 1 of the bias included (Bohning,
     "Multinomial logistic regression algorithm", 1992): batch gradient descent can't diverge below 2 / curvature.
     """
-    sample = X[:: max(1, X.shape[0] // 1000)].astype(np.float64)
+    sample = widened(X[:: max(1, X.shape[0] // 1000)]).astype(np.float64)
+    if offset is not None and scale is not None:
+        sample = (sample - offset) / scale
     with np.errstate(over="ignore"):
         curvature = 0.25 * (1 + float(np.mean(np.einsum("ij,ij->i", sample, sample))))
     safe = 1 / curvature

@@ -15,16 +15,24 @@ from .kernels.epoch import PADDING
 
 Array = npt.NDArray[Any]
 
+#: Marks uint16 as the bits of bfloat16 numbers (a float32 without its lower half): ``bits.view(jitlogit.bfloat16)``.
+bfloat16 = np.dtype([("bfloat16", np.uint16)])
+
+# Numbers that kernels widen as they read them; bool is read as uint8.
+_COMPACT = (np.dtype(np.uint8), np.dtype(np.int8), np.dtype(np.float16))
+
 # Checks that need a temporary go over the data in blocks of this many elements.
 _BLOCK = 1 << 18
 
 
 def check_X(X: Any, name: str = "X") -> Array:
-    """Return `X` as a read-only (m, n) array of float32 or float64, C- or F-ordered.
+    """Return `X` as a read-only (m, n) array, C- or F-ordered, of a dtype that kernels read.
 
-    Arrays that are so already are not copied, memory maps included. Strided ones are copied once to C order; other
-    dtypes are converted once, to float32 where that holds every value (bool, 8- and 16-bit integers, float16), else to
-    float64. Whether the values are finite is not looked at: see `raise_if_not_finite`.
+    That is float32, float64, or one that is widened to float32 in registers: uint8, int8, bool (as uint8), float16 and
+    bfloat16 (of ml_dtypes, or uint16 viewed as `bfloat16`). Arrays that are so already are not copied, memory maps
+    included. Strided ones are copied once to C order; other dtypes are converted once, to float32 where that holds
+    every value (16-bit integers), else to float64. Whether the values are finite is not looked at: see
+    `raise_if_not_finite`.
     """
     array = _as_numeric(X, name)
     if array.ndim != 2:
@@ -38,7 +46,55 @@ def check_X(X: Any, name: str = "X") -> Array:
         )
     if 0 in array.shape:
         raise ValueError(f"{name} must have at least one example and one feature; got shape {array.shape}")
+    if array.dtype == bool:
+        array = array.view(np.uint8)
+    if is_bfloat16(array) or array.dtype in _COMPACT:
+        if not (array.flags.c_contiguous or array.flags.f_contiguous) or not array.flags.aligned:
+            array = np.ascontiguousarray(array)
+        return _read_only(array)
     return _for_kernels(array)
+
+
+def is_bfloat16(array: Array) -> bool:
+    """Whether an array holds bfloat16 numbers, marked as such or of ml_dtypes."""
+    return array.dtype == bfloat16 or array.dtype.name == "bfloat16"
+
+
+def computed_dtype(X: Array) -> np.dtype[Any]:
+    """The precision that kernels compute in with `X` from `check_X`."""
+    return np.dtype(np.float64 if X.dtype == np.float64 else np.float32)
+
+
+def as_rows(X: Array) -> Array:
+    """The view of `X` from `check_X` that kernels take: float16 travels as uint16, bfloat16 as int16."""
+    if is_bfloat16(X):
+        return _read_only(X.view(np.int16))
+    return _read_only(X.view(np.uint16)) if X.dtype == np.float16 else X
+
+
+def widened(X: Array) -> Array:
+    """A copy of a few rows in the precision that kernels compute in."""
+    if is_bfloat16(X):
+        bits = np.ascontiguousarray(X).view(np.uint16)
+        return np.left_shift(bits, 16, dtype=np.uint32).view(np.float32)
+    return X.astype(computed_dtype(X))
+
+
+def check_scaling(offset: Any, scale: Any, n_features: int) -> tuple[Array, Array] | tuple[None, None]:
+    """Return offset and scale of the features as float64 arrays (n,), or None for both if neither is given."""
+    if offset is None and scale is None:
+        return None, None
+    pair = []
+    for values, name, default in ((offset, "offset", 0.0), (scale, "scale", 1.0)):
+        array = np.asarray(_as_numeric(default if values is None else values, name), np.float64)
+        if array.shape not in ((), (n_features,)):
+            raise ValueError(f"{name} must be a number or one for each of the {n_features} features; got {array.shape}")
+        if not np.isfinite(array).all() or (name == "scale" and not (array > 0).all()):
+            raise ValueError(
+                f"{name} must be finite" + (" and positive: use 1 for constant features" if name == "scale" else "")
+            )
+        pair.append(np.array(np.broadcast_to(array, (n_features,))))
+    return pair[0], pair[1]
 
 
 def check_labels(Y: Any, n_samples: int, name: str = "Y") -> Array:
@@ -180,6 +236,15 @@ def check_batch_size(batch_size: Any, n_samples: int) -> int:
     return min(size, n_samples)
 
 
+def check_shuffle(value: Any) -> bool | str:
+    """Return whether and how to shuffle: False, True or "blocks"."""
+    if isinstance(value, str):
+        if value != "blocks":
+            raise ValueError(f'shuffle must be True, False or "blocks"; got {value!r}')
+        return value
+    return check_bool(value, "shuffle")
+
+
 def check_n_threads(n_threads: Any) -> int | None:
     """Return a number of threads that Numba can set, or None for as many as it is set to."""
     if n_threads is None:
@@ -201,12 +266,13 @@ def raise_if_not_finite(X: Array, name: str = "X") -> None:
     """
     step = max(1, _BLOCK // X.shape[1])
     for start in range(0, X.shape[0], step):
-        bad = np.argwhere(~np.isfinite(X[start : start + step]))
+        block = widened(X[start : start + step])
+        bad = np.argwhere(~np.isfinite(block))
         if bad.size:
             i, j = int(bad[0, 0]) + start, int(bad[0, 1])
             raise ValueError(
-                f"{name} must be finite; {name}[{i}, {j}] is {X[i, j]}: remove such rows or replace the values "
-                "(the mean of the column is a common choice)"
+                f"{name} must be finite; {name}[{i}, {j}] is {block[i - start, j]}: remove such rows or replace the "
+                "values (the mean of the column is a common choice)"
             )
 
 
@@ -231,7 +297,7 @@ def _as_numeric(values: Any, name: str) -> Array:
             raise TypeError(f"{name} must hold numbers; got dtype object with values of other kinds") from None
     if array.dtype.kind == "c":
         raise TypeError(f"{name} must hold real numbers; got dtype {array.dtype}")
-    if array.dtype.kind not in "fiub":
+    if array.dtype.kind not in "fiub" and not is_bfloat16(array):
         raise TypeError(f"{name} must hold numbers; got dtype {array.dtype}")
     return array
 

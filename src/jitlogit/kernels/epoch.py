@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._jit import by_type, helper, kernel
-from . import lanes, link, storage, update
+from . import lanes, link, stochastic, storage, update
 from .barrier import announce, await_task, check_in, meet, members_of, number_of
 from .order import fill_order, is_own
 
@@ -176,14 +176,25 @@ def _small_batch(rows, labels, order, start, stop, with_loss, learning_rate, til
 
 
 @helper
-def _large_batch(learning_rate, size, sums, total, weights, bias):
-    """Add the chunks' sums in order, update the parameters, return the sum of the losses."""
+def _large_batch(learning_rate, size, sums, total, scaling, weights, bias):
+    """Add the chunks' sums in order, update the parameters, return the sum of the losses.
+
+    With features x' = (x - offset) / scale, weights and bias are those that x itself is multiplied with: v = w / scale
+    and c = b - sum(v offset). A step of w and b by their gradients then is one of v and c by the gradients d and e that
+    are computed here.
+    """
     n_features = sums.shape[1] - 2
+    offset, inverse_square = scaling
     for j in range(n_features + 2):
         total[j] = sums[0, j]
     for c in range(1, sums.shape[0]):
         for j in range(n_features + 2):
             total[j] += sums[c, j]
+    residual_sum = total[n_features]
+    for j in range(offset.size):
+        d = inverse_square[j] * (total[j] - offset[j] * residual_sum)
+        total[j] = d
+        total[n_features] -= offset[j] * d
     step = learning_rate / size
     for j in range(n_features):
         weights[j] -= step * total[j]
@@ -192,7 +203,7 @@ def _large_batch(learning_rate, size, sums, total, weights, bias):
 
 
 @helper
-def _walk(rows, labels, tables, order, batch_size, settings, work, control, member, task):
+def _walk(rows, labels, tables, order, blocks, batch_size, settings, scaling, work, control, member, task):
     """One epoch, as one of the members of a task; returns the sum of the losses."""
     n_samples = rows.shape[0]
     n_chunks = work.sums.shape[1]
@@ -208,10 +219,10 @@ def _walk(rows, labels, tables, order, batch_size, settings, work, control, memb
         for j in range(weights.size):
             weights[j] = work.weights[0, j]
         bias[0] = work.bias[0, 0]
-    small = n_chunks == 1 and batch_size <= FOLD_ROWS
+    small = n_chunks == 1 and batch_size <= FOLD_ROWS and scaling[0].size == 0
     loss_sum = 0.0
     for batch in range(n_batches):
-        first = batch * batch_size
+        first = (blocks[batch] if blocks.size else batch) * batch_size
         size = min(batch_size, n_samples - first)
         meeting = number_of(task) * n_batches + batch
         sums = work.sums[meeting % 2]
@@ -219,21 +230,23 @@ def _walk(rows, labels, tables, order, batch_size, settings, work, control, memb
             start = first + size * c // n_chunks
             stop = first + size * (c + 1) // n_chunks
             fill_order(tables[0], tables[1], start, stop, order)
-            if small:
+            if not small:
+                _sum_chunk(rows, labels, order, start, stop, with_loss, weights, bias[0], tile, gradient, sums[c])
+            elif batch_size == 1:
+                loss_sum += stochastic.step(rows, labels, order, start, with_loss, learning_rate, weights, bias)
+            else:
                 loss_sum += _small_batch(
                     rows, labels, order, start, stop, with_loss, learning_rate, tile, gradient, weights, bias
                 )
-            else:
-                _sum_chunk(rows, labels, order, start, stop, with_loss, weights, bias[0], tile, gradient, sums[c])
         if members > 1:
             meet(control, member, members, meeting)
         if not small:
-            loss_sum += _large_batch(learning_rate, size, sums, work.totals[member], weights, bias)
+            loss_sum += _large_batch(learning_rate, size, sums, work.totals[member], scaling, weights, bias)
     return loss_sum
 
 
 @kernel
-def epoch(rows, labels, tables, order, batch_size, settings, work, control, members, helping):
+def epoch(rows, labels, tables, order, blocks, batch_size, settings, scaling, work, control, members, helping):
     """One epoch of mini-batch gradient descent, or a helper's part of all epochs of a fit.
 
     Parameters
@@ -244,9 +257,13 @@ def epoch(rows, labels, tables, order, batch_size, settings, work, control, memb
         Shifts of the shuffle, see `order.fill_order`.
     order : (m,) of unsigned integers, or None
         The order of the rows, to be filled in where there are tables; None for their own order.
+    blocks : (n_batches,) or (0,) of int64
+        The order of the batches, where these are contiguous blocks of rows; empty for their own order.
     batch_size : int
     settings : (2,) of float64
         Learning rate; whether the losses are computed.
+    scaling : pair of (n,) or (0,) of float64
+        Offset and 1 / scale^2 of the features, see `_large_batch`; empty for features as they are stored.
     work : WorkSpace
         Its weights and bias are updated.
     control, members, helping
@@ -263,6 +280,8 @@ def epoch(rows, labels, tables, order, batch_size, settings, work, control, memb
         task = await_task(control, member, task) if helping else announce(control, members)
         if task < 0:
             return 0.0
-        loss_sum = _walk(rows, labels, tables, order, batch_size, settings, work, control, member, task)
+        loss_sum = _walk(
+            rows, labels, tables, order, blocks, batch_size, settings, scaling, work, control, member, task
+        )
         if not helping:
             return loss_sum

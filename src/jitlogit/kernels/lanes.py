@@ -153,6 +153,19 @@ def load2_masked(typing: Any, array: Any, i: Any, j: Any, mask: Any) -> Any:
     return lanes(array, types.int64, types.int64, mask), emit
 
 
+@primitive(lambda array, i, j: _plain_widen(array[i : i + 1, j])[0])
+def item(typing: Any, array: Any, i: Any, j: Any) -> Any:
+    """The single value array[i, j], widened."""
+
+    def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        pointer, itemsize = _pointer(context, builder, array, args[0], list(args[1:]))
+        stored = ir.VectorType(element(array.dtype), 1)
+        raw = builder.load(builder.bitcast(pointer, stored.as_pointer()), align=itemsize)
+        return builder.extract_element(_widen(builder, array.dtype, raw, 1), ir.Constant(I32, 0))
+
+    return computed(array.dtype)(array, types.int64, types.int64), emit
+
+
 def _plain_store(array: Any, i: Any, lanes: Any) -> None:
     array[i : i + lanes.size] = lanes
 
@@ -274,6 +287,12 @@ def total(typing: Any, a: Any) -> Any:
         return builder.extract_element(value, ir.Constant(I32, 0))
 
     return a.dtype(a), emit
+
+
+@primitive(lambda a: a[0])
+def first_of(typing: Any, a: Any) -> Any:
+    """The first lane's value."""
+    return a.dtype(a), lambda context, builder, sig, args: builder.extract_element(args[0], ir.Constant(I32, 0))
 
 
 @primitive(np.rint)

@@ -176,6 +176,12 @@ def sigmoid(z):
     return lanes.where(z >= 0.0, 1.0, u) / (u + 1.0)
 
 
+@inline
+def loss(q):
+    """log(1 + exp(q)) of lanes."""
+    return lanes.where(q < 0.0, 0.0, q) + log1p_unit(exp_nonpositive(lanes.absolute(q) * -1.0))
+
+
 # The arrays below have room for whole lanes beyond `count`; what stands there is of no consequence.
 
 
@@ -205,9 +211,7 @@ def residuals(z, sign, count, out_residual):
 def losses(z, sign, count, out_loss):
     """Losses log(1 + exp(q)) of the first `count` scores, sign +1 for y = 0 and -1 for y = 1."""
     for t in range(0, count, lanes.width(z)):
-        q = lanes.load(sign, t) * lanes.load(z, t)
-        above = lanes.where(q < 0.0, 0.0, q)
-        lanes.store(out_loss, t, above + log1p_unit(exp_nonpositive(lanes.absolute(q) * -1.0)))
+        lanes.store(out_loss, t, loss(lanes.load(sign, t) * lanes.load(z, t)))
 
 
 @strict

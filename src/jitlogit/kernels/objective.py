@@ -6,10 +6,8 @@ for any number of threads.
 
 from __future__ import annotations
 
-import numpy as np
-
 from .._jit import by_type, kernel
-from . import link, storage
+from . import lanes, link, storage
 from .epoch import FOLD_ROWS, PADDING
 
 # Each kernel computes chunks first_chunk ... stop_chunk - 1 of n_chunks, one part of what threads share out, and works
@@ -33,7 +31,7 @@ def _put_class(out, i, probability, threshold):
 @kernel
 def forward(rows, weights, bias, tiles, n_chunks, out, threshold, part, first_chunk, stop_chunk):
     """Probabilities sigmoid(rows_i . weights + bias) into out (m,), or whether they are at least `threshold`, where out
-    holds integers; returns how many scores aren't finite.
+    holds integers; returns in how many tiles a score isn't finite.
 
     `weights` (n + PADDING,) are zero beyond n.
     """
@@ -42,12 +40,16 @@ def forward(rows, weights, bias, tiles, n_chunks, out, threshold, part, first_ch
     tile_rows = z.size - PADDING
     typed_bias = weights.dtype.type(bias)
     not_finite = 0
+    step = lanes.width(z)
     start, end = n_samples * first_chunk // n_chunks, n_samples * stop_chunk // n_chunks
     for first in range(start, end, tile_rows):
         count = min(tile_rows, end - first)
         storage.scores(rows, None, first, count, weights, typed_bias, z)
-        for t in range(count):
-            not_finite += not np.isfinite(z[t])
+        lanes.store(z, count, lanes.fill(z, 0.0))
+        nothing = lanes.fill(z, 0.0)
+        for t in range(0, count, step):
+            nothing += lanes.load(z, t) * 0.0  # NaN for inf and NaN
+        not_finite += lanes.total(nothing) != 0.0
         link.probabilities(z, count, z)
         for t in range(count):
             put(out, first + t, z[t], threshold)

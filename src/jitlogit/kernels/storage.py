@@ -33,6 +33,46 @@ def accumulate(rows, order, first, count, residual, out_gradient):
     return _accumulate_by_row
 
 
+@by_type
+def row_score(rows, i, weights):
+    """sum_j rows[i, j] weights_j."""
+    return _score_of_strided_row if rows.layout == "F" else _score_of_row
+
+
+@by_type
+def add_row(rows, i, residual, out_gradient):
+    """out_gradient_j += residual rows[i, j], the residual in all lanes."""
+    return _add_strided_row if rows.layout == "F" else _add_row
+
+
+def _score_of_row(rows, i, weights):
+    return lanes.total(products(rows, i, weights))
+
+
+def _add_row(rows, i, residual, out_gradient):
+    n = rows.shape[1]
+    step = lanes.width(rows)
+    whole = n - n % step
+    for j in range(0, whole, step):
+        lanes.store(out_gradient, j, lanes.load(out_gradient, j) + residual * lanes.load2(rows, i, j))
+    if whole < n:
+        x = lanes.load2_masked(rows, i, whole, lanes.first(rows, n - whole))
+        lanes.store(out_gradient, whole, lanes.load(out_gradient, whole) + residual * x)
+
+
+def _score_of_strided_row(rows, i, weights):
+    z = weights.dtype.type(0)
+    for j in range(rows.shape[1]):
+        z += weights[j] * lanes.item(rows, i, j)
+    return z
+
+
+def _add_strided_row(rows, i, residual, out_gradient):
+    r = lanes.first_of(residual)
+    for j in range(rows.shape[1]):
+        out_gradient[j] += r * lanes.item(rows, i, j)
+
+
 @inline
 def products(rows, i, weights):
     """Lanes whose sum is the product of row i and the weights."""
@@ -126,21 +166,7 @@ def _accumulate_by_row(rows, order, first, count, residual, out_gradient):
     for t in range(0, by_eight, 8):
         add_eight(rows, order, first + t, residual[t : t + 8], out_gradient)
     for t in range(by_eight, count):
-        add_one(rows, row_at(order, first + t), residual[t], out_gradient)
-
-
-@inline
-def add_one(rows, i, residual, out_gradient):
-    """out_gradient += residual * row i."""
-    n = rows.shape[1]
-    step = lanes.width(rows)
-    whole = n - n % step
-    r = lanes.fill(rows, residual)
-    for j in range(0, whole, step):
-        lanes.store(out_gradient, j, lanes.load(out_gradient, j) + r * lanes.load2(rows, i, j))
-    if whole < n:
-        x = lanes.load2_masked(rows, i, whole, lanes.first(rows, n - whole))
-        lanes.store(out_gradient, whole, lanes.load(out_gradient, whole) + r * x)
+        add_row(rows, row_at(order, first + t), lanes.fill(rows, residual[t]), out_gradient)
 
 
 @inline

@@ -1,0 +1,45 @@
+"""Compiling ahead."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from .functional import compute_cost, compute_gradients, forward_pass, predict, sigmoid, train_logistic_regression
+
+
+def warmup(dtypes: Any = ("float32", "float64"), orders: Iterable[str] = ("C",)) -> None:
+    """Compile, or load from the cache, what later fits and predictions on such data need.
+
+    Compiled kernels are kept on disk, so one call while an image or an environment is built serves every process after
+    it that may read the cache (beside the package, in the user's cache folder, or in ``NUMBA_CACHE_DIR``).
+
+    Parameters
+    ----------
+    dtypes : a dtype or several
+        Of X: float32, float64, uint8, int8, bool, float16, or `jitlogit.bfloat16`.
+    orders : iterable of "C" and "F"
+        Memory layouts of X.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If something else is asked for.
+    """
+    several = [dtypes] if isinstance(dtypes, str | type | np.dtype) else list(dtypes)
+    orders = list(orders)
+    if not set(orders) <= {"C", "F"}:
+        raise ValueError(f'orders must be "C", "F" or both; got {orders!r}')
+    Y = np.array([0, 1, 0])
+    for dtype in [np.dtype(dtype) for dtype in several]:
+        for order in orders:
+            X = np.zeros((3, 2), dtype, order=order)  # type: ignore[call-overload]
+            W, b, _ = train_logistic_regression(X, Y, 0.1, 1)
+            train_logistic_regression(X, Y, 0.1, 1, batch_size=2)
+            predict(X, W, b)
+            A = forward_pass(X, W, b)
+            compute_gradients(X, Y, A)
+            compute_cost(A, Y)
+            sigmoid(A)
