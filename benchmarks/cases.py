@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import gc
-import statistics
-import time
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -14,7 +10,6 @@ import jitlogit
 from jitlogit import reference
 
 FEATURES = (10, 28, 100, 784, 2000)
-BATCH_SIZES = (1, 32, 256, 4096, None)
 DTYPES = ("float32", "float64")
 EPOCHS = 10
 LEARNING_RATE = 0.01
@@ -22,8 +17,6 @@ LEARNING_RATE = 0.01
 TOLERANCE = {"float32": 2e-5, "float64": 1e-12}
 # NumPy's BLAS threads spin for a while after their last product, in the way of the next contestant.
 SETTLE_SECONDS = 0.1
-
-Fit = Callable[[], Any]
 
 
 def make_data(n: int, dtype: str, megabytes: float, order: str = "C") -> tuple[np.ndarray, np.ndarray]:
@@ -59,21 +52,3 @@ def check_equal(X: np.ndarray, Y: np.ndarray, batch_size: int | None, shuffle: b
     error = max(np.max(np.abs(W - slow_W)) / np.max(np.abs(slow_W)), abs(b - slow_b))
     if not error <= TOLERANCE[str(X.dtype)]:
         raise AssertionError(f"fast and reference differ by {error} at n={X.shape[1]}, batch_size={batch_size}")
-
-
-def interleaved(fits: dict[str, Fit], rounds: int) -> dict[str, list[float]]:
-    """Run the fits in turn, `rounds` times, and return the seconds of each."""
-    seconds: dict[str, list[float]] = {name: [] for name in fits}
-    gc.collect()
-    for _ in range(rounds):
-        for name, fit in fits.items():
-            time.sleep(SETTLE_SECONDS)
-            start = time.perf_counter()
-            fit()
-            seconds[name].append(time.perf_counter() - start)
-    return seconds
-
-
-def median_ratio(numerators: list[float], denominators: list[float]) -> float:
-    """Median of the ratios of times measured one after the other."""
-    return statistics.median(a / b for a, b in zip(numerators, denominators, strict=True))

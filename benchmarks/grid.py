@@ -1,7 +1,9 @@
-"""Throughput of the compiled training against the NumPy reference over n, batch size and dtype.
+"""Throughput of training in every regime, beside its rivals and the machine's read bandwidth.
 
-Both run in one process, in turn, on the same data. A fit is ten epochs of which the first records its cost. Where the
-reference would take long it is given the first rows only, which fit the cache better: a figure in its favour.
+For each n, batch size, dtype and order of X: a fit of ten epochs through the public function, with all threads and with
+one, as a share of the read bandwidth of as many threads, measured in the same minute; and the fastest rival's pass, run
+in turn with ours. Rivals that would take long are given the first rows only, which fit the caches better: a figure in
+their favour. Results are compared before anything is timed.
 
     python benchmarks/grid.py --json grid.json --readme README.md
 """
@@ -9,105 +11,148 @@ reference would take long it is given the first rows only, which fit the cache b
 from __future__ import annotations
 
 import argparse
+import importlib.metadata
 import json
 import math
 import platform
 import statistics
+import time
+import warnings
 from pathlib import Path
 from typing import Any
 
 import numba
 import numpy as np
-from cases import BATCH_SIZES, DTYPES, EPOCHS, FEATURES, arguments, check_equal, interleaved, make_data, median_ratio
+from cases import DTYPES, EPOCHS, FEATURES, SETTLE_SECONDS, arguments, check_equal, make_data
+from rivals import RATE, installed, make
 from roofline import read_bandwidth
 
 import jitlogit
-from jitlogit import reference
 
-# About what a mini-batch costs in NumPy, whatever its size; and how long a timed fit of the reference may take.
-_UPDATE_SECONDS = 25e-6
-_MOST_SECONDS = 1.5
+BATCH_SIZES = (1, 32, 64, 256, 1024, 4096, None)
+# A rival's weights after its pass, of the largest: products are summed in other orders, over thousands of updates.
+_CLOSE = {"float32": 2e-2, "float64": 1e-6}
 
 
-def measure(
-    n: int, dtype: str, batch_sizes: tuple[int | None, ...], megabytes: float, rounds: int, order: str, shuffle: bool
-) -> list[dict[str, Any]]:
-    X, Y = make_data(n, dtype, megabytes, order)
-    bandwidth = read_bandwidth(X)
+def seconds_of(run: Any) -> float:
+    start = time.perf_counter()
+    run()
+    return time.perf_counter() - start
+
+
+def check_rival(name: str, run: Any, X: np.ndarray, Y: np.ndarray, batch_size: int) -> None:
+    """Raise if a rival's weights after a pass are not those of ours; compiles on the way."""
+    weights = np.asarray(run())
+    ours, _, _ = jitlogit.train_logistic_regression(X, Y, RATE, 1, batch_size=batch_size, shuffle=False)
+    error = float(np.max(np.abs(weights - ours[:, 0])) / np.max(np.abs(ours)))
+    if not error <= _CLOSE[str(X.dtype)]:
+        raise AssertionError(f"{name} differs by {error} at n={X.shape[1]}, batch {batch_size}, {X.dtype}")
+
+
+def measure_cell(X: np.ndarray, Y: np.ndarray, batch_size: int | None, rounds: int, rivals: bool) -> dict[str, Any]:
+    """Rows per second of ours (all threads, one thread) and of each rival, and shares of the bandwidth; medians."""
+    check_equal(X, Y, batch_size, shuffle=False)
+    m, n = X.shape
+    size = batch_size or m
+    threads = {"all": numba.get_num_threads(), "one": 1}
+    options = arguments(batch_size, False, epochs=EPOCHS if size > 1 else 1)
+    contestants = {}
+    for name in installed(size) if rivals else []:
+        run, rows = make(name, X, Y[0], size)
+        part = X[:rows] if X.flags.c_contiguous else np.asfortranarray(X[:rows])
+        if size * 10 <= m:  # else a pass is an update or few, of which ours is checked above
+            check_rival(name, run, part, Y[:, :rows], size)
+        run()
+        contestants[name] = run, rows
+    rates: dict[str, list[float]] = {name: [] for name in [*threads, *contestants]}
+    shares: dict[str, list[float]] = {name: [] for name in threads}
+    for _ in range(rounds):
+        for name, (run, rows) in contestants.items():
+            time.sleep(SETTLE_SECONDS)
+            rates[name].append(rows / seconds_of(run))
+        time.sleep(SETTLE_SECONDS)
+        for name, count in threads.items():
+            bandwidth = read_bandwidth(X, count, repeats=1)
+            seconds = seconds_of(
+                lambda count=count: jitlogit.train_logistic_regression(X, Y, n_threads=count, **options)
+            )
+            rates[name].append(m * options["num_iterations"] / seconds)
+            shares[name].append(rates[name][-1] * n * X.itemsize / bandwidth)
+    cell: dict[str, Any] = {f"{name}_rows_per_second": statistics.median(values) for name, values in rates.items()}
+    cell |= {f"{name}_share": statistics.median(values) for name, values in shares.items()}
+    cell["batch_size"] = batch_size
+    if contestants:
+        best = max(contestants, key=lambda name: statistics.median(rates[name]))
+        cell["best_rival"] = best
+        cell["speedup"] = statistics.median(a / b for a, b in zip(rates["all"], rates[best], strict=True))
+    return cell
+
+
+def measure(options: argparse.Namespace) -> list[dict[str, Any]]:
     cells = []
-    for batch_size in batch_sizes:
-        check_equal(X, Y, batch_size, shuffle)
-        m = X.shape[0]
-        rows = min(m, int((batch_size or m) * _MOST_SECONDS / EPOCHS / _UPDATE_SECONDS))
-        few = X[:rows] if order == "C" else np.asfortranarray(X[:rows])
-        options = arguments(batch_size, shuffle)
-
-        def fast(options=options):
-            jitlogit.train_logistic_regression(X, Y, **options)
-
-        def slow(few=few, labels=Y[:, :rows], options=options):
-            reference.train_logistic_regression(few, labels, **options)
-
-        seconds = interleaved({"numpy": slow, "numba": fast}, rounds)
-        rate = X.nbytes * EPOCHS / statistics.median(seconds["numba"])
-        cells.append(
-            {
-                "n": n,
-                "dtype": dtype,
-                "order": order,
-                "shuffle": shuffle,
-                "batch_size": batch_size,
-                "rows": m,
-                "numpy_rows_per_second": rows * EPOCHS / statistics.median(seconds["numpy"]),
-                "numba_rows_per_second": m * EPOCHS / statistics.median(seconds["numba"]),
-                "gigabytes_per_second": rate / 1e9,
-                "share_of_bandwidth": rate / bandwidth,
-                "speedup": median_ratio(seconds["numpy"], seconds["numba"]) * m / rows,
-            }
-        )
-        print(line(cells[-1]), flush=True)
+    for order in options.orders:
+        for n in options.features:
+            for dtype in options.dtypes:
+                X, Y = make_data(n, dtype, options.megabytes, order)
+                for batch_size in options.batch_sizes:
+                    if batch_size is not None and batch_size > X.shape[0]:
+                        continue
+                    cell = measure_cell(X, Y, batch_size, options.rounds, not options.alone)
+                    cells.append({"n": n, "dtype": dtype, "order": order, **cell})
+                    print(line(cells[-1]), flush=True)
     return cells
 
 
 def line(cell: dict[str, Any]) -> str:
+    rivals = ""
+    if "speedup" in cell:
+        rivals = f"  {cell['speedup']:6.2f}x {cell['best_rival']}{'' if cell['speedup'] >= 1 else '  SLOWER'}"
     return (
         f"n={cell['n']:5d} {cell['dtype']} {cell['order']} batch {cell['batch_size'] or 'm'!s:>5}  "
-        f"numpy {cell['numpy_rows_per_second'] / 1e6:8.2f} Mrows/s  numba {cell['numba_rows_per_second'] / 1e6:8.2f} "
-        f"Mrows/s  {cell['gigabytes_per_second']:5.1f} GB/s ({cell['share_of_bandwidth']:4.0%} of read bandwidth)  "
-        f"{cell['speedup']:6.2f}x{'' if cell['speedup'] >= 1 else '  SLOWER'}"
+        f"{cell['all_rows_per_second'] / 1e6:8.2f} Mrows/s  {cell['all_share']:4.0%} of the bandwidth of all threads  "
+        f"{cell['one_share']:4.0%} of one{rivals}"
     )
 
 
-def geometric_mean(cells: list[dict[str, Any]]) -> float:
-    return math.exp(statistics.fmean(math.log(cell["speedup"]) for cell in cells))
-
-
-def table(result: dict[str, Any]) -> str:
+def table(cells: list[dict[str, Any]], order: str) -> str:
     """Markdown: a row for each n and dtype, a column for each batch size; losing cells in bold."""
-    cells = {(cell["n"], cell["dtype"], cell["batch_size"]): cell for cell in result["cells"]}
-    sizes = list(dict.fromkeys(cell["batch_size"] for cell in result["cells"]))
+    found = {(c["n"], c["dtype"], c["batch_size"]): c for c in cells if c["order"] == order}
+    sizes = list(dict.fromkeys(size for _, _, size in found))
     lines = [
-        "| n | dtype | " + " | ".join(f"batch {size or 'm'}" for size in sizes) + " |",
+        f"| {order} order: n | dtype | " + " | ".join(f"batch {size or 'm'}" for size in sizes) + " |",
         "|---|---|" + "---|" * len(sizes),
     ]
-    for n, dtype in dict.fromkeys((cell["n"], cell["dtype"]) for cell in result["cells"]):
-        row = [cells[n, dtype, size] for size in sizes]
-        shown = [f"{c['speedup']:.1f}x, {c['gigabytes_per_second']:.1f} GB/s" for c in row]
-        shown = [text if c["speedup"] >= 1 else f"**{text}**" for text, c in zip(shown, row, strict=True)]
+    for n, dtype in dict.fromkeys((n, dtype) for n, dtype, _ in found):
+        shown = [text(found.get((n, dtype, size))) for size in sizes]
         lines.append(f"| {n} | {dtype} | " + " | ".join(shown) + " |")
-    return "\n".join(lines) + f"\n\n{summary(result)}"
+    return "\n".join(lines)
+
+
+def text(cell: dict[str, Any] | None) -> str:
+    if cell is None:
+        return ""
+    shares = f"{100 * cell['all_share']:.0f} / {100 * cell['one_share']:.0f} %"
+    if "speedup" not in cell:
+        return shares
+    ratio = f"{cell['speedup']:.1f}x {cell['best_rival']}, {shares}"
+    return ratio if cell["speedup"] >= 1 else f"**{ratio}**"
 
 
 def summary(result: dict[str, Any]) -> str:
     machine = result["machine"]
-    slower = sum(cell["speedup"] < 1 for cell in result["cells"])
-    walk = "shuffled" if result["shuffle"] else "in order"
-    return (
-        f"X of {result['megabytes']:g} MB in {result['order']} order, rows {walk}, "
-        f"{machine['threads']} threads, read bandwidth about {machine['bandwidth'] / 1e9:.0f} GB/s; NumPy "
-        f"{machine['numpy']}, Numba {machine['numba']}. Geometric mean {result['geometric_mean']:.1f}x, slower in "
-        f"{slower} of {len(result['cells'])} cells."
+    ratios = [cell["speedup"] for cell in result["cells"] if "speedup" in cell]
+    words = (
+        f"X of {result['megabytes']:g} MB, rows in order, {machine['threads']} threads; "
+        + ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
+        + "."
     )
+    if ratios:
+        mean = math.exp(statistics.fmean(map(math.log, ratios)))
+        words += (
+            f" Against the fastest rival: geometric mean {mean:.1f}x, slower in {sum(r < 1 for r in ratios)} of "
+            f"{len(ratios)} cells, less than 1.3 times as fast in {sum(r < 1.3 for r in ratios)}."
+        )
+    return words
 
 
 def write_readme(path: Path, result: dict[str, Any]) -> None:
@@ -117,7 +162,20 @@ def write_readme(path: Path, result: dict[str, Any]) -> None:
     _, found, after = rest.partition(end)
     if not found:
         raise SystemExit(f"{path} has no markers {begin} and {end}")
-    path.write_text(f"{before}{begin}\n{table(result)}\n{end}{after}")
+    orders = dict.fromkeys(cell["order"] for cell in result["cells"])
+    tables = "\n\n".join(table(result["cells"], order) for order in orders)
+    path.write_text(f"{before}{begin}\n{tables}\n\n{summary(result)}\n{end}{after}")
+
+
+def versions() -> dict[str, str]:
+    names = ("numpy", "numba", "jax", "torch", "scikit-learn")
+    found = {}
+    for name in names:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
 
 
 def numbers(text: str) -> tuple[int, ...]:
@@ -131,35 +189,25 @@ def sizes(text: str) -> tuple[int | None, ...]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--megabytes", type=float, default=200)
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--features", type=numbers, default=FEATURES)
     parser.add_argument("--batch-sizes", type=sizes, default=BATCH_SIZES, help="numbers, or m for all rows")
     parser.add_argument("--dtypes", type=lambda text: text.split(","), default=DTYPES)
-    parser.add_argument("--order", choices=("C", "F"), default="C")
-    parser.add_argument("--shuffle", action="store_true")
+    parser.add_argument("--orders", type=lambda text: text.split(","), default=("C", "F"), help="of X in memory")
+    parser.add_argument("--alone", action="store_true", help="without rivals")
     parser.add_argument("--json", type=Path)
-    parser.add_argument("--readme", type=Path, help="file whose table is replaced")
+    parser.add_argument("--readme", type=Path, help="file whose tables are replaced")
     options = parser.parse_args()
-    cells = []
-    for n in options.features:
-        for dtype in options.dtypes:
-            cells += measure(
-                n, dtype, options.batch_sizes, options.megabytes, options.rounds, options.order, options.shuffle
-            )
+    warnings.filterwarnings("ignore", message="batch_size=.* is more than")
     result = {
         "megabytes": options.megabytes,
-        "order": options.order,
-        "shuffle": options.shuffle,
         "machine": {
             "processor": platform.processor() or platform.machine(),
             "threads": numba.get_num_threads(),
-            "bandwidth": statistics.median(c["gigabytes_per_second"] * 1e9 / c["share_of_bandwidth"] for c in cells),
             "python": platform.python_version(),
-            "numpy": np.__version__,
-            "numba": numba.__version__,
+            "versions": versions(),
         },
-        "geometric_mean": geometric_mean(cells),
-        "cells": cells,
+        "cells": measure(options),
     }
     print(f"\n{summary(result)}")
     if options.json:

@@ -33,13 +33,15 @@ _MIN_COLUMN_ROWS = 128
 # A meeting of threads costs about as much as reading this much.
 _CHUNK_BYTES = 64 * 1024
 _MIN_CHUNK_ROWS = 16
+# Every member adds the sums of all chunks: beyond two, a chunk has rows enough for that not to matter.
+_SEVERAL_CHUNK_ROWS = 128
 _MAX_CHUNKS = 16
 # The chunks' sums and gradients together.
 _MAX_WORK_BYTES = 8 * 1024 * 1024
 # Rows summed in the data's own precision before they are added to a float64 sum.
 FOLD_ROWS = 256
-# Arrays end with room for whole lanes.
-PADDING = 64
+# Arrays end with room for eight vectors of lanes.
+PADDING = 128
 
 
 class Plan(NamedTuple):
@@ -66,6 +68,7 @@ def plan(batch_size: int, rows: NDArray[Any]) -> Plan:
         _MAX_CHUNKS,
         batch_size * row_bytes // _CHUNK_BYTES,
         batch_size // chunk_rows,
+        max(2, batch_size // _SEVERAL_CHUNK_ROWS),
         max(2, _MAX_WORK_BYTES // work_bytes),
     )
     n_chunks = 1 << max(0, limit.bit_length() - 1)  # a power of two shares out evenly

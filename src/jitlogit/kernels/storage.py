@@ -7,7 +7,7 @@ C-ordered rows are scored one after the other, since the processor streams memor
 added to the gradient eight at a time, from the cache, since the gradient is then loaded and stored an eighth as often.
 F-ordered rows are taken a few vectors of rows at a time, column after column.
 
-Weights, gradients and tiles have room for whole lanes; weights are zero there.
+Weights, gradients and tiles have room for eight vectors beyond their last element; weights are zero there.
 """
 
 from __future__ import annotations
@@ -122,15 +122,16 @@ def _scores_by_row(rows, order, first, count, weights, bias, out_z):
             lanes.store(out_z, t, lanes.sums8(z0, z1, z2, z3, z4, z5, z6, z7) + bias)
     else:
         for t in range(0, by_eight, 8):
-            i = first + t
-            z0 = products(rows, row_at(order, i), weights)
-            z1 = products(rows, row_at(order, i + 1), weights)
-            z2 = products(rows, row_at(order, i + 2), weights)
-            z3 = products(rows, row_at(order, i + 3), weights)
-            z4 = products(rows, row_at(order, i + 4), weights)
-            z5 = products(rows, row_at(order, i + 5), weights)
-            z6 = products(rows, row_at(order, i + 6), weights)
-            z7 = products(rows, row_at(order, i + 7), weights)
+            for k in range(8):  # beyond t, out_z is room to work in
+                lanes.store(out_z, t + k * step, products(rows, row_at(order, first + t + k), weights))
+            z0 = lanes.load(out_z, t)
+            z1 = lanes.load(out_z, t + step)
+            z2 = lanes.load(out_z, t + 2 * step)
+            z3 = lanes.load(out_z, t + 3 * step)
+            z4 = lanes.load(out_z, t + 4 * step)
+            z5 = lanes.load(out_z, t + 5 * step)
+            z6 = lanes.load(out_z, t + 6 * step)
+            z7 = lanes.load(out_z, t + 7 * step)
             lanes.store(out_z, t, lanes.sums8(z0, z1, z2, z3, z4, z5, z6, z7) + bias)
     for t in range(by_eight, count):
         out_z[t] = lanes.total(products(rows, row_at(order, first + t), weights)) + bias
@@ -210,36 +211,41 @@ def add_eight(rows, order, first, residual, out_gradient):
 def _scores_by_column(rows, order, first, count, weights, bias, out_z):
     n = rows.shape[1]
     step = lanes.width(rows)
-    by_four = count - count % (4 * step)
-    for t in range(0, by_four, 4 * step):
-        z0 = z1 = z2 = z3 = lanes.fill(rows, bias)
-        i = first + t
-        for j in range(n):
-            w = lanes.fill(rows, weights[j])
-            z0 += w * lanes.load2(rows, i, j)
-            z1 += w * lanes.load2(rows, i + step, j)
-            z2 += w * lanes.load2(rows, i + 2 * step, j)
-            z3 += w * lanes.load2(rows, i + 3 * step, j)
-        lanes.store(out_z, t, z0)
-        lanes.store(out_z, t + step, z1)
-        lanes.store(out_z, t + 2 * step, z2)
-        lanes.store(out_z, t + 3 * step, z3)
-    for t in range(by_four, count, step):
-        mask = lanes.first(rows, count - t)
-        z0 = z1 = lanes.fill(rows, 0.0)
-        for j in range(0, n - 1, 2):
-            z0 += lanes.fill(rows, weights[j]) * lanes.load2_masked(rows, first + t, j, mask)
-            z1 += lanes.fill(rows, weights[j + 1]) * lanes.load2_masked(rows, first + t, j + 1, mask)
-        if n % 2:
-            z0 += lanes.fill(rows, weights[n - 1]) * lanes.load2_masked(rows, first + t, n - 1, mask)
-        lanes.store(out_z, t, z0 + z1 + bias)
+    whole = count - count % step
+    by_four = n - n % 4
+    mask = lanes.first(rows, count - whole)
+    for t in range(0, count, step):
+        lanes.store(out_z, t, lanes.fill(rows, bias))
+    for j in range(0, by_four, 4):
+        w0 = lanes.fill(rows, weights[j])
+        w1 = lanes.fill(rows, weights[j + 1])
+        w2 = lanes.fill(rows, weights[j + 2])
+        w3 = lanes.fill(rows, weights[j + 3])
+        for t in range(0, whole, step):
+            i = first + t
+            z = w0 * lanes.load2(rows, i, j) + w1 * lanes.load2(rows, i, j + 1)
+            z += w2 * lanes.load2(rows, i, j + 2) + w3 * lanes.load2(rows, i, j + 3)
+            lanes.store(out_z, t, lanes.load(out_z, t) + z)
+        if whole < count:
+            i = first + whole
+            z = w0 * lanes.load2_masked(rows, i, j, mask) + w1 * lanes.load2_masked(rows, i, j + 1, mask)
+            z += w2 * lanes.load2_masked(rows, i, j + 2, mask) + w3 * lanes.load2_masked(rows, i, j + 3, mask)
+            lanes.store(out_z, whole, lanes.load(out_z, whole) + z)
+    for j in range(by_four, n):
+        w0 = lanes.fill(rows, weights[j])
+        for t in range(0, whole, step):
+            lanes.store(out_z, t, lanes.load(out_z, t) + w0 * lanes.load2(rows, first + t, j))
+        if whole < count:
+            x = lanes.load2_masked(rows, first + whole, j, mask)
+            lanes.store(out_z, whole, lanes.load(out_z, whole) + w0 * x)
 
 
 def _accumulate_by_column(rows, order, first, count, residual, out_gradient):
-    n = rows.shape[1]
     step = lanes.width(rows)
+    whole = count - count % step
     by_four = count - count % (4 * step)
-    for j in range(n):
+    mask = lanes.first(rows, count - whole)
+    for j in range(rows.shape[1]):
         g0 = g1 = g2 = g3 = lanes.fill(rows, 0.0)
         for t in range(0, by_four, 4 * step):
             i = first + t
@@ -247,10 +253,11 @@ def _accumulate_by_column(rows, order, first, count, residual, out_gradient):
             g1 += lanes.load(residual, t + step) * lanes.load2(rows, i + step, j)
             g2 += lanes.load(residual, t + 2 * step) * lanes.load2(rows, i + 2 * step, j)
             g3 += lanes.load(residual, t + 3 * step) * lanes.load2(rows, i + 3 * step, j)
-        for t in range(by_four, count, step):
-            mask = lanes.first(rows, count - t)
-            r = lanes.where(mask, lanes.load(residual, t), 0.0)
-            g0 += r * lanes.load2_masked(rows, first + t, j, mask)
+        for t in range(by_four, whole, step):
+            g0 += lanes.load(residual, t) * lanes.load2(rows, first + t, j)
+        if whole < count:
+            r = lanes.where(mask, lanes.load(residual, whole), 0.0)
+            g1 += r * lanes.load2_masked(rows, first + whole, j, mask)
         out_gradient[j] += lanes.total((g0 + g1) + (g2 + g3))
 
 

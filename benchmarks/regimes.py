@@ -1,0 +1,168 @@
+"""What compact dtypes, shuffling, prediction, size and a busy machine do to throughput.
+
+Each figure is the median of ratios of runs in turn, in one process; results are compared before anything is timed.
+
+    python benchmarks/regimes.py
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from cases import arguments, check_equal, make_data
+from roofline import read_bandwidth
+
+import jitlogit
+
+Run = Callable[[], Any]
+
+
+def rates(runs: dict[str, tuple[Run, float]], rounds: int) -> dict[str, float]:
+    """Units per second of runs, each (function, units), in turn; medians."""
+    seconds: dict[str, list[float]] = {name: [] for name in runs}
+    for _ in range(rounds):
+        for name, (run, _) in runs.items():
+            start = time.perf_counter()
+            run()
+            seconds[name].append(time.perf_counter() - start)
+    return {name: units / statistics.median(seconds[name]) for name, (_, units) in runs.items()}
+
+
+def fit(X: np.ndarray, Y: np.ndarray, batch_size: int | None, shuffle: bool | str = False, **options: Any) -> Run:
+    settings = arguments(batch_size, shuffle=False) | {"shuffle": shuffle} | options
+    return lambda: jitlogit.train_logistic_regression(X, Y, **settings)
+
+
+def compact(megabytes: float, rounds: int) -> dict[str, float]:
+    """Rows per second, n = 784, of uint8 and float16 in multiples of those of float32."""
+    X, Y = make_data(784, "float32", megabytes)
+    pixels = np.clip(X * 40 + 128, 0, 255).astype(np.uint8)
+    scaled = pixels.astype(np.float32) / 255
+    half = X.astype(np.float16)
+    W, _, _ = jitlogit.train_logistic_regression(scaled, Y, 0.01, 1, batch_size=256, shuffle=False)
+    same, _, _ = jitlogit.train_logistic_regression(pixels, Y, 0.01, 1, batch_size=256, shuffle=False, scale=255)
+    if not np.max(np.abs(W - same)) <= 1e-4 * np.max(np.abs(W)):
+        raise AssertionError("bytes and their float copy give different weights")
+    found = {}
+    for batch_size in (256, 4096, None):
+        label = batch_size or "m"
+        runs = {
+            "float32": (fit(X, Y, batch_size), 1.0),
+            "uint8": (fit(pixels, Y, batch_size, scale=255), 1.0),
+            "float16": (fit(half, Y, batch_size), 1.0),
+        }
+        rate = rates(runs, rounds)
+        found[f"uint8 / float32, batch {label}"] = rate["uint8"] / rate["float32"]
+        found[f"float16 / float32, batch {label}"] = rate["float16"] / rate["float32"]
+    return found
+
+
+def shuffling(megabytes: float, rounds: int) -> dict[str, float]:
+    """Rows per second with a shuffle, of those without."""
+    found = {}
+    for n in (28, 100, 784):
+        X, Y = make_data(n, "float32", megabytes)
+        check_equal(X, Y, 256, shuffle=True)
+        for batch_size in (32, 256, 4096):
+            runs = {str(kind): (fit(X, Y, batch_size, kind), 1.0) for kind in (False, True, "blocks")}
+            rate = rates(runs, rounds)
+            found[f"by rows / in order, n={n}, batch {batch_size}"] = rate["True"] / rate["False"]
+            found[f"blocks / in order, n={n}, batch {batch_size}"] = rate["blocks"] / rate["False"]
+    return found
+
+
+def prediction(megabytes: float, rounds: int) -> dict[str, float]:
+    """Rate at which forward_pass and predict read X, of the read bandwidth of all threads."""
+    found = {}
+    for n in (10, 28, 100, 784):
+        X, _ = make_data(n, "float32", megabytes)
+        W = np.linspace(-1, 1, n, dtype=np.float32)
+        expected = 1 / (1 + np.exp(-(X[:1000] @ W + 0.5)))
+        if not np.max(np.abs(jitlogit.forward_pass(X, W, 0.5)[0, :1000] - expected)) <= 1e-5:
+            raise AssertionError("probabilities differ from NumPy's")
+        runs = {
+            "forward_pass": (lambda X=X, W=W: jitlogit.forward_pass(X, W, 0.5), X.nbytes),
+            "predict": (lambda X=X, W=W: jitlogit.predict(X, W, 0.5), X.nbytes),
+        }
+        bandwidth = read_bandwidth(X)
+        for name, rate in rates(runs, rounds).items():
+            found[f"{name} / bandwidth, n={n}"] = rate / bandwidth
+    return found
+
+
+def sizes(megabytes: float, rounds: int) -> dict[str, float]:
+    """Seconds per byte of X of ten times the size, of those of X."""
+    found = {}
+    for n, batch_size in ((28, 256), (100, 4096), (784, None)):
+        small = make_data(n, "float32", megabytes)
+        large = tuple(np.concatenate([part] * 10, axis=axis) for axis, part in enumerate(small))
+        runs = {
+            "small": (fit(*small, batch_size), 1.0),
+            "large": (fit(*large, batch_size, num_iterations=1, record_every=10), 1.0),
+        }
+        rate = rates(runs, rounds)
+        found[f"ten times the bytes, n={n}, batch {batch_size or 'm'}"] = rate["small"] / rate["large"]
+    return found
+
+
+def spin(stop: Any) -> None:
+    while not stop.is_set():
+        for _ in range(10_000):
+            pass
+
+
+def busy(megabytes: float, rounds: int) -> dict[str, float]:
+    """Rows per second while another process keeps each core busy, of those without."""
+    found = {}
+    context = multiprocessing.get_context("spawn")
+    for n in (28, 100, 784):
+        X, Y = make_data(n, "float32", megabytes)
+        runs = {str(size or "m"): (fit(X, Y, size), 1.0) for size in (32, 256, 1024, 4096, None)}
+        rates(runs, 1)
+        idle = rates(runs, rounds)
+        stop = context.Event()
+        others = [context.Process(target=spin, args=(stop,)) for _ in range(multiprocessing.cpu_count())]
+        for other in others:
+            other.start()
+        time.sleep(1)
+        try:
+            loaded = rates(runs, rounds)
+        finally:
+            stop.set()
+            for other in others:
+                other.join()
+        for name in runs:
+            found[f"busy / idle, n={n}, batch {name}"] = loaded[name] / idle[name]
+    return found
+
+
+PARTS = {"compact": compact, "shuffling": shuffling, "prediction": prediction, "sizes": sizes, "busy": busy}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("parts", nargs="*", default=list(PARTS), metavar="PART", help=", ".join(PARTS))
+    parser.add_argument("--megabytes", type=float, default=200)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--json", type=Path)
+    options = parser.parse_args()
+    result = {}
+    for part in options.parts:
+        print(PARTS[part].__doc__)
+        result[part] = PARTS[part](options.megabytes, options.rounds)
+        for name, value in result[part].items():
+            print(f"  {name:45s} {value:6.2f}", flush=True)
+    if options.json:
+        options.json.write_text(json.dumps(result, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
