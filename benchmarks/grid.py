@@ -186,6 +186,15 @@ def sizes(text: str) -> tuple[int | None, ...]:
     return tuple(None if word == "m" else int(word) for word in text.split(","))
 
 
+def machine() -> dict[str, Any]:
+    return {
+        "processor": platform.processor() or platform.machine(),
+        "threads": numba.get_num_threads(),
+        "python": platform.python_version(),
+        "versions": versions(),
+    }
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--megabytes", type=float, default=200)
@@ -194,21 +203,19 @@ def main() -> None:
     parser.add_argument("--batch-sizes", type=sizes, default=BATCH_SIZES, help="numbers, or m for all rows")
     parser.add_argument("--dtypes", type=lambda text: text.split(","), default=DTYPES)
     parser.add_argument("--orders", type=lambda text: text.split(","), default=("C", "F"), help="of X in memory")
+    parser.add_argument(
+        "--earlier", type=Path, nargs="+", help="JSON files of earlier runs: show these, measure nothing"
+    )
     parser.add_argument("--alone", action="store_true", help="without rivals")
     parser.add_argument("--json", type=Path)
     parser.add_argument("--readme", type=Path, help="file whose tables are replaced")
     options = parser.parse_args()
     warnings.filterwarnings("ignore", message="batch_size=.* is more than")
-    result = {
-        "megabytes": options.megabytes,
-        "machine": {
-            "processor": platform.processor() or platform.machine(),
-            "threads": numba.get_num_threads(),
-            "python": platform.python_version(),
-            "versions": versions(),
-        },
-        "cells": measure(options),
-    }
+    if options.earlier:
+        results = [json.loads(path.read_text()) for path in options.earlier]
+        result = results[0] | {"cells": [cell for each in results for cell in each["cells"]]}
+    else:
+        result = {"megabytes": options.megabytes, "machine": machine(), "cells": measure(options)}
     print(f"\n{summary(result)}")
     if options.json:
         options.json.write_text(json.dumps(result, indent=1) + "\n")
