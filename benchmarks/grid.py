@@ -203,9 +203,7 @@ def main() -> None:
     parser.add_argument("--batch-sizes", type=sizes, default=BATCH_SIZES, help="numbers, or m for all rows")
     parser.add_argument("--dtypes", type=lambda text: text.split(","), default=DTYPES)
     parser.add_argument("--orders", type=lambda text: text.split(","), default=("C", "F"), help="of X in memory")
-    parser.add_argument(
-        "--earlier", type=Path, nargs="+", help="JSON files of earlier runs: show these, measure nothing"
-    )
+    parser.add_argument("--earlier", type=Path, nargs="+", help="JSON files to show instead of measuring")
     parser.add_argument("--alone", action="store_true", help="without rivals")
     parser.add_argument("--json", type=Path)
     parser.add_argument("--readme", type=Path, help="file whose tables are replaced")

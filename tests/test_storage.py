@@ -131,6 +131,14 @@ def test_not_a_number_in_few_bits(dtype):
         jitlogit.predict(X, np.ones(N), 0.0)
 
 
+def test_blocks_of_large_data():
+    m, batch_size = 1_000_003, 1000
+    order = reference.shuffled_blocks(m, batch_size, np.random.default_rng(0))
+    assert sorted(order.tolist()) == list(range(1001))
+    follows = np.diff(order) == 1
+    assert 0.7 < follows.mean() < 0.8  # blocks of four batches
+
+
 def test_blocks_are_the_batches_in_another_order():
     X, Y = stored("float32")
     X, Y = X[:6], Y[:6]

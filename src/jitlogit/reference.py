@@ -35,6 +35,8 @@ Array = np.ndarray[Any, np.dtype[Any]]
 DIVERGED_COST = 745.0
 #: Up to this many examples, a shuffle is `numpy.random.Generator.permutation`.
 SMALL_SHUFFLE = 10_000
+#: Examples in a block of ``shuffle="blocks"``.
+BLOCK_ROWS = 4096
 
 
 def sigmoid(z: Any) -> Any:
@@ -201,9 +203,9 @@ def train_logistic_regression(
         None is batch gradient descent: one update per pass. 1 is stochastic, 32 to 256 usual for mini-batch gradient
         descent: ceil(m / batch_size) updates per pass, the last batch may be short.
     shuffle : bool or "blocks"
-        True: each pass visits the examples in a new random order, which fixes its batches. "blocks": each batch is a
-        block of neighbours, and each pass visits the blocks in a new random order. Without effect if `batch_size` is
-        None.
+        True: each pass visits the examples in a new random order, which fixes its batches. "blocks": batches are
+        of neighbours, and each pass visits blocks of batches in a new random order, see `shuffled_blocks`. Without
+        effect if `batch_size` is None.
     random_state : None, int, SeedSequence or numpy.random.Generator
         Argument of `numpy.random.default_rng`, the source of the orders.
     record_every : int
@@ -242,7 +244,7 @@ def train_logistic_regression(
         order = shuffled_order(m, rng) if shuffle is True else None
         starts = np.arange(0, m, batch_size)
         if shuffle == "blocks":
-            rng.shuffle(starts)
+            starts = starts[shuffled_blocks(m, batch_size, rng)]
         loss_sum = 0.0
         W_before, b_before = W, b
         with np.errstate(over="ignore", invalid="ignore"):
@@ -316,6 +318,23 @@ def shuffled_order(m: int, rng: np.random.Generator) -> Array:
         order[unplaced] = row * n_columns + column
         unplaced = unplaced[order[unplaced] >= m]
     return order
+
+
+def shuffled_blocks(m: int, batch_size: int, rng: np.random.Generator) -> Array:
+    """The numbers of the batches, in blocks of neighbours that come in random order.
+
+    A block is as many whole batches as hold `BLOCK_ROWS` examples, or a 64th of all if that is less, and one at least:
+    long enough for the memory to be read at full rate.
+
+    Returns
+    -------
+    (ceil(m / batch_size),) of int64
+    """
+    n_batches = -(-m // batch_size)
+    length = max(1, min(BLOCK_ROWS, m // 64) // batch_size)
+    blocks = rng.permutation(-(-n_batches // length))
+    numbers = (blocks[:, None] * length + np.arange(length)).ravel()
+    return np.asarray(numbers[numbers < n_batches])
 
 
 def _features(values: Any, offset: Any, scale: Any) -> Array:

@@ -12,7 +12,7 @@ import numpy as np
 
 from ._team import Team, members_for
 from .kernels.epoch import epoch, plan, work_space
-from .reference import DIVERGED_COST, SMALL_SHUFFLE
+from .reference import DIVERGED_COST, SMALL_SHUFFLE, shuffled_blocks
 from .validation import Array, as_rows, computed_dtype, raise_if_not_finite, widened
 
 
@@ -68,7 +68,7 @@ def train(
             elif order is not None:
                 order[:] = rng.permutation(m)
             elif blocks.size:
-                blocks[:] = rng.permutation(blocks.size)
+                blocks[:] = shuffled_blocks(m, batch_size, rng)
             before = weights.copy(), bias.copy()
             cost = run() / m
             finite = bool(np.isfinite(weights).all()) and math.isfinite(bias[0])

@@ -261,7 +261,7 @@ def epoch(rows, labels, tables, order, blocks, batch_size, settings, scaling, wo
     order : (m,) of unsigned integers, or None
         The order of the rows, to be filled in where there are tables; None for their own order.
     blocks : (n_batches,) or (0,) of int64
-        The order of the batches, where these are contiguous blocks of rows; empty for their own order.
+        The order of the batches; empty for their own.
     batch_size : int
     settings : (2,) of float64
         Learning rate; whether the losses are computed.
