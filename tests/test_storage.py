@@ -8,6 +8,7 @@ from conftest import JIT_OFF, assert_close, compiled, run_python
 
 import jitlogit
 from jitlogit import reference
+from jitlogit.cli import main
 
 M, N = (83, 5) if JIT_OFF else (1501, 37)
 # float32 products of numbers of like size; W and b of some hundred updates
@@ -153,6 +154,7 @@ def test_blocks_are_the_batches_in_another_order():
 def test_warmup_takes_what_fits_take():
     jitlogit.warmup(np.float32)
     jitlogit.warmup(["uint8", jitlogit.bfloat16], orders="F")
+    assert main(["warmup", "--dtypes", "float32,bfloat16"]) == 0
     with pytest.raises(ValueError, match="orders must be"):
         jitlogit.warmup("float32", orders="A")
     with pytest.raises(TypeError):
@@ -179,3 +181,16 @@ jitlogit.predict(X, W, b)
     run_python(code, NUMBA_CACHE_DIR=str(tmp_path))
     assert kept
     assert sorted(tmp_path.rglob("*.kernel")) == kept
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("n", [33, 70, 131])
+def test_rows_of_many_vectors(n, dtype):
+    """Rows longer than the vectors that are held in registers, with and without remainders."""
+    rng = np.random.default_rng(0)
+    X, Y = rng.standard_normal((21, n)).astype(dtype), rng.random(21) < 0.5
+    for batch_size in (1, 5, 16, None):
+        options = {"batch_size": batch_size, "random_state": 0}
+        W, b, _ = reference.train_logistic_regression(X, Y, 0.1, 2, **options)
+        fast_W, fast_b, _ = jitlogit.train_logistic_regression(X, Y, 0.1, 2, **options)
+        assert_close(np.append(fast_W, fast_b), np.append(W, b), TOLERANCE if dtype == np.float32 else 1e-12)
