@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .._jit import by_type, helper, kernel
+from .._jit import by_type, helper, inline, kernel
 from . import lanes, link, stochastic, storage, update
 from .barrier import announce, await_task, check_in, meet, members_of, number_of
 from .order import fill_order, is_own
@@ -32,6 +32,8 @@ _MAX_COLUMN_ROWS = 1024
 _MIN_COLUMN_ROWS = 128
 # A meeting of threads costs about as much as reading this much.
 _CHUNK_BYTES = 64 * 1024
+# Rows from all over the memory come several times as slowly.
+_SHUFFLED_CHUNK_BYTES = 16 * 1024
 _MIN_CHUNK_ROWS = 16
 # Every member adds the sums of all chunks: beyond two, a chunk has rows enough for that not to matter.
 _SEVERAL_CHUNK_ROWS = 128
@@ -51,8 +53,8 @@ class Plan(NamedTuple):
     n_chunks: int
 
 
-def plan(batch_size: int, rows: NDArray[Any]) -> Plan:
-    """Choose tiles and chunks for mini-batches of `batch_size` of the rows (m, n)."""
+def plan(batch_size: int, rows: NDArray[Any], shuffled: bool = False) -> Plan:
+    """Choose tiles and chunks for mini-batches of `batch_size` of the rows (m, n), in their own order or `shuffled`."""
     n_features = rows.shape[1]
     row_bytes = n_features * rows.itemsize
     if rows.flags.c_contiguous:
@@ -66,7 +68,7 @@ def plan(batch_size: int, rows: NDArray[Any]) -> Plan:
     work_bytes = (n_features + 2) * 24
     limit = min(
         _MAX_CHUNKS,
-        batch_size * row_bytes // _CHUNK_BYTES,
+        batch_size * row_bytes // (_SHUFFLED_CHUNK_BYTES if shuffled else _CHUNK_BYTES),
         batch_size // chunk_rows,
         max(2, batch_size // _SEVERAL_CHUNK_ROWS),
         max(2, _MAX_WORK_BYTES // work_bytes),
@@ -116,13 +118,16 @@ def _ordered_signs(labels, order, first, count, out_sign):
 
 
 @helper
-def _add_tile(rows, labels, order, first, count, with_loss, weights, bias, tile, gradient):
-    """Add the rows at positions first ... first + count - 1 to the gradient; return sums of residuals and losses."""
+def _add_tile(rows, labels, order, first, count, ahead, with_loss, weights, bias, tile, gradient):
+    """Add the rows at positions first ... first + count - 1 to the gradient; return sums of residuals and losses.
+
+    Rows from position `ahead` on are next.
+    """
     sign = tile[0]
     z = tile[1]
     value = tile[2]
     _signs(labels, order, first, count, sign)
-    storage.scores(rows, order, first, count, weights, weights.dtype.type(bias), z)
+    storage.scores(rows, order, first, count, ahead, weights, weights.dtype.type(bias), z)
     nothing = lanes.fill(weights, 0.0)  # lanes beyond the last row have no residual
     lanes.store(sign, count, nothing)
     lanes.store(z, count, nothing)
@@ -137,10 +142,10 @@ def _add_tile(rows, labels, order, first, count, with_loss, weights, bias, tile,
 
 
 @helper
-def _sum_chunk(rows, labels, order, start, stop, with_loss, weights, bias, tile, gradient, out_sums):
+def _sum_chunk(rows, labels, order, start, stop, following, with_loss, weights, bias, tile, gradient, out_sums):
     """Sums over the rows at positions start ... stop - 1: gradient (n), residuals and losses, into out_sums (n + 2).
 
-    `gradient` holds zeros before and after.
+    `gradient` holds zeros before and after. The chunk that starts at position `following` is next.
     """
     n_features = rows.shape[1]
     tile_rows = tile.shape[1] - PADDING
@@ -149,7 +154,10 @@ def _sum_chunk(rows, labels, order, start, stop, with_loss, weights, bias, tile,
     unfolded = 0
     for first in range(start, stop, tile_rows):
         count = min(tile_rows, stop - first)
-        residual_sum, loss_sum = _add_tile(rows, labels, order, first, count, with_loss, weights, bias, tile, gradient)
+        ahead = first + count if first + count < stop else following
+        residual_sum, loss_sum = _add_tile(
+            rows, labels, order, first, count, ahead, with_loss, weights, bias, tile, gradient
+        )
         out_sums[n_features] += residual_sum
         out_sums[n_features + 1] += loss_sum
         unfolded += count
@@ -167,8 +175,9 @@ def _small_batch(rows, labels, order, start, stop, with_loss, learning_rate, til
     residual_sum = 0.0
     loss_sum = 0.0
     for first in range(start, stop, tile_rows):
+        count = min(tile_rows, stop - first)
         residuals, losses = _add_tile(
-            rows, labels, order, first, min(tile_rows, stop - first), with_loss, weights, bias[0], tile, gradient
+            rows, labels, order, first, count, first + count, with_loss, weights, bias[0], tile, gradient
         )
         residual_sum += residuals
         loss_sum += losses
@@ -205,12 +214,21 @@ def _large_batch(learning_rate, size, sums, total, scaling, weights, bias):
     return total[n_features + 1]
 
 
+@inline
+def _chunk(blocks, batch_size, n_samples, n_chunks, batch, c):
+    """First position of a chunk, and the one after its last."""
+    first = (blocks[batch] if blocks.size else batch) * batch_size
+    size = min(batch_size, n_samples - first)
+    return first + size * c // n_chunks, first + size * (c + 1) // n_chunks
+
+
 @helper
 def _walk(rows, labels, tables, order, blocks, batch_size, settings, scaling, work, control, member, task):
     """One epoch, as one of the members of a task; returns the sum of the losses."""
     n_samples = rows.shape[0]
     n_chunks = work.sums.shape[1]
     n_batches = (n_samples + batch_size - 1) // batch_size
+    last = n_batches - 1
     members = members_of(task)
     learning_rate = settings[0]
     with_loss = settings[1] != 0
@@ -224,17 +242,26 @@ def _walk(rows, labels, tables, order, blocks, batch_size, settings, scaling, wo
         bias[0] = work.bias[0, 0]
     small = n_chunks == 1 and batch_size <= FOLD_ROWS and scaling[0].size == 0
     loss_sum = 0.0
+    if members == 1:
+        fill_order(tables[0], tables[1], 0, n_samples, order)
+    else:
+        for batch in range(n_batches):
+            for c in range(member, n_chunks, members):
+                start, stop = _chunk(blocks, batch_size, n_samples, n_chunks, batch, c)
+                fill_order(tables[0], tables[1], start, stop, order)
     for batch in range(n_batches):
-        first = (blocks[batch] if blocks.size else batch) * batch_size
-        size = min(batch_size, n_samples - first)
         meeting = number_of(task) * n_batches + batch
         sums = work.sums[meeting % 2]
         for c in range(member, n_chunks, members):
-            start = first + size * c // n_chunks
-            stop = first + size * (c + 1) // n_chunks
-            fill_order(tables[0], tables[1], start, stop, order)
+            start, stop = _chunk(blocks, batch_size, n_samples, n_chunks, batch, c)
             if not small:
-                _sum_chunk(rows, labels, order, start, stop, with_loss, weights, bias[0], tile, gradient, sums[c])
+                if c + members < n_chunks:
+                    following, _ = _chunk(blocks, batch_size, n_samples, n_chunks, batch, c + members)
+                else:
+                    following, _ = _chunk(blocks, batch_size, n_samples, n_chunks, min(batch + 1, last), member)
+                _sum_chunk(
+                    rows, labels, order, start, stop, following, with_loss, weights, bias[0], tile, gradient, sums[c]
+                )
             elif batch_size == 1:
                 loss_sum += stochastic.step(rows, labels, order, start, with_loss, learning_rate, weights, bias)
             else:
@@ -244,7 +271,8 @@ def _walk(rows, labels, tables, order, blocks, batch_size, settings, scaling, wo
         if members > 1:
             meet(control, member, members, meeting)
         if not small:
-            loss_sum += _large_batch(learning_rate, size, sums, work.totals[member], scaling, weights, bias)
+            first, stop = _chunk(blocks, batch_size, n_samples, 1, batch, 0)
+            loss_sum += _large_batch(learning_rate, stop - first, sums, work.totals[member], scaling, weights, bias)
     return loss_sum
 
 

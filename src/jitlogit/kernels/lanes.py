@@ -182,6 +182,19 @@ def store(typing: Any, array: Any, i: Any, lanes: Any) -> Any:
     return types.void(array, types.int64, lanes), emit
 
 
+@primitive(lambda array, i, j: None)
+def prefetch(typing: Any, array: Any, i: Any, j: Any) -> Any:
+    """Ask the second-level cache, which can have more requests under way than the first, for array[i, j]."""
+
+    def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        pointer, _ = _pointer(context, builder, array, args[0], list(args[1:]))
+        for_reading, second_level, data = (ir.Constant(I32, k) for k in (0, 2, 1))
+        call(builder, "llvm.prefetch.p0", ir.VoidType(), [pointer, for_reading, second_level, data])
+        return context.get_dummy_value()
+
+    return types.void(array, types.int64, types.int64), emit
+
+
 # ---------------------------------------------------------------------------------------------------------------------
 # Values
 # ---------------------------------------------------------------------------------------------------------------------

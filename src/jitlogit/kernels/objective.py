@@ -44,7 +44,7 @@ def forward(rows, weights, bias, tiles, n_chunks, out, threshold, part, first_ch
     start, end = n_samples * first_chunk // n_chunks, n_samples * stop_chunk // n_chunks
     for first in range(start, end, tile_rows):
         count = min(tile_rows, end - first)
-        storage.scores(rows, None, first, count, weights, typed_bias, z)
+        storage.scores(rows, None, first, count, first, weights, typed_bias, z)
         lanes.store(z, count, lanes.fill(z, 0.0))
         nothing = lanes.fill(z, 0.0)
         for t in range(0, count, step):

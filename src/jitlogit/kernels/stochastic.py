@@ -8,13 +8,16 @@ from __future__ import annotations
 from .._jit import strict
 from . import lanes, link
 from .order import row_at
-from .storage import add_row, row_score
+from .storage import add_row, fetch, row_score
+
+_ROWS_AHEAD = 4
 
 
 @strict
 def step(rows, labels, order, position, with_loss, learning_rate, weights, bias):
     """Update the parameters by the row at a position; return its loss, 0 without `with_loss`."""
     i = row_at(order, position)
+    fetch(rows, order, position + _ROWS_AHEAD)
     one = weights.dtype.type(1)
     sign = -one if labels[i] else one
     q = lanes.fill(weights, sign * (row_score(rows, i, weights) + weights.dtype.type(bias[0])))

@@ -16,10 +16,15 @@ from .._jit import by_type, inline
 from . import lanes
 from .order import is_own, row_at
 
+LINE_BYTES = 64
+
 
 @by_type
-def scores(rows, order, first, count, weights, bias, out_z):
-    """z_t = sum_j rows[i_t, j] weights_j + bias for t < count, i_t the row at position first + t."""
+def scores(rows, order, first, count, ahead, weights, bias, out_z):
+    """z_t = sum_j rows[i_t, j] weights_j + bias for t < count, i_t the row at position first + t.
+
+    Rows from position `ahead` on come next: where the order isn't their own, their memory is asked for meanwhile.
+    """
     if rows.layout == "F":
         return _scores_by_column if is_own(order) else _scores_by_gathered_column
     return _scores_by_row
@@ -43,6 +48,22 @@ def row_score(rows, i, weights):
 def add_row(rows, i, residual, out_gradient):
     """out_gradient_j += residual rows[i, j], the residual in all lanes."""
     return _add_strided_row if rows.layout == "F" else _add_row
+
+
+@by_type
+def fetch(rows, order, position):
+    """Ask for the memory of the row at a position, where the processor can't foresee it."""
+    return _fetch_nothing if is_own(order) else _fetch_row
+
+
+def _fetch_nothing(rows, order, position):
+    pass
+
+
+def _fetch_row(rows, order, position):
+    i = row_at(order, min(position, rows.shape[0] - 1))
+    for j in range(0, rows.shape[1], LINE_BYTES // rows.itemsize):
+        lanes.prefetch(rows, i, j)
 
 
 def _score_of_row(rows, i, weights):
@@ -101,7 +122,7 @@ def narrow_products(rows, i, weights0, weights1, mask0, mask1):
     return x0 * weights0 + lanes.load2_masked(rows, i, step, mask1) * weights1
 
 
-def _scores_by_row(rows, order, first, count, weights, bias, out_z):
+def _scores_by_row(rows, order, first, count, ahead, weights, bias, out_z):
     by_eight = count - count % 8
     step = lanes.width(rows)
     if rows.shape[1] <= 2 * step:
@@ -110,6 +131,8 @@ def _scores_by_row(rows, order, first, count, weights, bias, out_z):
         m0 = lanes.first(rows, rows.shape[1])
         m1 = lanes.first(rows, rows.shape[1] - step)
         for t in range(0, by_eight, 8):
+            for k in range(8):
+                fetch(rows, order, ahead + t + k)
             i = first + t
             z0 = narrow_products(rows, row_at(order, i), w0, w1, m0, m1)
             z1 = narrow_products(rows, row_at(order, i + 1), w0, w1, m0, m1)
@@ -123,6 +146,7 @@ def _scores_by_row(rows, order, first, count, weights, bias, out_z):
     else:
         for t in range(0, by_eight, 8):
             for k in range(8):  # beyond t, out_z is room to work in
+                fetch(rows, order, ahead + t + k)
                 lanes.store(out_z, t + k * step, products(rows, row_at(order, first + t + k), weights))
             z0 = lanes.load(out_z, t)
             z1 = lanes.load(out_z, t + step)
@@ -208,7 +232,7 @@ def add_eight(rows, order, first, residual, out_gradient):
         lanes.store(out_gradient, j, lanes.load(out_gradient, j) + (g + h))
 
 
-def _scores_by_column(rows, order, first, count, weights, bias, out_z):
+def _scores_by_column(rows, order, first, count, ahead, weights, bias, out_z):
     n = rows.shape[1]
     step = lanes.width(rows)
     whole = count - count % step
@@ -261,7 +285,7 @@ def _accumulate_by_column(rows, order, first, count, residual, out_gradient):
         out_gradient[j] += lanes.total((g0 + g1) + (g2 + g3))
 
 
-def _scores_by_gathered_column(rows, order, first, count, weights, bias, out_z):
+def _scores_by_gathered_column(rows, order, first, count, ahead, weights, bias, out_z):
     step = lanes.width(rows)
     for t in range(0, count, step):
         used = min(count - t, step)
