@@ -230,6 +230,7 @@ def _walk(rows, labels, tables, order, blocks, batch_size, settings, scaling, wo
     n_batches = (n_samples + batch_size - 1) // batch_size
     last = n_batches - 1
     members = members_of(task)
+    first_chunk, stop_chunk = n_chunks * member // members, n_chunks * (member + 1) // members
     learning_rate = settings[0]
     with_loss = settings[1] != 0
     weights = work.weights[member]
@@ -246,19 +247,18 @@ def _walk(rows, labels, tables, order, blocks, batch_size, settings, scaling, wo
         fill_order(tables[0], tables[1], 0, n_samples, order)
     else:
         for batch in range(n_batches):
-            for c in range(member, n_chunks, members):
+            for c in range(first_chunk, stop_chunk):
                 start, stop = _chunk(blocks, batch_size, n_samples, n_chunks, batch, c)
                 fill_order(tables[0], tables[1], start, stop, order)
     for batch in range(n_batches):
         meeting = number_of(task) * n_batches + batch
         sums = work.sums[meeting % 2]
-        for c in range(member, n_chunks, members):
+        for c in range(first_chunk, stop_chunk):
             start, stop = _chunk(blocks, batch_size, n_samples, n_chunks, batch, c)
             if not small:
-                if c + members < n_chunks:
-                    following, _ = _chunk(blocks, batch_size, n_samples, n_chunks, batch, c + members)
-                else:
-                    following, _ = _chunk(blocks, batch_size, n_samples, n_chunks, min(batch + 1, last), member)
+                following = stop  # of the same batch, or
+                if c + 1 == stop_chunk:
+                    following, _ = _chunk(blocks, batch_size, n_samples, n_chunks, min(batch + 1, last), first_chunk)
                 _sum_chunk(
                     rows, labels, order, start, stop, following, with_loss, weights, bias[0], tile, gradient, sums[c]
                 )
