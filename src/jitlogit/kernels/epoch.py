@@ -27,9 +27,10 @@ _NARROW_TILE_ROWS = 64
 _TILE_ROWS = 32
 _TILE_BYTES = 256 * 1024
 _MIN_TILE_ROWS = 8
-_COLUMN_TILE_BYTES = 256 * 1024
+_COLUMN_TILE_BYTES = 2 * 1024 * 1024
 _MAX_COLUMN_ROWS = 1024
 _MIN_COLUMN_ROWS = 128
+_SEVERAL_COLUMN_ROWS = 512
 # A meeting of threads costs about as much as reading this much.
 _CHUNK_BYTES = 64 * 1024
 # Rows from all over the memory come several times as slowly.
@@ -60,17 +61,17 @@ def plan(batch_size: int, rows: NDArray[Any], shuffled: bool = False) -> Plan:
     if rows.flags.c_contiguous:
         tile_rows = _NARROW_TILE_ROWS if row_bytes <= _NARROW_BYTES else min(_TILE_ROWS, _TILE_BYTES // row_bytes)
         tile_rows = max(_MIN_TILE_ROWS, tile_rows - tile_rows % _MIN_TILE_ROWS)
-        chunk_rows = _MIN_CHUNK_ROWS
+        chunk_rows, several_rows = _MIN_CHUNK_ROWS, _SEVERAL_CHUNK_ROWS
     else:
         tile_rows = max(_MIN_COLUMN_ROWS, min(_MAX_COLUMN_ROWS, _COLUMN_TILE_BYTES // row_bytes))
         tile_rows -= tile_rows % _MIN_COLUMN_ROWS
-        chunk_rows = _MIN_COLUMN_ROWS
+        chunk_rows, several_rows = _MIN_COLUMN_ROWS, _SEVERAL_COLUMN_ROWS
     work_bytes = (n_features + 2) * 24
     limit = min(
         _MAX_CHUNKS,
         batch_size * row_bytes // (_SHUFFLED_CHUNK_BYTES if shuffled else _CHUNK_BYTES),
         batch_size // chunk_rows,
-        max(2, batch_size // _SEVERAL_CHUNK_ROWS),
+        max(2, batch_size // several_rows),
         max(2, _MAX_WORK_BYTES // work_bytes),
     )
     n_chunks = 1 << max(0, limit.bit_length() - 1)  # a power of two shares out evenly

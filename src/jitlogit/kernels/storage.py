@@ -17,6 +17,9 @@ from . import lanes
 from .order import is_own, row_at
 
 LINE_BYTES = 64
+# The processor takes too long to foresee that a column goes on: the ones to come are asked for, if that is long enough.
+_COLUMNS_AHEAD = 8
+_SHORT_RUN = 4
 
 
 @by_type
@@ -237,6 +240,7 @@ def _scores_by_column(rows, order, first, count, ahead, weights, bias, out_z):
     step = lanes.width(rows)
     whole = count - count % step
     by_four = n - n % 4
+    long = whole > _SHORT_RUN * step
     mask = lanes.first(rows, count - whole)
     for t in range(0, count, step):
         lanes.store(out_z, t, lanes.fill(rows, bias))
@@ -245,8 +249,14 @@ def _scores_by_column(rows, order, first, count, ahead, weights, bias, out_z):
         w1 = lanes.fill(rows, weights[j + 1])
         w2 = lanes.fill(rows, weights[j + 2])
         w3 = lanes.fill(rows, weights[j + 3])
+        i_ahead, j_ahead = first, j + _COLUMNS_AHEAD
+        if j_ahead >= by_four:
+            i_ahead, j_ahead = ahead, j_ahead - by_four
         for t in range(0, whole, step):
             i = first + t
+            if long:
+                for k in range(4):
+                    lanes.prefetch(rows, i_ahead + t, j_ahead + k)
             z = w0 * lanes.load2(rows, i, j) + w1 * lanes.load2(rows, i, j + 1)
             z += w2 * lanes.load2(rows, i, j + 2) + w3 * lanes.load2(rows, i, j + 3)
             lanes.store(out_z, t, lanes.load(out_z, t) + z)
