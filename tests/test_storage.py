@@ -184,13 +184,14 @@ jitlogit.predict(X, W, b)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("n", [33, 70, 131])
-def test_rows_of_many_vectors(n, dtype):
+@pytest.mark.parametrize("n", [16, 33, 70, 131])
+@pytest.mark.parametrize(("order", "shuffle"), [("C", True), ("F", False), ("F", "blocks")])
+def test_rows_of_many_vectors(n, dtype, order, shuffle):
     """Rows longer than the vectors that are held in registers, with and without remainders."""
     rng = np.random.default_rng(0)
-    X, Y = rng.standard_normal((21, n)).astype(dtype), rng.random(21) < 0.5
+    X, Y = np.asarray(rng.standard_normal((43, n)), dtype, order=order), rng.random(43) < 0.5
     for batch_size in (1, 5, 16, None):
-        options = {"batch_size": batch_size, "random_state": 0}
+        options = {"batch_size": batch_size, "random_state": 0, "shuffle": shuffle}
         W, b, _ = reference.train_logistic_regression(X, Y, 0.1, 2, **options)
         fast_W, fast_b, _ = jitlogit.train_logistic_regression(X, Y, 0.1, 2, **options)
         assert_close(np.append(fast_W, fast_b), np.append(W, b), TOLERANCE if dtype == np.float32 else 1e-12)

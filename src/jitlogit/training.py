@@ -45,7 +45,7 @@ def train(
     m, n = X.shape
     rows = as_rows(X)
     by_row = shuffle is True
-    cut = plan(batch_size, rows, by_row)
+    cut = plan(batch_size, rows, by_row, offset is not None)
     order = np.empty(m, np.uint32 if m <= 2**32 else np.uint64) if by_row else None
     tables = empty_tables(m if by_row and m > SMALL_SHUFFLE else 0)
     blocks = np.arange(-(-m // batch_size) if shuffle == "blocks" else 0)

@@ -19,6 +19,7 @@ from .._jit import by_type, helper, inline, kernel
 from . import lanes, link, stochastic, storage, update
 from .barrier import announce, await_task, check_in, meet, members_of, number_of
 from .order import fill_order, is_own
+from .turned import turn_batches
 
 # A tile is small: while it is added to the gradient, nothing is asked of the memory, except where the processor has run
 # ahead into the next one. It stays in the second-level cache.
@@ -39,6 +40,11 @@ _MIN_CHUNK_ROWS = 16
 # Every member adds the sums of all chunks: beyond two, a chunk has rows enough for that not to matter.
 _SEVERAL_CHUNK_ROWS = 128
 _MAX_CHUNKS = 16
+# Batches of F-ordered rows that are trained on in a turned copy, and how much is turned at a time.
+_MAX_TURNED_BATCH = 64
+_MAX_TURNED_ROWS = 512
+_TURNED_BYTES = 2 * 1024 * 1024
+_LEAST_TURNED_FEATURES = 16
 # The chunks' sums and gradients together.
 _MAX_WORK_BYTES = 8 * 1024 * 1024
 # Rows summed in the data's own precision before they are added to a float64 sum.
@@ -52,10 +58,14 @@ class Plan(NamedTuple):
 
     tile_rows: int
     n_chunks: int
+    turned_rows: int = 0  # of batches trained on in a turned copy, see `turned`; 0 for none
 
 
-def plan(batch_size: int, rows: NDArray[Any], shuffled: bool = False) -> Plan:
-    """Choose tiles and chunks for mini-batches of `batch_size` of the rows (m, n), in their own order or `shuffled`."""
+def plan(batch_size: int, rows: NDArray[Any], shuffled: bool = False, scaled: bool = False) -> Plan:
+    """Choose tiles and chunks for mini-batches of `batch_size` of the rows (m, n).
+
+    Rows are in their own order or `shuffled`, features as they are stored or `scaled`.
+    """
     n_features = rows.shape[1]
     row_bytes = n_features * rows.itemsize
     if rows.flags.c_contiguous:
@@ -75,7 +85,11 @@ def plan(batch_size: int, rows: NDArray[Any], shuffled: bool = False) -> Plan:
         max(2, _MAX_WORK_BYTES // work_bytes),
     )
     n_chunks = 1 << max(0, limit.bit_length() - 1)  # a power of two shares out evenly
-    return Plan(tile_rows, n_chunks)
+    turned_rows = 0
+    turnable = not (rows.flags.c_contiguous or shuffled or scaled) and n_features >= _LEAST_TURNED_FEATURES
+    if turnable and n_chunks == 1 and batch_size <= _MAX_TURNED_BATCH:
+        turned_rows = max(1, min(_MAX_TURNED_ROWS, _TURNED_BYTES // row_bytes) // batch_size) * batch_size
+    return Plan(tile_rows, n_chunks, turned_rows)
 
 
 class WorkSpace(NamedTuple):
@@ -87,6 +101,7 @@ class WorkSpace(NamedTuple):
     sums: NDArray[Any]  # (2, n_chunks, n + 2) of float64: members may be a batch apart
     weights: NDArray[Any]  # (members, n + PADDING), zero beyond n
     bias: NDArray[Any]  # (members, 1 + PADDING) of float64
+    turned: NDArray[Any]  # (turned_rows, n)
 
 
 def work_space(cut: Plan, n_features: int, dtype: np.dtype[Any], members: int) -> WorkSpace:
@@ -98,6 +113,7 @@ def work_space(cut: Plan, n_features: int, dtype: np.dtype[Any], members: int) -
         np.empty((2, cut.n_chunks, n_features + 2)),
         np.zeros((members, n_features + PADDING), dtype),
         np.zeros((members, 1 + PADDING)),
+        np.empty((cut.turned_rows, n_features), dtype),
     )
 
 
@@ -277,6 +293,38 @@ def _walk(rows, labels, tables, order, blocks, batch_size, settings, scaling, wo
     return loss_sum
 
 
+@by_type
+def _walk_turned(rows, labels, order, blocks, batch_size, settings, work):
+    """As `_walk` by a single member, on turned copies of F-ordered rows."""
+    return _turned_epoch if rows.layout == "F" and is_own(order) else _no_epoch
+
+
+def _no_epoch(rows, labels, order, blocks, batch_size, settings, work):
+    return 0.0
+
+
+def _turned_epoch(rows, labels, order, blocks, batch_size, settings, work):
+    n_samples = rows.shape[0]
+    n_batches = (n_samples + batch_size - 1) // batch_size
+    group = work.turned.shape[0] // batch_size
+    rate, with_loss = settings[0], settings[1] != 0
+    weights, bias, gradient, tile = work.weights[0], work.bias[0], work.gradients[0], work.tiles[0]
+    loss_sum = 0.0
+    for batch in range(n_batches):
+        if batch % group == 0:
+            turn_batches(rows, blocks, batch_size, batch, min(batch + group, n_batches), work.turned)
+        first, stop = _chunk(blocks, batch_size, n_samples, 1, batch, 0)
+        place = batch % group * batch_size
+        turned, its_labels = work.turned[place : place + stop - first], labels[first:]
+        if batch_size == 1:
+            loss_sum += stochastic.step(turned, its_labels, None, 0, with_loss, rate, weights, bias)
+        else:
+            loss_sum += _small_batch(
+                turned, its_labels, None, 0, stop - first, with_loss, rate, tile, gradient, weights, bias
+            )
+    return loss_sum
+
+
 @kernel
 def epoch(rows, labels, tables, order, blocks, batch_size, settings, scaling, work, control, members, helping):
     """One epoch of mini-batch gradient descent, or a helper's part of all epochs of a fit.
@@ -312,8 +360,11 @@ def epoch(rows, labels, tables, order, blocks, batch_size, settings, scaling, wo
         task = await_task(control, member, task) if helping else announce(control, members)
         if task < 0:
             return 0.0
-        loss_sum = _walk(
-            rows, labels, tables, order, blocks, batch_size, settings, scaling, work, control, member, task
-        )
+        if work.turned.size:
+            loss_sum = _walk_turned(rows, labels, order, blocks, batch_size, settings, work)
+        else:
+            loss_sum = _walk(
+                rows, labels, tables, order, blocks, batch_size, settings, scaling, work, control, member, task
+            )
         if not helping:
             return loss_sum

@@ -1,4 +1,4 @@
-"""Vectors of the processor's width, as values in kernels: the only file that writes LLVM code.
+"""Vectors of the processor's width, as values in kernels.
 
 A kernel that says how its rows lie in vector registers runs at the same speed whatever the compiler's vectoriser makes
 of a loop, has no scalar remainders, and compiles in a fraction of the time. `load` widens what is stored (any dtype of
@@ -40,7 +40,7 @@ from .lane_types import (
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-def _pointer(context: Any, builder: Any, array_type: Any, array: Any, indices: list[Any]) -> Any:
+def pointer_to(context: Any, builder: Any, array_type: Any, array: Any, indices: list[Any]) -> Any:
     """Address of an element, by the array's strides; the contiguous axis' stride is known."""
     struct = context.make_array(array_type)(context, builder, array)
     itemsize = context.get_abi_sizeof(context.get_data_type(array_type.dtype))
@@ -54,7 +54,7 @@ def _pointer(context: Any, builder: Any, array_type: Any, array: Any, indices: l
     return builder.gep(base, [offset]), itemsize
 
 
-def _widen(builder: Any, dtype: types.Type, raw: Any, count: int) -> Any:
+def widen(builder: Any, dtype: types.Type, raw: Any, count: int) -> Any:
     """Stored values as lanes of the computed precision; uint16 holds bits of float16, int16 those of bfloat16."""
     floats = ir.VectorType(element(computed(dtype)), count)
     if dtype in FLOATS:
@@ -73,7 +73,7 @@ def _typed_load(array: Any, n_indices: int, masked: bool) -> Any:
     lanes = LanesType(computed(array.dtype), lane_count(computed(array.dtype)))
 
     def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        pointer, itemsize = _pointer(context, builder, array, args[0], list(args[1 : 1 + n_indices]))
+        pointer, itemsize = pointer_to(context, builder, array, args[0], list(args[1 : 1 + n_indices]))
         vector = ir.VectorType(element(array.dtype), lanes.count)
         pointer = builder.bitcast(pointer, vector.as_pointer())
         if masked:
@@ -85,16 +85,16 @@ def _typed_load(array: Any, n_indices: int, masked: bool) -> Any:
             )
         else:
             raw = builder.load(pointer, align=itemsize)
-        return _widen(builder, array.dtype, raw, lanes.count)
+        return widen(builder, array.dtype, raw, lanes.count)
 
     return lanes, emit
 
 
-def _plain_width(array: Any) -> int:
+def plain_width(array: Any) -> int:
     return VECTOR_BYTES // (8 if array.dtype == np.float64 else 4)
 
 
-def _plain_widen(stored: Any) -> Any:
+def plain_widen(stored: Any) -> Any:
     if stored.dtype == np.uint16:
         return stored.view(np.float16).astype(np.float32)
     if stored.dtype == np.int16:
@@ -107,7 +107,7 @@ def _plain_load(array: Any, *index: Any) -> Any:
         found = array[index[:-1]][index[-1] :]
     else:
         found = array[index[0] :, index[1]]
-    return _plain_widen(np.ascontiguousarray(found[: _plain_width(array)])).view(_Plain)
+    return plain_widen(np.ascontiguousarray(found[: plain_width(array)])).view(_Plain)
 
 
 @primitive(_plain_load)
@@ -124,13 +124,13 @@ def load2(typing: Any, array: Any, i: Any, j: Any) -> Any:
     return lanes(array, types.int64, types.int64), emit
 
 
-@primitive(lambda like, array, i: array[i : i + _plain_width(like)].astype(like.dtype))
+@primitive(lambda like, array, i: array[i : i + plain_width(like)].astype(like.dtype))
 def load_as(typing: Any, like: Any, array: Any, i: Any) -> Any:
     """Lanes array[i], array[i + 1], ... of small unsigned integers, as many as fit of `like`'s precision."""
     lanes = LanesType(like.dtype, lane_count(like.dtype))
 
     def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        pointer, itemsize = _pointer(context, builder, array, args[1], [args[2]])
+        pointer, itemsize = pointer_to(context, builder, array, args[1], [args[2]])
         stored = ir.VectorType(element(array.dtype), lanes.count)
         raw = builder.load(builder.bitcast(pointer, stored.as_pointer()), align=itemsize)
         wide = builder.zext(raw, ir.VectorType(I32, lanes.count))
@@ -153,15 +153,15 @@ def load2_masked(typing: Any, array: Any, i: Any, j: Any, mask: Any) -> Any:
     return lanes(array, types.int64, types.int64, mask), emit
 
 
-@primitive(lambda array, i, j: _plain_widen(array[i : i + 1, j])[0])
+@primitive(lambda array, i, j: plain_widen(array[i : i + 1, j])[0])
 def item(typing: Any, array: Any, i: Any, j: Any) -> Any:
     """The single value array[i, j], widened."""
 
     def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        pointer, itemsize = _pointer(context, builder, array, args[0], list(args[1:]))
+        pointer, itemsize = pointer_to(context, builder, array, args[0], list(args[1:]))
         stored = ir.VectorType(element(array.dtype), 1)
         raw = builder.load(builder.bitcast(pointer, stored.as_pointer()), align=itemsize)
-        return builder.extract_element(_widen(builder, array.dtype, raw, 1), ir.Constant(I32, 0))
+        return builder.extract_element(widen(builder, array.dtype, raw, 1), ir.Constant(I32, 0))
 
     return computed(array.dtype)(array, types.int64, types.int64), emit
 
@@ -175,24 +175,11 @@ def store(typing: Any, array: Any, i: Any, lanes: Any) -> Any:
     """array[i], array[i + 1], ... = lanes."""
 
     def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        pointer, itemsize = _pointer(context, builder, array, args[0], [args[1]])
+        pointer, itemsize = pointer_to(context, builder, array, args[0], [args[1]])
         builder.store(args[2], builder.bitcast(pointer, args[2].type.as_pointer()), align=itemsize)
         return context.get_dummy_value()
 
     return types.void(array, types.int64, lanes), emit
-
-
-@primitive(lambda array, i, j: None)
-def prefetch(typing: Any, array: Any, i: Any, j: Any) -> Any:
-    """Ask the second-level cache, which can have more requests under way than the first, for array[i, j]."""
-
-    def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        pointer, _ = _pointer(context, builder, array, args[0], list(args[1:]))
-        for_reading, second_level, data = (ir.Constant(I32, k) for k in (0, 2, 1))
-        call(builder, "llvm.prefetch.p0", ir.VoidType(), [pointer, for_reading, second_level, data])
-        return context.get_dummy_value()
-
-    return types.void(array, types.int64, types.int64), emit
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -200,7 +187,7 @@ def prefetch(typing: Any, array: Any, i: Any, j: Any) -> Any:
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-@primitive(lambda array: _plain_width(array))
+@primitive(lambda array: plain_width(array))
 def width(typing: Any, array: Any) -> Any:
     """Number of lanes in which values of an array are computed, a constant."""
     count = lane_count(computed(array.dtype))
@@ -216,7 +203,7 @@ class _Plain(np.ndarray):
 
 def _plain_fill(array: Any, value: Any) -> Any:
     dtype = np.float64 if array.dtype == np.float64 else np.float32
-    return np.full(_plain_width(array), value, dtype).view(_Plain)
+    return np.full(plain_width(array), value, dtype).view(_Plain)
 
 
 @primitive(_plain_fill)
@@ -227,7 +214,7 @@ def fill(typing: Any, array: Any, value: Any) -> Any:
     return lanes(array, dtype), lambda context, builder, sig, args: splat(builder, args[1], lanes.count)
 
 
-@primitive(lambda array, n: np.arange(_plain_width(array)) < n)
+@primitive(lambda array, n: np.arange(plain_width(array)) < n)
 def first(typing: Any, array: Any, n: Any) -> Any:
     """Mask of the first n lanes."""
     lanes = LanesType(types.boolean, lane_count(computed(array.dtype)))
@@ -270,19 +257,19 @@ def sums8(typing: Any, a: Any, b: Any, c: Any, d: Any, e: Any, f: Any, g: Any, h
     return LanesType(a.dtype, 8)(a, b, c, d, e, f, g, h), emit
 
 
-def _shuffled(builder: Any, a: Any, b: Any, lanes: list[int]) -> Any:
+def shuffled(builder: Any, a: Any, b: Any, lanes: list[int]) -> Any:
     return builder.shuffle_vector(a, b, ir.Constant(ir.VectorType(I32, len(lanes)), lanes))
 
 
 def _joined(builder: Any, a: Any, b: Any) -> Any:
-    return _shuffled(builder, a, b, list(range(2 * a.type.count)))
+    return shuffled(builder, a, b, list(range(2 * a.type.count)))
 
 
 def _halved(builder: Any, value: Any) -> Any:
     """Sums of neighbours."""
     count = value.type.count
     nothing = ir.Constant(value.type, ir.Undefined)
-    even, odd = (_shuffled(builder, value, nothing, list(range(k, count, 2))) for k in (0, 1))
+    even, odd = (shuffled(builder, value, nothing, list(range(k, count, 2))) for k in (0, 1))
     return builder.fadd(even, odd, flags=FLAGS)
 
 
@@ -295,7 +282,7 @@ def total(typing: Any, a: Any) -> Any:
         while value.type.count > 1:
             half = value.type.count // 2
             nothing = ir.Constant(value.type, ir.Undefined)
-            low, high = (_shuffled(builder, value, nothing, list(range(k, k + half))) for k in (0, half))
+            low, high = (shuffled(builder, value, nothing, list(range(k, k + half))) for k in (0, half))
             value = builder.fadd(low, high, flags=FLAGS)
         return builder.extract_element(value, ir.Constant(I32, 0))
 
@@ -343,32 +330,3 @@ def absolute(typing: Any, a: Any) -> Any:
         return call(builder, f"llvm.fabs.{suffix(args[0].type)}", args[0].type, [args[0]])
 
     return a(a), emit
-
-
-def _plain_gather(rows: Any, order: Any, first: Any, used: Any, j: Any) -> Any:
-    at = first + np.minimum(np.arange(_plain_width(rows)), used - 1)
-    return _plain_widen(np.ascontiguousarray(rows[order[at], j]))
-
-
-@primitive(_plain_gather)
-def gather(typing: Any, rows: Any, order: Any, first: Any, used: Any, j: Any) -> Any:
-    """Lanes rows[order[first + k], j], the last of the `used` ones repeated."""
-    lanes = LanesType(computed(rows.dtype), lane_count(computed(rows.dtype)))
-
-    def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        matrix, positions, start, count, column = args
-        stored = ir.VectorType(element(rows.dtype), lanes.count)
-        raw = ir.Constant(stored, None)
-        for k in range(lanes.count):
-            lane = ir.Constant(I64, k)
-            inside = builder.icmp_signed("<", lane, count)
-            lane = builder.select(inside, lane, builder.sub(count, ir.Constant(I64, 1)))
-            pointer, size = _pointer(context, builder, order, positions, [builder.add(start, lane)])
-            index = builder.load(builder.bitcast(pointer, ir.IntType(8 * size).as_pointer()), align=size)
-            index = builder.zext(index, I64) if size < 8 else index
-            pointer, size = _pointer(context, builder, rows, matrix, [index, column])
-            value = builder.load(builder.bitcast(pointer, stored.element.as_pointer()), align=size)
-            raw = builder.insert_element(raw, value, ir.Constant(I32, k))
-        return _widen(builder, rows.dtype, raw, lanes.count)
-
-    return lanes(rows, order, types.int64, types.int64, types.int64), emit

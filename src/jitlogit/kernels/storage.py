@@ -13,7 +13,7 @@ Weights, gradients and tiles have room for eight vectors beyond their last eleme
 from __future__ import annotations
 
 from .._jit import by_type, inline
-from . import lanes
+from . import lanes, memory
 from .order import is_own, row_at
 
 LINE_BYTES = 64
@@ -66,7 +66,7 @@ def _fetch_nothing(rows, order, position):
 def _fetch_row(rows, order, position):
     i = row_at(order, min(position, rows.shape[0] - 1))
     for j in range(0, rows.shape[1], LINE_BYTES // rows.itemsize):
-        lanes.prefetch(rows, i, j)
+        memory.prefetch(rows, i, j)
 
 
 def _score_of_row(rows, i, weights):
@@ -256,7 +256,7 @@ def _scores_by_column(rows, order, first, count, ahead, weights, bias, out_z):
             i = first + t
             if long:
                 for k in range(4):
-                    lanes.prefetch(rows, i_ahead + t, j_ahead + k)
+                    memory.prefetch(rows, i_ahead + t, j_ahead + k)
             z = w0 * lanes.load2(rows, i, j) + w1 * lanes.load2(rows, i, j + 1)
             z += w2 * lanes.load2(rows, i, j + 2) + w3 * lanes.load2(rows, i, j + 3)
             lanes.store(out_z, t, lanes.load(out_z, t) + z)
@@ -301,7 +301,7 @@ def _scores_by_gathered_column(rows, order, first, count, ahead, weights, bias, 
         used = min(count - t, step)
         z = lanes.fill(rows, bias)
         for j in range(rows.shape[1]):
-            z += lanes.fill(rows, weights[j]) * lanes.gather(rows, order, first + t, used, j)
+            z += lanes.fill(rows, weights[j]) * memory.gather(rows, order, first + t, used, j)
         lanes.store(out_z, t, z)
 
 
@@ -312,5 +312,5 @@ def _accumulate_by_gathered_column(rows, order, first, count, residual, out_grad
         for t in range(0, count, step):
             used = min(count - t, step)
             r = lanes.where(lanes.first(rows, used), lanes.load(residual, t), 0.0)
-            g += r * lanes.gather(rows, order, first + t, used, j)
+            g += r * memory.gather(rows, order, first + t, used, j)
         out_gradient[j] += lanes.total(g)
