@@ -25,7 +25,7 @@ def numba_imports(text):
 
 def test_only_jit_compiles():
     users = {path.name for path in SOURCE.rglob("*.py") if numba_imports(path.read_text())}
-    # lanes, their types, memory and barrier hold LLVM code, _team asks for Numba's thread count, compare says which version ran
+    # four hold LLVM code, _team asks for the number of threads, compare says which version ran
     assert users == {"_jit.py", "lane_types.py", "lanes.py", "memory.py", "barrier.py", "_team.py", "compare.py"}
     for path in SOURCE.rglob("*.py"):
         assert ("njit" in path.read_text()) == (path.name == "_jit.py")
