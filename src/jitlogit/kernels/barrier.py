@@ -1,7 +1,8 @@
 """How threads inside one kernel find each other: a control array, checking in, tasks, and a barrier.
 
-Barriers spin for as long as a meeting usually takes, then give way to other threads: one that only spins stops for a
-time slice whenever another process takes a core. A helper counts once it has checked in; a task is done by the members
+Barriers spin for as long as a meeting usually takes, then sleep. Where other processes want the same cores, a thread
+that only spins, or gives way by `sched_yield`, loses a time slice per batch; one that slept soon gets its core back, so
+members run side by side again. A helper counts once it has checked in; a task is done by the members
 that have by then, so a thread that starts late or never is not waited for.
 """
 
@@ -23,11 +24,12 @@ FLAGS = 2 * LINE
 
 END = -1
 MOST_MEMBERS = 4096
-# A pause is about 15 ns. A barrier is mostly over within a microsecond; the next epoch comes a little later.
+# A pause is about 15 ns. A barrier is mostly over within microseconds; the next epoch comes a little later.
 _SPINS = 300
+_MEETING_SPINS = 3000
 _YIELDS = 2000
 _CHECK_IN_YIELDS = 1000
-_NAP_MICROSECONDS = 50
+_NAP_MICROSECONDS = 10
 
 
 def _word(context: Any, builder: Any, sig: Any, args: Any) -> Any:
@@ -180,7 +182,7 @@ def meet(control, member, members, meeting):
         waited = 0
         while read(control, FLAGS + other * LINE) < meeting:
             waited += 1
-            if waited < _SPINS:
+            if waited < _MEETING_SPINS:
                 pause()
             else:
-                give_way()
+                nap()
