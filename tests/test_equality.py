@@ -180,7 +180,7 @@ def test_chunks_and_tiles_add_up(dtype, n_chunks):
     X, Y = make_data(93, N, dtype)
     W, b, costs = reference.train_logistic_regression(X, Y, 0.1, 1, batch_size=30, shuffle=False)
     tables = np.empty((2, 0), np.uint32), np.empty((2, 0), np.uint32)
-    labels = np.append(Y[0], np.zeros(PADDING)).astype(np.uint8)
+    labels = np.append(Y[0], np.zeros(PADDING)).astype(np.uint8)[:93]
     for tile_rows in (1, 5, 64):
         work = work_space(Plan(tile_rows, n_chunks), N, np.dtype(dtype), 1)
         settings, blocks, scaling = np.array([0.1, 1.0]), np.empty(0, np.int64), (np.empty(0), np.empty(0))

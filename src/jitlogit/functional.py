@@ -254,6 +254,7 @@ def train_logistic_regression(
     verbose: bool = False,
     offset: Any = None,
     scale: Any = None,
+    pack: bool = True,
     n_threads: int | None = None,
 ) -> tuple[Array, float, list[float]]:
     """Train by gradient descent from W = 0 and b = 0.
@@ -289,6 +290,11 @@ def train_logistic_regression(
         The features trained on are (X - offset) / scale, computed without a copy of X: scale=255 for bytes, offset and
         scale the columns' mean and standard deviation to standardise. W and b belong to these features. `scale` is
         positive. In float32, columns whose offset is thousands of times their scale lose digits.
+    pack : bool
+        Whether narrow data may be copied for the time of the fit, where the number of passes pays for it and the copy
+        takes at most half of the available memory: float32 and smaller dtypes in their own order or that of blocks,
+        up to 12 features in C order, 16 to 32 in F order, batches of 32 and more. False forbids the copy; results
+        then differ by rounding.
     n_threads : int or None
         Most threads to use, None for as many as Numba is set to. Results have the same bits for any number.
 
@@ -330,6 +336,7 @@ def train_logistic_regression(
         rng=check.check_random_state(random_state),
         record_every=check.check_count(record_every, "record_every"),
         verbose=verbose,
+        pack=check.check_flag(pack, "pack"),
         n_threads=check.check_n_threads(n_threads),
     )
     if result.diverged:

@@ -12,6 +12,7 @@ import numpy as np
 
 from ._team import Team, members_for
 from .kernels.epoch import epoch, plan, work_space
+from .packing import packed
 from .reference import DIVERGED_COST, SMALL_SHUFFLE, shuffled_blocks
 from .validation import Array, as_rows, computed_dtype, raise_if_not_finite, widened
 
@@ -37,6 +38,7 @@ def train(
     shuffle: bool | str,
     record_every: int,
     n_threads: int | None,
+    pack: bool = True,
     verbose: bool = False,
     offset: Array | None = None,
     scale: Array | None = None,
@@ -45,6 +47,8 @@ def train(
     m, n = X.shape
     rows = as_rows(X)
     by_row = shuffle is True
+    if pack and not by_row:
+        rows, labels = packed(rows, labels, batch_size, n_epochs, n_threads)
     cut = plan(batch_size, rows, by_row, offset is not None)
     order = np.empty(m, np.uint32 if m <= 2**32 else np.uint64) if by_row else None
     tables = empty_tables(m if by_row and m > SMALL_SHUFFLE else 0)

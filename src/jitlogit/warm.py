@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from .functional import compute_cost, compute_gradients, forward_pass, predict, sigmoid, train_logistic_regression
+from .packing import PAYING_EPOCHS
 
 
 def warmup(dtypes: Any = ("float32", "float64"), orders: Iterable[str] = ("C",)) -> None:
@@ -32,11 +33,12 @@ def warmup(dtypes: Any = ("float32", "float64"), orders: Iterable[str] = ("C",))
     orders = list(orders)
     if not set(orders) <= {"C", "F"}:
         raise ValueError(f'orders must be "C", "F" or both; got {orders!r}')
-    Y = np.array([0, 1, 0])
+    Y = np.arange(32) % 2
     for dtype in [np.dtype(dtype) for dtype in several]:
         for order in orders:
-            X = np.zeros((3, 2), dtype, order=order)  # type: ignore[call-overload]
+            X = np.zeros((32, 2 if order == "C" else 16), dtype, order=order)  # type: ignore[call-overload]
             W, b, _ = train_logistic_regression(X, Y, 0.1, 1)
+            train_logistic_regression(X, Y, 0.1, PAYING_EPOCHS)
             train_logistic_regression(X, Y, 0.1, 1, batch_size=2)
             predict(X, W, b)
             A = forward_pass(X, W, b)

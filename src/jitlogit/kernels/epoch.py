@@ -185,9 +185,24 @@ def _sum_chunk(rows, labels, order, start, stop, following, with_loss, weights, 
             unfolded = 0
 
 
-@helper
+@by_type
 def _small_batch(rows, labels, order, start, stop, with_loss, learning_rate, tile, gradient, weights, bias):
     """Update the parameters by a batch whose gradient is summed in the data's own precision; return its losses."""
+    return _packed_rows if rows.ndim == 3 else _one_or_several_rows
+
+
+def _packed_rows(rows, labels, order, start, stop, with_loss, learning_rate, tile, gradient, weights, bias):
+    return _several_rows(rows, labels, order, start, stop, with_loss, learning_rate, tile, gradient, weights, bias)
+
+
+def _one_or_several_rows(rows, labels, order, start, stop, with_loss, learning_rate, tile, gradient, weights, bias):
+    if stop - start == 1:
+        return stochastic.step(rows, labels, order, start, with_loss, learning_rate, weights, bias)
+    return _several_rows(rows, labels, order, start, stop, with_loss, learning_rate, tile, gradient, weights, bias)
+
+
+@helper
+def _several_rows(rows, labels, order, start, stop, with_loss, learning_rate, tile, gradient, weights, bias):
     tile_rows = tile.shape[1] - PADDING
     residual_sum = 0.0
     loss_sum = 0.0
@@ -232,19 +247,22 @@ def _large_batch(learning_rate, size, sums, total, scaling, weights, bias):
 
 
 @inline
-def _chunk(blocks, batch_size, n_samples, n_chunks, batch, c):
+def _chunk(rows, labels, blocks, batch_size, n_chunks, batch, c):
     """First position of a chunk, and the one after its last."""
-    first = (blocks[batch] if blocks.size else batch) * batch_size
-    size = min(batch_size, n_samples - first)
-    return first + size * c // n_chunks, first + size * (c + 1) // n_chunks
+    first = (blocks[batch] if blocks.size else batch) * storage.spacing(rows, batch_size)
+    size = min(batch_size, labels.size - first)
+    step = lanes.width(rows)
+    start, stop = size * c // n_chunks // step * step, size * (c + 1) // n_chunks // step * step
+    return first + start, first + (stop if c + 1 < n_chunks else size)
 
 
 @helper
 def _walk(rows, labels, tables, order, blocks, batch_size, settings, scaling, work, control, member, task):
     """One epoch, as one of the members of a task; returns the sum of the losses."""
-    n_samples = rows.shape[0]
+    n_positions = labels.size
     n_chunks = work.sums.shape[1]
-    n_batches = (n_samples + batch_size - 1) // batch_size
+    spacing = storage.spacing(rows, batch_size)
+    n_batches = (n_positions + spacing - 1) // spacing
     last = n_batches - 1
     members = members_of(task)
     first_chunk, stop_chunk = n_chunks * member // members, n_chunks * (member + 1) // members
@@ -261,26 +279,25 @@ def _walk(rows, labels, tables, order, blocks, batch_size, settings, scaling, wo
     small = n_chunks == 1 and batch_size <= FOLD_ROWS and scaling[0].size == 0
     loss_sum = 0.0
     if members == 1:
-        fill_order(tables[0], tables[1], 0, n_samples, order)
+        fill_order(tables[0], tables[1], 0, n_positions, order)
     else:
         for batch in range(n_batches):
             for c in range(first_chunk, stop_chunk):
-                start, stop = _chunk(blocks, batch_size, n_samples, n_chunks, batch, c)
+                start, stop = _chunk(rows, labels, blocks, batch_size, n_chunks, batch, c)
                 fill_order(tables[0], tables[1], start, stop, order)
     for batch in range(n_batches):
         meeting = number_of(task) * n_batches + batch
         sums = work.sums[meeting % 2]
         for c in range(first_chunk, stop_chunk):
-            start, stop = _chunk(blocks, batch_size, n_samples, n_chunks, batch, c)
+            start, stop = _chunk(rows, labels, blocks, batch_size, n_chunks, batch, c)
             if not small:
                 following = stop  # of the same batch, or
                 if c + 1 == stop_chunk:
-                    following, _ = _chunk(blocks, batch_size, n_samples, n_chunks, min(batch + 1, last), first_chunk)
+                    upcoming = min(batch + 1, last)
+                    following, _ = _chunk(rows, labels, blocks, batch_size, n_chunks, upcoming, first_chunk)
                 _sum_chunk(
                     rows, labels, order, start, stop, following, with_loss, weights, bias[0], tile, gradient, sums[c]
                 )
-            elif batch_size == 1:
-                loss_sum += stochastic.step(rows, labels, order, start, with_loss, learning_rate, weights, bias)
             else:
                 loss_sum += _small_batch(
                     rows, labels, order, start, stop, with_loss, learning_rate, tile, gradient, weights, bias
@@ -288,7 +305,7 @@ def _walk(rows, labels, tables, order, blocks, batch_size, settings, scaling, wo
         if members > 1:
             meet(control, member, members, meeting)
         if not small:
-            first, stop = _chunk(blocks, batch_size, n_samples, 1, batch, 0)
+            first, stop = _chunk(rows, labels, blocks, batch_size, 1, batch, 0)
             loss_sum += _large_batch(learning_rate, stop - first, sums, work.totals[member], scaling, weights, bias)
     return loss_sum
 
@@ -304,8 +321,7 @@ def _no_epoch(rows, labels, order, blocks, batch_size, settings, work):
 
 
 def _turned_epoch(rows, labels, order, blocks, batch_size, settings, work):
-    n_samples = rows.shape[0]
-    n_batches = (n_samples + batch_size - 1) // batch_size
+    n_batches = (rows.shape[0] + batch_size - 1) // batch_size
     group = work.turned.shape[0] // batch_size
     rate, with_loss = settings[0], settings[1] != 0
     weights, bias, gradient, tile = work.weights[0], work.bias[0], work.gradients[0], work.tiles[0]
@@ -313,15 +329,12 @@ def _turned_epoch(rows, labels, order, blocks, batch_size, settings, work):
     for batch in range(n_batches):
         if batch % group == 0:
             turn_batches(rows, blocks, batch_size, batch, min(batch + group, n_batches), work.turned)
-        first, stop = _chunk(blocks, batch_size, n_samples, 1, batch, 0)
+        first, stop = _chunk(rows, labels, blocks, batch_size, 1, batch, 0)
         place = batch % group * batch_size
         turned, its_labels = work.turned[place : place + stop - first], labels[first:]
-        if batch_size == 1:
-            loss_sum += stochastic.step(turned, its_labels, None, 0, with_loss, rate, weights, bias)
-        else:
-            loss_sum += _small_batch(
-                turned, its_labels, None, 0, stop - first, with_loss, rate, tile, gradient, weights, bias
-            )
+        loss_sum += _small_batch(
+            turned, its_labels, None, 0, stop - first, with_loss, rate, tile, gradient, weights, bias
+        )
     return loss_sum
 
 

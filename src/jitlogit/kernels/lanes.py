@@ -124,6 +124,13 @@ def load2(typing: Any, array: Any, i: Any, j: Any) -> Any:
     return lanes(array, types.int64, types.int64), emit
 
 
+@primitive(_plain_load)
+def load3(typing: Any, array: Any, i: Any, j: Any, k: Any) -> Any:
+    """Lanes along the last axis of a 3-D array in C order, from its element [i, j, k] on."""
+    lanes, emit = _typed_load(array, 3, masked=False)
+    return lanes(array, types.int64, types.int64, types.int64), emit
+
+
 @primitive(lambda like, array, i: array[i : i + plain_width(like)].astype(like.dtype))
 def load_as(typing: Any, like: Any, array: Any, i: Any) -> Any:
     """Lanes array[i], array[i + 1], ... of small unsigned integers, as many as fit of `like`'s precision."""

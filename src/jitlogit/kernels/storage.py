@@ -15,6 +15,7 @@ from __future__ import annotations
 from .._jit import by_type, inline
 from . import lanes, memory
 from .order import is_own, row_at
+from .packed import packed_accumulate, packed_scores
 
 LINE_BYTES = 64
 # The processor takes too long to foresee that a column goes on: the ones to come are asked for, if that is long enough.
@@ -28,6 +29,8 @@ def scores(rows, order, first, count, ahead, weights, bias, out_z):
 
     Rows from position `ahead` on come next: where the order isn't their own, their memory is asked for meanwhile.
     """
+    if rows.ndim == 3:
+        return packed_scores
     if rows.layout == "F":
         return _scores_by_column if is_own(order) else _scores_by_gathered_column
     return _scores_by_row
@@ -36,9 +39,26 @@ def scores(rows, order, first, count, ahead, weights, bias, out_z):
 @by_type
 def accumulate(rows, order, first, count, residual, out_gradient):
     """out_gradient_j += sum_t residual_t rows[i_t, j] over t < count, i_t the row at position first + t."""
+    if rows.ndim == 3:
+        return packed_accumulate
     if rows.layout == "F":
         return _accumulate_by_column if is_own(order) else _accumulate_by_gathered_column
     return _accumulate_by_row
+
+
+@by_type
+def spacing(rows, batch_size):
+    """Positions from the start of a batch to that of the next."""
+    return _up_to_whole_blocks if rows.ndim == 3 else _close_together
+
+
+def _close_together(rows, batch_size):
+    return batch_size
+
+
+def _up_to_whole_blocks(rows, batch_size):
+    step = lanes.width(rows)
+    return (batch_size + step - 1) // step * step
 
 
 @by_type

@@ -1,0 +1,116 @@
+"""Narrow data, trained on a packed copy: the same numbers, only where it pays, and never against the user's will."""
+
+from __future__ import annotations
+
+import numba
+import numpy as np
+import pytest
+from conftest import JIT_OFF, assert_close, compiled
+
+import jitlogit
+from jitlogit import _team, packing, reference, training
+from jitlogit.packing import PAYING_EPOCHS
+
+M = 211 if JIT_OFF else 1501
+TOLERANCE = 2e-5
+
+
+def narrow(dtype, order, n=None):
+    n = n or (5 if order == "C" else 17)
+    rng = np.random.default_rng(0)
+    Y = rng.random(M) < 0.5
+    values = rng.standard_normal((M, n)) + 0.3 * Y[:, None]
+    if dtype == "uint8":
+        values = np.clip(values * 40 + 120, 0, 255)
+    if dtype == "bfloat16":
+        return np.asarray((values.astype("f4").view("u4") >> 16).astype("u2"), order=order).view(jitlogit.bfloat16), Y
+    return np.asarray(values, dtype, order), Y
+
+
+@pytest.fixture
+def dimensions(monkeypatch):
+    """Number of dimensions of the rows of each fit that could have been packed."""
+    found = []
+
+    def spy(*arguments):
+        rows, labels = packing.packed(*arguments)
+        found.append(rows.ndim)
+        return rows, labels
+
+    monkeypatch.setattr(training, "packed", spy)
+    return found
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("shuffle", [False, "blocks"])
+@pytest.mark.parametrize("dtype", ["float32", "uint8", "float16", "bfloat16"])
+def test_training(dtype, shuffle, order, dimensions):
+    X, Y = narrow(dtype, order)
+    scaling = {"offset": np.linspace(100, 130, X.shape[1]), "scale": 60.0} if dtype == "uint8" else {}
+    batch_sizes = (32, 100, None) if JIT_OFF else (32, 100, 512, 1000, None)
+    for batch_size in batch_sizes:
+        options = {"batch_size": batch_size, "shuffle": shuffle, "random_state": 0, "record_every": 1} | scaling
+        W, b, costs = reference.train_logistic_regression(X, Y, 0.02, PAYING_EPOCHS, **options)
+        fast_W, fast_b, fast_costs = jitlogit.train_logistic_regression(X, Y, 0.02, PAYING_EPOCHS, **options)
+        assert_close(np.append(fast_W, fast_b), np.append(W, b), TOLERANCE)
+        assert_close(fast_costs, costs, TOLERANCE)
+    assert dimensions == [3] * len(batch_sizes)
+
+
+@pytest.mark.parametrize(
+    ("n", "order", "dtype", "batch_size", "epochs", "expected"),
+    [
+        (12, "C", "float32", 32, 16, 3),
+        (12, "C", "float32", 32, 15, 2),
+        (13, "C", "float32", 32, 16, 2),
+        (12, "C", "float64", 32, 16, 2),
+        (12, "C", "float32", 31, 16, 2),
+        (12, "C", "float32", 33, 16, 2),
+        (16, "F", "float32", 32, 40, 3),
+        (16, "F", "float32", 32, 39, 2),
+        (33, "F", "float32", 32, 40, 2),
+    ],
+)
+def test_rule(n, order, dtype, batch_size, epochs, expected, dimensions):
+    X, Y = narrow(dtype, order, n)
+    jitlogit.train_logistic_regression(X[:80].copy(order), Y[:80], 0.01, epochs, batch_size=batch_size, shuffle=False)
+    assert dimensions == [expected]
+
+
+def test_rows_shuffled_or_the_copy_forbidden(dimensions):
+    X, Y = narrow("float32", "C")
+    jitlogit.train_logistic_regression(X, Y, 0.01, 16, batch_size=32)
+    W, b, _ = jitlogit.train_logistic_regression(X, Y, 0.1, 16, pack=False)
+    assert dimensions == []
+    packed_W, packed_b, _ = jitlogit.train_logistic_regression(X, Y, 0.1, 16)
+    assert dimensions == [3]
+    assert_close(np.append(packed_W, packed_b), np.append(W, b), TOLERANCE)
+    with pytest.raises(TypeError, match="pack must be True or False; got 'no'"):
+        jitlogit.train_logistic_regression(X, Y, pack="no")
+
+
+def test_memory(monkeypatch, dimensions):
+    X, Y = narrow("float32", "C")
+    for available in (2 * X.nbytes, 4 * X.nbytes, None):
+        monkeypatch.setattr(packing, "available_memory", lambda available=available: available)
+        jitlogit.train_logistic_regression(X, Y, 0.1, 16)
+    assert dimensions == [2, 3, 3]
+
+
+def test_available_memory():
+    available = packing.available_memory()
+    assert available is None or 0 <= available < 2**50
+
+
+@compiled
+def test_same_bits_for_any_number_of_threads(monkeypatch):
+    monkeypatch.setattr(_team, "_LEAST_BYTES", 0)
+    monkeypatch.setattr(numba.config, "NUMBA_NUM_THREADS", max(7, numba.config.NUMBA_NUM_THREADS))
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((30_000, 6), np.float32)
+    Y = X[:, 0] > 0
+    results = []
+    for n_threads in (1, 2, 3, 7):
+        W, b, costs = jitlogit.train_logistic_regression(X, Y, 0.1, 16, record_every=1, n_threads=n_threads)
+        results.append((W.tobytes(), b, costs))
+    assert results == results[:1] * 4
