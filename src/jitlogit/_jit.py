@@ -26,6 +26,8 @@ from numba.core.serialize import dumps
 from numba.extending import intrinsic, overload
 from numba.misc.appdirs import AppDirs
 
+from ._lowering import HelperCompiler
+
 __all__ = ["JIT_DISABLED", "by_type", "helper", "inline", "kernel", "primitive", "strict"]
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -42,7 +44,12 @@ JIT_DISABLED = bool(numba.config.DISABLE_JIT)
 # cost more than the work. So kernels can't allocate.
 _OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "_nrt": False}
 # Kernels call helpers, Python doesn't: without the wrappers for it, a first fit compiles half a second faster.
-_HELPER_OPTIONS: dict[str, Any] = {**_OPTIONS, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+_HELPER_OPTIONS: dict[str, Any] = {
+    **_OPTIONS,
+    "no_cpython_wrapper": True,
+    "no_cfunc_wrapper": True,
+    "pipeline_class": HelperCompiler,
+}
 
 # A compiled kernel is called through the C interface of the Python that compiled it.
 PYTHON = f"{sys.implementation.cache_tag}{getattr(sys, 'abiflags', '')}"
@@ -75,7 +82,7 @@ def by_type(choose: Function, fastmath: set[str] = FASTMATH) -> Function:
         return choose(*map(numba.typeof, arguments))(*arguments)
 
     if not JIT_DISABLED:
-        overload(chosen, jit_options={"fastmath": fastmath, **_OPTIONS})(choose)
+        overload(chosen, jit_options={"fastmath": fastmath, **_HELPER_OPTIONS})(choose)
     return chosen  # type: ignore[return-value]
 
 
@@ -108,7 +115,7 @@ def sources_stamp() -> str:
     here = Path(__file__)
     versions = (numba.__version__, llvmlite.__version__, PYTHON)
     digest = hashlib.sha256(repr(versions).encode())
-    for path in [here, *sorted((here.parent / "kernels").glob("*.py"))]:
+    for path in [here, here.with_name("_lowering.py"), *sorted((here.parent / "kernels").glob("*.py"))]:
         digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()
 

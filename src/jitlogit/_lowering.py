@@ -1,0 +1,67 @@
+"""Helpers lowered without being optimised by themselves.
+
+Numba optimises and emits every function by itself, and then again in each of its callers, into which it is linked. Of
+kernels whose helpers call helpers, the innermost are optimised six times over, and only the kernel's own copy ever
+runs. Here a helper is left as it was lowered, for the kernel to optimise the whole: a first fit compiles in half the
+time.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from numba import _dynfunc
+from numba.core.codegen import JITCodeLibrary
+from numba.core.compiler import Compiler, _LowerResult
+from numba.core.compiler_machinery import register_pass
+from numba.core.typed_passes import NativeLowering
+
+__all__ = ["HelperCompiler"]
+
+
+class _HelperLibrary(JITCodeLibrary):  # type: ignore[misc]
+    """LLVM code that is only ever linked into other code."""
+
+    def _optimize_functions(self, ll_module: Any) -> None:
+        ll_module.data_layout = self._codegen._data_layout
+
+    def _optimize_final_module(self) -> None:
+        pass
+
+    def _finalize_final_module(self) -> None:
+        self._finalize_dynamic_globals()
+        self._finalized = True
+
+
+@register_pass(mutates_CFG=True, analysis_only=False)
+class _HelperLowering(NativeLowering):  # type: ignore[misc]
+    _name = "helper_lowering"
+
+    def run_pass(self, state: Any) -> bool:
+        name = state.func_id.func_qualname
+        state.library = _HelperLibrary(state.targetctx.codegen(), name)
+        state.flags.no_compile = True
+        super().run_pass(state)
+        lowered = state["cr"]
+        # Callers find a function by the object that Python would call.
+        address = 0
+        key = _dynfunc.make_function(lowered.fndesc.lookup_module(), name, "", address, lowered.env, (state.library,))
+        state.targetctx.insert_user_function(key, lowered.fndesc, [state.library])
+        if hasattr(state.library, "_reload_init"):  # from Numba 0.63 on
+            state.reload_init.extend(state.library._reload_init)
+        state["cr"] = _LowerResult(lowered.fndesc, lowered.call_helper, cfunc=key, env=lowered.env)
+        return True
+
+
+class HelperCompiler(Compiler):  # type: ignore[misc]
+    """Numba's own pipeline, with that lowering."""
+
+    def define_pipelines(self) -> Any:
+        pipelines = super().define_pipelines()
+        for pipeline in pipelines:
+            pipeline.passes = [
+                (_HelperLowering, about) if one is NativeLowering else (one, about) for one, about in pipeline.passes
+            ]
+            pipeline._finalized = False
+            pipeline.finalize()
+        return pipelines
