@@ -26,9 +26,9 @@ from numba.core.serialize import dumps
 from numba.extending import intrinsic, overload
 from numba.misc.appdirs import AppDirs
 
-from ._lowering import HelperCompiler
+from ._lowering import HelperCompiler, marked
 
-__all__ = ["JIT_DISABLED", "by_type", "helper", "inline", "kernel", "primitive", "strict"]
+__all__ = ["JIT_DISABLED", "by_type", "helper", "inline", "inline_by_type", "kernel", "outline", "primitive", "strict"]
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -61,8 +61,13 @@ def helper(function: Function) -> Function:
 
 
 def inline(function: Function) -> Function:
-    """Make a helper so small that a call would cost more than its work: it is compiled into its callers."""
-    return numba.njit(function, fastmath=FASTMATH, forceinline=True, **_HELPER_OPTIONS)  # type: ignore[no-any-return]
+    """Make a helper so small, or called with so many arrays, that a call would cost more than its work."""
+    return helper(marked(function, "alwaysinline"))
+
+
+def outline(function: Function) -> Function:
+    """Make a helper so large that it is compiled once, not into each of its callers."""
+    return helper(marked(function, "noinline"))
 
 
 def strict(function: Function) -> Function:
@@ -70,7 +75,7 @@ def strict(function: Function) -> Function:
     return numba.njit(function, fastmath=STRICT, **_HELPER_OPTIONS)  # type: ignore[no-any-return]
 
 
-def by_type(choose: Function, fastmath: set[str] = FASTMATH) -> Function:
+def by_type(choose: Function, fastmath: set[str] = FASTMATH, inlining: str = "") -> Function:
     """Make a helper whose implementation is chosen by its arguments' types while a caller is compiled.
 
     `choose` has the helper's arguments, gets their Numba types (with attributes such as ``dtype`` and ``layout``) and
@@ -81,9 +86,18 @@ def by_type(choose: Function, fastmath: set[str] = FASTMATH) -> Function:
     def chosen(*arguments: Any) -> Any:
         return choose(*map(numba.typeof, arguments))(*arguments)
 
+    @functools.wraps(choose)
+    def implementation(*types: Any) -> Any:
+        return marked(choose(*types), inlining)
+
     if not JIT_DISABLED:
-        overload(chosen, jit_options={"fastmath": fastmath, **_HELPER_OPTIONS})(choose)
+        overload(chosen, jit_options={"fastmath": fastmath, **_HELPER_OPTIONS})(implementation)
     return chosen  # type: ignore[return-value]
+
+
+def inline_by_type(choose: Function) -> Function:
+    """As `by_type`, compiled into its callers."""
+    return by_type(choose, inlining="alwaysinline")
 
 
 def kernel(function: Function) -> Function:

@@ -8,7 +8,8 @@ time.
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from numba import _dynfunc
 from numba.core.codegen import JITCodeLibrary
@@ -16,7 +17,22 @@ from numba.core.compiler import Compiler, _LowerResult
 from numba.core.compiler_machinery import register_pass
 from numba.core.typed_passes import NativeLowering
 
-__all__ = ["HelperCompiler"]
+__all__ = ["HelperCompiler", "marked"]
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+_MARK = "_llvm_inlining"
+
+
+def marked(function: Function, inlining: str) -> Function:
+    """The function, whose LLVM code is to be inlined always ("alwaysinline"), never ("noinline"), or as LLVM sees fit.
+
+    Numba's own option for the first is a flag, and whatever is called by functions of other flags is compiled again.
+    """
+    if inlining:
+        setattr(function, _MARK, inlining)
+    return function
 
 
 class _HelperLibrary(JITCodeLibrary):  # type: ignore[misc]
@@ -43,6 +59,10 @@ class _HelperLowering(NativeLowering):  # type: ignore[misc]
         state.flags.no_compile = True
         super().run_pass(state)
         lowered = state["cr"]
+        inlining = getattr(state.func_id.func, _MARK, "")
+        if inlining:
+            code = state.library._final_module.get_function(lowered.fndesc.llvm_func_name)
+            code.add_function_attribute(inlining)
         # Callers find a function by the object that Python would call.
         address = 0
         key = _dynfunc.make_function(lowered.fndesc.lookup_module(), name, "", address, lowered.env, (state.library,))

@@ -138,7 +138,7 @@ def compute_gradients(X: Any, Y: Any, A: Any) -> tuple[Array, float]:
     cut = plan(X.shape[0], X)
     sums = np.empty((cut.n_chunks, X.shape[1] + 1))
     members = members_for(None, cut.n_chunks, X.nbytes)
-    tiles = _tiles(members, cut.tile_rows, probabilities.dtype)
+    tiles = _tiles(members, cut.block_rows, probabilities.dtype)
     gradients = np.zeros((members, X.shape[1] + PADDING), probabilities.dtype)
     share(
         objective.gradient,
@@ -350,7 +350,7 @@ def _forward(X: Array, weights: Array, bias: float, out: Array, threshold: float
     padded = np.zeros(weights.size + PADDING, weights.dtype)
     padded[: weights.size] = weights
     members = members_for(None, cut.n_chunks, X.nbytes)
-    tiles = _tiles(members, cut.tile_rows, weights.dtype)
+    tiles = _tiles(members, cut.block_rows, weights.dtype)
     arguments = check.as_rows(X), padded, bias, tiles, cut.n_chunks, out, threshold
     not_finite = sum(share(objective.forward, members, cut.n_chunks, *arguments))
     if not_finite:
@@ -371,8 +371,8 @@ def _folded(X: Array, W: Any, b: Any, offset: Any, scale: Any) -> tuple[Array, f
     return weights.astype(check.computed_dtype(X)), bias - float(weights @ offset)
 
 
-def _tiles(members: int, tile_rows: int, dtype: Any) -> Array:
-    return np.empty((members, tile_rows + PADDING), dtype)
+def _tiles(members: int, block_rows: int, dtype: Any) -> Array:
+    return np.empty((members, block_rows + PADDING), dtype)
 
 
 def _element_chunks(size: int) -> int:

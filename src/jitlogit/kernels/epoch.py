@@ -15,19 +15,21 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .._jit import by_type, helper, inline, kernel
-from . import lanes, link, stochastic, storage, update
+from .._jit import by_type, helper, inline, inline_by_type, kernel
+from . import lanes, stochastic, storage, update
 from .barrier import announce, await_task, check_in, meet, members_of, number_of
 from .order import fill_order, is_own
+from .tile import add_rows
 from .turned import turn_batches
 
-# A tile is small: while it is added to the gradient, nothing is asked of the memory, except where the processor has run
-# ahead into the next one. It stays in the second-level cache.
-_NARROW_BYTES = 256
-_NARROW_TILE_ROWS = 64
-_TILE_ROWS = 32
-_TILE_BYTES = 256 * 1024
-_MIN_TILE_ROWS = 8
+# Rows of some hundred bytes are added as soon as eight are scored, and come from the first-level cache: the processor
+# then runs ahead in memory all the time. Of short ones, more are taken at a time, since each tile ends with a wait for
+# its probabilities; long ones come from the second level, where it pays to stay with either for long.
+_SHORT_TILE_BYTES = 8 * 1024
+_SHORT_ROW_BYTES = 240
+_LONG_ROW_BYTES = 2400
+_LONG_TILE_BYTES = 256 * 1024
+_MAX_TILE_ROWS = 64
 _COLUMN_TILE_BYTES = 2 * 1024 * 1024
 _MAX_COLUMN_ROWS = 1024
 _MIN_COLUMN_ROWS = 128
@@ -60,6 +62,11 @@ class Plan(NamedTuple):
     n_chunks: int
     turned_rows: int = 0  # of batches trained on in a turned copy, see `turned`; 0 for none
 
+    @property
+    def block_rows(self) -> int:
+        """Rows that are summed in the data's own precision before they are added to a float64 sum."""
+        return max(FOLD_ROWS, self.tile_rows)
+
 
 def plan(batch_size: int, rows: NDArray[Any], shuffled: bool = False, scaled: bool = False) -> Plan:
     """Choose tiles and chunks for mini-batches of `batch_size` of the rows (m, n).
@@ -68,9 +75,8 @@ def plan(batch_size: int, rows: NDArray[Any], shuffled: bool = False, scaled: bo
     """
     n_features = rows.shape[1]
     row_bytes = n_features * rows.itemsize
-    if rows.flags.c_contiguous:
-        tile_rows = _NARROW_TILE_ROWS if row_bytes <= _NARROW_BYTES else min(_TILE_ROWS, _TILE_BYTES // row_bytes)
-        tile_rows = max(_MIN_TILE_ROWS, tile_rows - tile_rows % _MIN_TILE_ROWS)
+    if rows.ndim == 3 or rows.flags.c_contiguous:
+        tile_rows = row_tile(row_bytes)
         chunk_rows, several_rows = _MIN_CHUNK_ROWS, _SEVERAL_CHUNK_ROWS
     else:
         tile_rows = max(_MIN_COLUMN_ROWS, min(_MAX_COLUMN_ROWS, _COLUMN_TILE_BYTES // row_bytes))
@@ -89,7 +95,16 @@ def plan(batch_size: int, rows: NDArray[Any], shuffled: bool = False, scaled: bo
     turnable = not (rows.flags.c_contiguous or shuffled or scaled) and n_features >= _LEAST_TURNED_FEATURES
     if turnable and n_chunks == 1 and batch_size <= _MAX_TURNED_BATCH:
         turned_rows = max(1, min(_MAX_TURNED_ROWS, _TURNED_BYTES // row_bytes) // batch_size) * batch_size
+        tile_rows = row_tile(row_bytes)
     return Plan(tile_rows, n_chunks, turned_rows)
+
+
+def row_tile(row_bytes: int) -> int:
+    """Number of C-ordered rows in a tile."""
+    if _SHORT_ROW_BYTES < row_bytes <= _LONG_ROW_BYTES:
+        return 8
+    limit = _SHORT_TILE_BYTES if row_bytes <= _SHORT_ROW_BYTES else _LONG_TILE_BYTES
+    return min(_MAX_TILE_ROWS, max(8, limit // row_bytes // 8 * 8))
 
 
 class WorkSpace(NamedTuple):
@@ -117,103 +132,56 @@ def work_space(cut: Plan, n_features: int, dtype: np.dtype[Any], members: int) -
     )
 
 
-@by_type
-def _signs(labels, order, first, count, out_sign):
-    """Signs for `link.residuals`: +1 for y = 0, -1 for y = 1; those beyond `count` rows are of no consequence."""
-    return _own_signs if is_own(order) else _ordered_signs
-
-
-def _own_signs(labels, order, first, count, out_sign):
-    for t in range(0, count, lanes.width(out_sign)):
-        lanes.store(out_sign, t, lanes.load_as(out_sign, labels, first + t) * -2.0 + 1.0)
-
-
-def _ordered_signs(labels, order, first, count, out_sign):
-    one = out_sign.dtype.type(1)
-    for t in range(count):
-        out_sign[t] = -one if labels[order[first + t]] else one
-
-
 @helper
-def _add_tile(rows, labels, order, first, count, ahead, with_loss, weights, bias, tile, gradient):
-    """Add the rows at positions first ... first + count - 1 to the gradient; return sums of residuals and losses.
-
-    Rows from position `ahead` on are next.
-    """
-    sign = tile[0]
-    z = tile[1]
-    value = tile[2]
-    _signs(labels, order, first, count, sign)
-    storage.scores(rows, order, first, count, ahead, weights, weights.dtype.type(bias), z)
-    nothing = lanes.fill(weights, 0.0)  # lanes beyond the last row have no residual
-    lanes.store(sign, count, nothing)
-    lanes.store(z, count, nothing)
-    loss_sum = 0.0
-    if with_loss:
-        link.losses(z, sign, count, value)
-        for t in range(count):
-            loss_sum += value[t]
-    residual_sum = link.residuals(z, sign, count, value)
-    storage.accumulate(rows, order, first, count, value, gradient)
-    return residual_sum, loss_sum
-
-
-@helper
-def _sum_chunk(rows, labels, order, start, stop, following, with_loss, weights, bias, tile, gradient, out_sums):
+def _sum_chunk(rows, labels, order, start, stop, following, with_loss, weights, bias, room, gradient, out_sums):
     """Sums over the rows at positions start ... stop - 1: gradient (n), residuals and losses, into out_sums (n + 2).
 
     `gradient` holds zeros before and after. The chunk that starts at position `following` is next.
     """
     n_features = rows.shape[1]
-    tile_rows = tile.shape[1] - PADDING
     for j in range(n_features + 2):
         out_sums[j] = 0.0
-    unfolded = 0
-    for first in range(start, stop, tile_rows):
-        count = min(tile_rows, stop - first)
+    tile_rows = room.shape[1] - PADDING
+    block_rows = max(FOLD_ROWS, tile_rows)
+    typed_bias = weights.dtype.type(bias)
+    for first in range(start, stop, block_rows):
+        count = min(block_rows, stop - first)
         ahead = first + count if first + count < stop else following
-        residual_sum, loss_sum = _add_tile(
-            rows, labels, order, first, count, ahead, with_loss, weights, bias, tile, gradient
+        residual_sum, loss_sum = add_rows(
+            rows, labels, order, first, count, ahead, tile_rows, with_loss, weights, typed_bias, room, gradient
         )
         out_sums[n_features] += residual_sum
         out_sums[n_features + 1] += loss_sum
-        unfolded += count
-        if unfolded >= FOLD_ROWS or first + count == stop:
-            for j in range(n_features):
-                out_sums[j] += gradient[j]
-                gradient[j] = 0
-            unfolded = 0
+        for j in range(n_features):
+            out_sums[j] += gradient[j]
+            gradient[j] = 0
 
 
-@by_type
-def _small_batch(rows, labels, order, start, stop, with_loss, learning_rate, tile, gradient, weights, bias):
+@inline_by_type
+def _small_batch(rows, labels, order, start, stop, with_loss, learning_rate, room, gradient, weights, bias):
     """Update the parameters by a batch whose gradient is summed in the data's own precision; return its losses."""
     return _packed_rows if rows.ndim == 3 else _one_or_several_rows
 
 
-def _packed_rows(rows, labels, order, start, stop, with_loss, learning_rate, tile, gradient, weights, bias):
-    return _several_rows(rows, labels, order, start, stop, with_loss, learning_rate, tile, gradient, weights, bias)
+def _packed_rows(rows, labels, order, start, stop, with_loss, learning_rate, room, gradient, weights, bias):
+    return _several_rows(rows, labels, order, start, stop, with_loss, learning_rate, room, gradient, weights, bias)
 
 
-def _one_or_several_rows(rows, labels, order, start, stop, with_loss, learning_rate, tile, gradient, weights, bias):
+def _one_or_several_rows(rows, labels, order, start, stop, with_loss, learning_rate, room, gradient, weights, bias):
     if stop - start == 1:
         return stochastic.step(rows, labels, order, start, with_loss, learning_rate, weights, bias)
-    return _several_rows(rows, labels, order, start, stop, with_loss, learning_rate, tile, gradient, weights, bias)
+    return _several_rows(rows, labels, order, start, stop, with_loss, learning_rate, room, gradient, weights, bias)
 
 
-@helper
-def _several_rows(rows, labels, order, start, stop, with_loss, learning_rate, tile, gradient, weights, bias):
-    tile_rows = tile.shape[1] - PADDING
-    residual_sum = 0.0
-    loss_sum = 0.0
-    for first in range(start, stop, tile_rows):
-        count = min(tile_rows, stop - first)
-        residuals, losses = _add_tile(
-            rows, labels, order, first, count, first + count, with_loss, weights, bias[0], tile, gradient
-        )
-        residual_sum += residuals
-        loss_sum += losses
-    step = learning_rate / (stop - start)
+@inline
+def _several_rows(rows, labels, order, start, stop, with_loss, learning_rate, room, gradient, weights, bias):
+    tile_rows = room.shape[1] - PADDING
+    typed_bias = weights.dtype.type(bias[0])
+    size = stop - start
+    residual_sum, loss_sum = add_rows(
+        rows, labels, order, start, size, stop, tile_rows, with_loss, weights, typed_bias, room, gradient
+    )
+    step = learning_rate / size
     update.descend(step, gradient, rows.shape[1], weights)
     bias[0] -= step * residual_sum
     return loss_sum
@@ -257,6 +225,26 @@ def _chunk(rows, labels, blocks, batch_size, n_chunks, batch, c):
 
 
 @helper
+def _walk_small(rows, labels, tables, order, blocks, batch_size, settings, work):
+    """One epoch of batches that a single member sums in the data's own precision; returns the sum of the losses."""
+    n_positions = labels.size
+    spacing = storage.spacing(rows, batch_size)
+    rate, with_loss = settings[0], settings[1] != 0
+    weights, bias, gradient, room = work.weights[0], work.bias[0], work.gradients[0], work.tiles[0]
+    loss_sum = 0.0
+    fill_order(tables[0], tables[1], 0, n_positions, order)
+    batch = 0
+    for position in range(0, n_positions, spacing):
+        first = position
+        if blocks.size:
+            first = blocks[batch] * spacing
+            batch += 1
+        stop = min(first + batch_size, n_positions)
+        loss_sum += _small_batch(rows, labels, order, first, stop, with_loss, rate, room, gradient, weights, bias)
+    return loss_sum
+
+
+@helper
 def _walk(rows, labels, tables, order, blocks, batch_size, settings, scaling, work, control, member, task):
     """One epoch, as one of the members of a task; returns the sum of the losses."""
     n_positions = labels.size
@@ -270,13 +258,12 @@ def _walk(rows, labels, tables, order, blocks, batch_size, settings, scaling, wo
     with_loss = settings[1] != 0
     weights = work.weights[member]
     bias = work.bias[member]
-    tile = work.tiles[member]
+    room = work.tiles[member]
     gradient = work.gradients[member]
     if member:
         for j in range(weights.size):
             weights[j] = work.weights[0, j]
         bias[0] = work.bias[0, 0]
-    small = n_chunks == 1 and batch_size <= FOLD_ROWS and scaling[0].size == 0
     loss_sum = 0.0
     if members == 1:
         fill_order(tables[0], tables[1], 0, n_positions, order)
@@ -290,23 +277,17 @@ def _walk(rows, labels, tables, order, blocks, batch_size, settings, scaling, wo
         sums = work.sums[meeting % 2]
         for c in range(first_chunk, stop_chunk):
             start, stop = _chunk(rows, labels, blocks, batch_size, n_chunks, batch, c)
-            if not small:
-                following = stop  # of the same batch, or
-                if c + 1 == stop_chunk:
-                    upcoming = min(batch + 1, last)
-                    following, _ = _chunk(rows, labels, blocks, batch_size, n_chunks, upcoming, first_chunk)
-                _sum_chunk(
-                    rows, labels, order, start, stop, following, with_loss, weights, bias[0], tile, gradient, sums[c]
-                )
-            else:
-                loss_sum += _small_batch(
-                    rows, labels, order, start, stop, with_loss, learning_rate, tile, gradient, weights, bias
-                )
+            following = stop  # of the same batch, or
+            if c + 1 == stop_chunk:
+                upcoming = min(batch + 1, last)
+                following, _ = _chunk(rows, labels, blocks, batch_size, n_chunks, upcoming, first_chunk)
+            _sum_chunk(
+                rows, labels, order, start, stop, following, with_loss, weights, bias[0], room, gradient, sums[c]
+            )
         if members > 1:
             meet(control, member, members, meeting)
-        if not small:
-            first, stop = _chunk(rows, labels, blocks, batch_size, 1, batch, 0)
-            loss_sum += _large_batch(learning_rate, stop - first, sums, work.totals[member], scaling, weights, bias)
+        first, stop = _chunk(rows, labels, blocks, batch_size, 1, batch, 0)
+        loss_sum += _large_batch(learning_rate, stop - first, sums, work.totals[member], scaling, weights, bias)
     return loss_sum
 
 
@@ -324,7 +305,7 @@ def _turned_epoch(rows, labels, order, blocks, batch_size, settings, work):
     n_batches = (rows.shape[0] + batch_size - 1) // batch_size
     group = work.turned.shape[0] // batch_size
     rate, with_loss = settings[0], settings[1] != 0
-    weights, bias, gradient, tile = work.weights[0], work.bias[0], work.gradients[0], work.tiles[0]
+    weights, bias, gradient, room = work.weights[0], work.bias[0], work.gradients[0], work.tiles[0]
     loss_sum = 0.0
     for batch in range(n_batches):
         if batch % group == 0:
@@ -333,7 +314,7 @@ def _turned_epoch(rows, labels, order, blocks, batch_size, settings, work):
         place = batch % group * batch_size
         turned, its_labels = work.turned[place : place + stop - first], labels[first:]
         loss_sum += _small_batch(
-            turned, its_labels, None, 0, stop - first, with_loss, rate, tile, gradient, weights, bias
+            turned, its_labels, None, 0, stop - first, with_loss, rate, room, gradient, weights, bias
         )
     return loss_sum
 
@@ -375,6 +356,8 @@ def epoch(rows, labels, tables, order, blocks, batch_size, settings, scaling, wo
             return 0.0
         if work.turned.size:
             loss_sum = _walk_turned(rows, labels, order, blocks, batch_size, settings, work)
+        elif work.sums.shape[1] == 1 and batch_size <= FOLD_ROWS and scaling[0].size == 0:
+            loss_sum = _walk_small(rows, labels, tables, order, blocks, batch_size, settings, work)
         else:
             loss_sum = _walk(
                 rows, labels, tables, order, blocks, batch_size, settings, scaling, work, control, member, task

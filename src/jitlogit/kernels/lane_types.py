@@ -23,6 +23,8 @@ def _vector_bytes() -> int:
 
 #: Width of a vector register.
 VECTOR_BYTES = _vector_bytes()
+#: Rows are scored in vectors of at most so many bytes: misaligned ones cross a cache line half as often.
+HALF_BYTES = 32
 
 FLAGS = ("contract", "nsz")
 I1, I8, I16, I32, I64 = (ir.IntType(bits) for bits in (1, 8, 16, 32, 64))
@@ -36,6 +38,10 @@ def computed(dtype: types.Type) -> types.Type:
 
 def lane_count(dtype: types.Type) -> int:
     return int(VECTOR_BYTES * 8 // dtype.bitwidth)
+
+
+def half_count(dtype: types.Type) -> int:
+    return int(min(VECTOR_BYTES, HALF_BYTES) * 8 // dtype.bitwidth)
 
 
 class LanesType(types.Type):  # type: ignore[misc]

@@ -21,6 +21,7 @@ from .._jit import primitive
 from .lane_types import (
     FLAGS,
     FLOATS,
+    HALF_BYTES,
     I8,
     I32,
     I64,
@@ -30,6 +31,7 @@ from .lane_types import (
     computed,
     constant,
     element,
+    half_count,
     lane_count,
     splat,
     suffix,
@@ -69,8 +71,9 @@ def widen(builder: Any, dtype: types.Type, raw: Any, count: int) -> Any:
     return builder.sitofp(wide, floats)
 
 
-def _typed_load(array: Any, n_indices: int, masked: bool) -> Any:
-    lanes = LanesType(computed(array.dtype), lane_count(computed(array.dtype)))
+def _typed_load(array: Any, n_indices: int, masked: bool, half: bool = False) -> Any:
+    dtype = computed(array.dtype)
+    lanes = LanesType(dtype, half_count(dtype) if half else lane_count(dtype))
 
     def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         pointer, itemsize = pointer_to(context, builder, array, args[0], list(args[1 : 1 + n_indices]))
@@ -94,6 +97,10 @@ def plain_width(array: Any) -> int:
     return VECTOR_BYTES // (8 if array.dtype == np.float64 else 4)
 
 
+def _plain_half_width(array: Any) -> int:
+    return min(VECTOR_BYTES, HALF_BYTES) // (8 if array.dtype == np.float64 else 4)
+
+
 def plain_widen(stored: Any) -> Any:
     if stored.dtype == np.uint16:
         return stored.view(np.float16).astype(np.float32)
@@ -102,12 +109,16 @@ def plain_widen(stored: Any) -> Any:
     return stored.astype(np.float64 if stored.dtype == np.float64 else np.float32)
 
 
-def _plain_load(array: Any, *index: Any) -> Any:
+def _plain_read(array: Any, index: Any, count: int) -> Any:
     if array.flags.c_contiguous:
         found = array[index[:-1]][index[-1] :]
     else:
         found = array[index[0] :, index[1]]
-    return plain_widen(np.ascontiguousarray(found[: plain_width(array)])).view(_Plain)
+    return plain_widen(np.ascontiguousarray(found[:count])).view(_Plain)
+
+
+def _plain_load(array: Any, *index: Any) -> Any:
+    return _plain_read(array, index, plain_width(array))
 
 
 @primitive(_plain_load)
@@ -131,6 +142,20 @@ def load3(typing: Any, array: Any, i: Any, j: Any, k: Any) -> Any:
     return lanes(array, types.int64, types.int64, types.int64), emit
 
 
+@primitive(lambda array, *index: _plain_read(array, index, _plain_half_width(array)))
+def load_half(typing: Any, array: Any, i: Any) -> Any:
+    """As `load`, half as many lanes, see `HALF_BYTES`."""
+    lanes, emit = _typed_load(array, 1, masked=False, half=True)
+    return lanes(array, types.int64), emit
+
+
+@primitive(lambda array, *index: _plain_read(array, index, _plain_half_width(array)))
+def load2_half(typing: Any, array: Any, i: Any, j: Any) -> Any:
+    """As `load2`, half as many lanes."""
+    lanes, emit = _typed_load(array, 2, masked=False, half=True)
+    return lanes(array, types.int64, types.int64), emit
+
+
 @primitive(lambda like, array, i: array[i : i + plain_width(like)].astype(like.dtype))
 def load_as(typing: Any, like: Any, array: Any, i: Any) -> Any:
     """Lanes array[i], array[i + 1], ... of small unsigned integers, as many as fit of `like`'s precision."""
@@ -148,15 +173,15 @@ def load_as(typing: Any, like: Any, array: Any, i: Any) -> Any:
 
 def _plain_load_masked(array: Any, i: Any, j: Any, mask: Any) -> Any:
     out = np.zeros(mask.size, np.float64 if array.dtype == np.float64 else np.float32)
-    found = _plain_load(array, i, j)[: mask.sum()]
+    found = _plain_read(array, (i, j), int(mask.sum()))
     out[: found.size] = found
     return out
 
 
 @primitive(_plain_load_masked)
 def load2_masked(typing: Any, array: Any, i: Any, j: Any, mask: Any) -> Any:
-    """As `load2`; lanes outside the mask are 0 and not read."""
-    lanes, emit = _typed_load(array, 2, masked=True)
+    """As `load2`; lanes outside the mask are 0 and not read. As many lanes as the mask has."""
+    lanes, emit = _typed_load(array, 2, masked=True, half=mask.count < lane_count(computed(array.dtype)))
     return lanes(array, types.int64, types.int64, mask), emit
 
 
@@ -201,6 +226,13 @@ def width(typing: Any, array: Any) -> Any:
     return types.int64(array), lambda context, builder, sig, args: ir.Constant(I64, count)
 
 
+@primitive(_plain_half_width)
+def half_width(typing: Any, array: Any) -> Any:
+    """Number of lanes of halves, a constant."""
+    count = half_count(computed(array.dtype))
+    return types.int64(array), lambda context, builder, sig, args: ir.Constant(I64, count)
+
+
 class _Plain(np.ndarray):
     """Lanes where the JIT is off: values, which ``+=`` replaces and doesn't change."""
 
@@ -208,30 +240,61 @@ class _Plain(np.ndarray):
         return self + other
 
 
-def _plain_fill(array: Any, value: Any) -> Any:
-    dtype = np.float64 if array.dtype == np.float64 else np.float32
-    return np.full(plain_width(array), value, dtype).view(_Plain)
+def filled(array: Any, value: Any, count: int) -> Any:
+    return np.full(count, value, np.float64 if array.dtype == np.float64 else np.float32).view(_Plain)
 
 
-@primitive(_plain_fill)
+def _typed_fill(array: Any, count: int) -> Any:
+    lanes = LanesType(computed(array.dtype), count)
+    return lanes(array, lanes.dtype), lambda context, builder, sig, args: splat(builder, args[1], count)
+
+
+@primitive(lambda array, value: filled(array, value, plain_width(array)))
 def fill(typing: Any, array: Any, value: Any) -> Any:
     """Lanes that all hold a number, in the precision that values of an array are computed in."""
-    dtype = computed(array.dtype)
-    lanes = LanesType(dtype, lane_count(dtype))
-    return lanes(array, dtype), lambda context, builder, sig, args: splat(builder, args[1], lanes.count)
+    return _typed_fill(array, lane_count(computed(array.dtype)))
+
+
+@primitive(lambda array, i: filled(array, array[i], plain_width(array)))
+def broadcast(typing: Any, array: Any, i: Any) -> Any:
+    """Lanes that all hold array[i], of an array of floats."""
+    lanes = LanesType(array.dtype, lane_count(array.dtype))
+
+    def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        pointer, itemsize = pointer_to(context, builder, array, args[0], [args[1]])
+        pointer = builder.bitcast(pointer, element(array.dtype).as_pointer())
+        return splat(builder, builder.load(pointer, align=itemsize), lanes.count)
+
+    return lanes(array, types.int64), emit
+
+
+@primitive(lambda array, value: filled(array, value, _plain_half_width(array)))
+def fill_half(typing: Any, array: Any, value: Any) -> Any:
+    """As `fill`, half as many lanes."""
+    return _typed_fill(array, half_count(computed(array.dtype)))
+
+
+def _typed_first(array: Any, count: int) -> Any:
+    lanes = LanesType(types.boolean, count)
+
+    def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        vector = ir.VectorType(I32, count)
+        bound = splat(builder, builder.trunc(args[1], I32), count)
+        return builder.icmp_signed("<", ir.Constant(vector, list(range(count))), bound)
+
+    return lanes(array, types.int64), emit
 
 
 @primitive(lambda array, n: np.arange(plain_width(array)) < n)
 def first(typing: Any, array: Any, n: Any) -> Any:
     """Mask of the first n lanes."""
-    lanes = LanesType(types.boolean, lane_count(computed(array.dtype)))
+    return _typed_first(array, lane_count(computed(array.dtype)))
 
-    def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        vector = ir.VectorType(I32, lanes.count)
-        bound = splat(builder, builder.trunc(args[1], I32), lanes.count)
-        return builder.icmp_signed("<", ir.Constant(vector, list(range(lanes.count))), bound)
 
-    return lanes(array, types.int64), emit
+@primitive(lambda array, n: np.arange(_plain_half_width(array)) < n)
+def first_half(typing: Any, array: Any, n: Any) -> Any:
+    """As `first`, half as many lanes."""
+    return _typed_first(array, half_count(computed(array.dtype)))
 
 
 @primitive(np.where)
@@ -246,38 +309,8 @@ def where(typing: Any, mask: Any, a: Any, b: Any) -> Any:
     return result(mask, *(v if isinstance(v, LanesType) else result.dtype for v in (a, b))), emit
 
 
-@primitive(lambda *lanes: np.array([v.sum(dtype=v.dtype) for v in lanes]))
-def sums8(typing: Any, a: Any, b: Any, c: Any, d: Any, e: Any, f: Any, g: Any, h: Any) -> Any:
-    """Sums of the lanes of each of eight, as lanes."""
-
-    def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        values = list(args)
-        while len(values) > 1:
-            values = [_joined(builder, *values[i : i + 2]) for i in range(0, len(values), 2)]
-            if values[0].type.count > 8 // len(values):
-                values = [_halved(builder, v) for v in values]
-        (value,) = values
-        while value.type.count > 8:
-            value = _halved(builder, value)
-        return value
-
-    return LanesType(a.dtype, 8)(a, b, c, d, e, f, g, h), emit
-
-
 def shuffled(builder: Any, a: Any, b: Any, lanes: list[int]) -> Any:
     return builder.shuffle_vector(a, b, ir.Constant(ir.VectorType(I32, len(lanes)), lanes))
-
-
-def _joined(builder: Any, a: Any, b: Any) -> Any:
-    return shuffled(builder, a, b, list(range(2 * a.type.count)))
-
-
-def _halved(builder: Any, value: Any) -> Any:
-    """Sums of neighbours."""
-    count = value.type.count
-    nothing = ir.Constant(value.type, ir.Undefined)
-    even, odd = (shuffled(builder, value, nothing, list(range(k, count, 2))) for k in (0, 1))
-    return builder.fadd(even, odd, flags=FLAGS)
 
 
 @primitive(lambda a: a.sum(dtype=a.dtype))

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from .._jit import by_type, kernel
 from . import lanes, link, storage
-from .epoch import FOLD_ROWS, PADDING
+from .epoch import PADDING
 
 # Each kernel computes chunks first_chunk ... stop_chunk - 1 of n_chunks, one part of what threads share out, and works
-# in tiles[part], of tile_rows + PADDING elements.
+# in tiles[part], of block_rows + PADDING elements, see `Plan`.
 
 
 @by_type
@@ -37,13 +37,13 @@ def forward(rows, weights, bias, tiles, n_chunks, out, threshold, part, first_ch
     """
     n_samples = rows.shape[0]
     z = tiles[part]
-    tile_rows = z.size - PADDING
+    block_rows = z.size - PADDING
     typed_bias = weights.dtype.type(bias)
     not_finite = 0
     step = lanes.width(z)
     start, end = n_samples * first_chunk // n_chunks, n_samples * stop_chunk // n_chunks
-    for first in range(start, end, tile_rows):
-        count = min(tile_rows, end - first)
+    for first in range(start, end, block_rows):
+        count = min(block_rows, end - first)
         storage.scores(rows, None, first, count, first, weights, typed_bias, z)
         lanes.store(z, count, lanes.fill(z, 0.0))
         nothing = lanes.fill(z, 0.0)
@@ -62,25 +62,22 @@ def gradient(rows, labels, probability, tiles, gradients, n_chunks, out_sums, pa
     n_samples, n_features = rows.shape
     residual = tiles[part]
     work = gradients[part]
-    tile_rows = residual.size - PADDING
+    block_rows = residual.size - PADDING
     for c in range(first_chunk, stop_chunk):
         start, stop = n_samples * c // n_chunks, n_samples * (c + 1) // n_chunks
         residual_sum = 0.0
-        unfolded = 0
         for j in range(n_features):
             out_sums[c, j] = 0.0
-        for first in range(start, stop, tile_rows):
-            count = min(tile_rows, stop - first)
+        for first in range(start, stop, block_rows):
+            count = min(block_rows, stop - first)
             for t in range(count):
                 residual[t] = probability[first + t] - labels[first + t]
                 residual_sum += residual[t]
+            lanes.store(residual, count, lanes.fill(residual, 0.0))
             storage.accumulate(rows, None, first, count, residual, work)
-            unfolded += count
-            if unfolded >= FOLD_ROWS or first + count == stop:
-                for j in range(n_features):
-                    out_sums[c, j] += work[j]
-                    work[j] = 0
-                unfolded = 0
+            for j in range(n_features):
+                out_sums[c, j] += work[j]
+                work[j] = 0
         out_sums[c, n_features] = residual_sum
 
 
@@ -89,12 +86,12 @@ def cost(probability, labels, eps, tiles, n_chunks, out_sums, part, first_chunk,
     """Sums of the losses, chunk by chunk, into out_sums (n_chunks,); probabilities are clipped to [eps, 1 - eps]."""
     n_samples = probability.size
     loss = tiles[part]
-    tile_rows = loss.size - PADDING
+    block_rows = loss.size - PADDING
     for c in range(first_chunk, stop_chunk):
         start, stop = n_samples * c // n_chunks, n_samples * (c + 1) // n_chunks
         loss_sum = 0.0
-        for first in range(start, stop, tile_rows):
-            count = min(tile_rows, stop - first)
+        for first in range(start, stop, block_rows):
+            count = min(block_rows, stop - first)
             link.clipped_losses(probability, labels, first, count, eps, loss)
             for t in range(count):
                 loss_sum += loss[t]
@@ -105,10 +102,10 @@ def cost(probability, labels, eps, tiles, n_chunks, out_sums, part, first_chunk,
 def sigmoid(z, tiles, n_chunks, out_probability, part, first_chunk, stop_chunk):
     """out_probability_i = sigmoid(z_i), (m,)."""
     tile = tiles[part]
-    tile_rows = tile.size - PADDING
+    block_rows = tile.size - PADDING
     start, end = z.size * first_chunk // n_chunks, z.size * stop_chunk // n_chunks
-    for first in range(start, end, tile_rows):
-        count = min(tile_rows, end - first)
+    for first in range(start, end, block_rows):
+        count = min(block_rows, end - first)
         for t in range(count):
             tile[t] = z[first + t]
         link.probabilities(tile, count, tile)

@@ -8,7 +8,8 @@ from __future__ import annotations
 from .._jit import strict
 from . import lanes, link
 from .order import row_at
-from .storage import add_row, fetch, row_score
+from .rows import fetch
+from .storage import add_row, row_score
 
 _ROWS_AHEAD = 4
 

@@ -1,0 +1,230 @@
+"""C-ordered rows, eight at a time.
+
+Rows are scored one after the other, since the processor streams memory at full rate along one line only, and added to
+the gradient eight at a time, from the cache, since the gradient is then loaded and stored an eighth as often.
+
+Groups of eight go up to a last row, which is repeated where there are fewer.
+"""
+
+from __future__ import annotations
+
+from .._jit import by_type, inline
+from . import eights, lanes, memory
+from .order import is_own, row_at
+
+LINE_BYTES = 64
+
+
+@by_type
+def fetch(rows, order, position):
+    """Ask for the memory of the row at a position, where the processor can't foresee it."""
+    return _fetch_nothing if is_own(order) else _fetch_row
+
+
+def _fetch_nothing(rows, order, position):
+    pass
+
+
+def _fetch_row(rows, order, position):
+    i = row_at(order, min(position, rows.shape[0] - 1))
+    for j in range(0, rows.shape[1], LINE_BYTES // rows.itemsize):
+        memory.prefetch(rows, i, j)
+
+
+def score_of_single_row(rows, i, weights):
+    return lanes.total(products(rows, i, weights))
+
+
+def add_single_row(rows, i, residual, out_gradient):
+    _add_one(rows, i, residual, out_gradient)
+
+
+@inline
+def _add_one(rows, i, residual, out_gradient):
+    n = rows.shape[1]
+    step = lanes.width(rows)
+    whole = n - n % step
+    for j in range(0, whole, step):
+        lanes.store(out_gradient, j, lanes.load(out_gradient, j) + residual * lanes.load2(rows, i, j))
+    if whole < n:
+        x = lanes.load2_masked(rows, i, whole, lanes.first(rows, n - whole))
+        lanes.store(out_gradient, whole, lanes.load(out_gradient, whole) + residual * x)
+
+
+@inline
+def products(rows, i, weights):
+    """Half lanes whose sum is the product of row i and the weights."""
+    n = rows.shape[1]
+    step = lanes.half_width(rows)
+    whole = n - n % step
+    by_four = n - n % (4 * step)
+    z0 = z1 = z2 = z3 = lanes.fill_half(rows, 0.0)
+    for j in range(0, by_four, 4 * step):
+        z0 += lanes.load_half(weights, j) * lanes.load2_half(rows, i, j)
+        z1 += lanes.load_half(weights, j + step) * lanes.load2_half(rows, i, j + step)
+        z2 += lanes.load_half(weights, j + 2 * step) * lanes.load2_half(rows, i, j + 2 * step)
+        z3 += lanes.load_half(weights, j + 3 * step) * lanes.load2_half(rows, i, j + 3 * step)
+    for j in range(by_four, whole, step):
+        z0 += lanes.load_half(weights, j) * lanes.load2_half(rows, i, j)
+    if whole < n:
+        mask = lanes.first_half(rows, n - whole)
+        z1 += lanes.load_half(weights, whole) * lanes.load2_masked(rows, i, whole, mask)
+    return (z0 + z1) + (z2 + z3)
+
+
+@inline
+def eight_rows(order, first):
+    """The rows at positions first ... first + 7."""
+    return (
+        row_at(order, first),
+        row_at(order, first + 1),
+        row_at(order, first + 2),
+        row_at(order, first + 3),
+        row_at(order, first + 4),
+        row_at(order, first + 5),
+        row_at(order, first + 6),
+        row_at(order, first + 7),
+    )
+
+
+def scores_by_row(rows, order, first, count, ahead, weights, bias, out_z):
+    n = rows.shape[1]
+    step = lanes.width(rows)
+    by_eight = count - count % 8
+    if n <= step:
+        _narrow_scores(rows, order, first, by_eight, ahead, weights, bias, out_z, False)
+    elif n <= 2 * step:
+        _narrow_scores(rows, order, first, by_eight, ahead, weights, bias, out_z, True)
+    else:
+        for t in range(0, by_eight, 8):
+            lanes.store(out_z, t, eight_scores(rows, order, first + t, ahead + t, weights) + bias)
+    for t in range(by_eight, count):
+        fetch(rows, order, ahead + t)
+        out_z[t] = lanes.total(products(rows, row_at(order, first + t), weights)) + bias
+
+
+@inline
+def eight_scores(rows, order, first, ahead, weights):
+    """Eight lanes: products of the rows from a position on and the weights."""
+    for k in range(8):
+        fetch(rows, order, ahead + k)
+    i = eight_rows(order, first)
+    return eights.sums(
+        products(rows, i[0], weights),
+        products(rows, i[1], weights),
+        products(rows, i[2], weights),
+        products(rows, i[3], weights),
+        products(rows, i[4], weights),
+        products(rows, i[5], weights),
+        products(rows, i[6], weights),
+        products(rows, i[7], weights),
+    )
+
+
+def accumulate_by_row(rows, order, first, count, residual, out_gradient):
+    n = rows.shape[1]
+    step = lanes.width(rows)
+    by_eight = count - count % 8
+    if n <= step:
+        _narrow_accumulate(rows, order, first, by_eight, residual, out_gradient, False)
+    elif n <= 2 * step:
+        _narrow_accumulate(rows, order, first, by_eight, residual, out_gradient, True)
+    else:
+        for t in range(0, by_eight, 8):
+            add_eight(rows, eight_rows(order, first + t), residual, t, out_gradient)
+    for t in range(by_eight, count):
+        _add_one(rows, row_at(order, first + t), lanes.broadcast(residual, t), out_gradient)
+
+
+@inline
+def add_eight(rows, i, residual, t, out_gradient):
+    """out_gradient += residual[t + k] * row i[k], k < 8."""
+    n = rows.shape[1]
+    step = lanes.width(rows)
+    whole = n - n % step
+    r0 = lanes.broadcast(residual, t)
+    r1 = lanes.broadcast(residual, t + 1)
+    r2 = lanes.broadcast(residual, t + 2)
+    r3 = lanes.broadcast(residual, t + 3)
+    r4 = lanes.broadcast(residual, t + 4)
+    r5 = lanes.broadcast(residual, t + 5)
+    r6 = lanes.broadcast(residual, t + 6)
+    r7 = lanes.broadcast(residual, t + 7)
+    for j in range(0, whole, step):
+        g = r0 * lanes.load2(rows, i[0], j) + r1 * lanes.load2(rows, i[1], j)
+        h = r2 * lanes.load2(rows, i[2], j) + r3 * lanes.load2(rows, i[3], j)
+        g += r4 * lanes.load2(rows, i[4], j) + r5 * lanes.load2(rows, i[5], j)
+        h += r6 * lanes.load2(rows, i[6], j) + r7 * lanes.load2(rows, i[7], j)
+        lanes.store(out_gradient, j, lanes.load(out_gradient, j) + (g + h))
+    if whole < n:
+        j = whole
+        mask = lanes.first(rows, n - whole)
+        g = r0 * lanes.load2_masked(rows, i[0], j, mask) + r1 * lanes.load2_masked(rows, i[1], j, mask)
+        h = r2 * lanes.load2_masked(rows, i[2], j, mask) + r3 * lanes.load2_masked(rows, i[3], j, mask)
+        g += r4 * lanes.load2_masked(rows, i[4], j, mask) + r5 * lanes.load2_masked(rows, i[5], j, mask)
+        h += r6 * lanes.load2_masked(rows, i[6], j, mask) + r7 * lanes.load2_masked(rows, i[7], j, mask)
+        lanes.store(out_gradient, j, lanes.load(out_gradient, j) + (g + h))
+
+
+# Rows of one or two vectors.
+
+
+@inline
+def _narrow_scores(rows, order, first, count, ahead, weights, bias, out_z, two):
+    n = rows.shape[1]
+    step = lanes.width(rows)
+    wa = lanes.load(weights, 0)
+    wb = lanes.load(weights, step)
+    ma = lanes.first(rows, n)
+    mb = lanes.first(rows, n - step)
+    for t in range(0, count, 8):
+        lanes.store(out_z, t, _narrow_eight(rows, order, first + t, ahead + t, ma, mb, wa, wb, two) + bias)
+
+
+@inline
+def _narrow_eight(rows, order, first, ahead, ma, mb, wa, wb, two):
+    for k in range(8):
+        fetch(rows, order, ahead + k)
+    i = eight_rows(order, first)
+    return eights.sums(
+        _narrow_products(rows, i[0], ma, mb, wa, wb, two),
+        _narrow_products(rows, i[1], ma, mb, wa, wb, two),
+        _narrow_products(rows, i[2], ma, mb, wa, wb, two),
+        _narrow_products(rows, i[3], ma, mb, wa, wb, two),
+        _narrow_products(rows, i[4], ma, mb, wa, wb, two),
+        _narrow_products(rows, i[5], ma, mb, wa, wb, two),
+        _narrow_products(rows, i[6], ma, mb, wa, wb, two),
+        _narrow_products(rows, i[7], ma, mb, wa, wb, two),
+    )
+
+
+@inline
+def _narrow_accumulate(rows, order, first, count, residual, out_gradient, two):
+    n = rows.shape[1]
+    step = lanes.width(rows)
+    ma = lanes.first(rows, n)
+    mb = lanes.first(rows, n - step)
+    ga = lanes.load(out_gradient, 0)
+    gb = lanes.load(out_gradient, step)
+    ha = hb = lanes.fill(rows, 0.0)
+    for t in range(0, count, 2):
+        i = row_at(order, first + t)
+        k = row_at(order, first + t + 1)
+        r = lanes.broadcast(residual, t)
+        s = lanes.broadcast(residual, t + 1)
+        ga += r * lanes.load2_masked(rows, i, 0, ma)
+        ha += s * lanes.load2_masked(rows, k, 0, ma)
+        if two:
+            gb += r * lanes.load2_masked(rows, i, step, mb)
+            hb += s * lanes.load2_masked(rows, k, step, mb)
+    lanes.store(out_gradient, 0, ga + ha)
+    if two:
+        lanes.store(out_gradient, step, gb + hb)
+
+
+@inline
+def _narrow_products(rows, i, ma, mb, wa, wb, two):
+    a = lanes.load2_masked(rows, i, 0, ma) * wa
+    if two:
+        a += lanes.load2_masked(rows, i, lanes.width(rows), mb) * wb
+    return a

@@ -1,0 +1,119 @@
+"""Rows to gradient: scores, residuals and accumulation, a tile of rows at a time."""
+
+from __future__ import annotations
+
+from .._jit import by_type, inline, inline_by_type, outline
+from . import eights, lanes, link, storage
+from .order import is_own, row_at
+from .rows import add_eight, eight_rows, eight_scores
+
+
+@inline_by_type
+def add_rows(rows, labels, order, first, count, ahead, tile_rows, with_loss, weights, bias, room, out_gradient):
+    """Add the rows at positions first ... first + count - 1 to the gradient; return sums of residuals and losses.
+
+    A tile of rows is scored before it is added. Rows from position `ahead` on are next: where the order isn't their
+    own, their memory is asked for meanwhile. The gradient is summed in its own precision. `room` (3, tile_rows +
+    PADDING) is room to work in.
+    """
+    return _tiles_or_eights if rows.ndim == 2 and rows.layout == "C" else _tiles
+
+
+def _tiles_or_eights(rows, labels, order, first, count, ahead, tile_rows, with_loss, weights, bias, room, out_gradient):
+    if tile_rows > 8:
+        return _add_tiles(
+            rows, labels, order, first, count, ahead, tile_rows, with_loss, weights, bias, room, out_gradient
+        )
+    whole = count - count % 8
+    residuals, losses = _add_eights(
+        rows, labels, order, first, whole, ahead, with_loss, weights, bias, room, out_gradient
+    )
+    if whole < count:
+        first += whole
+        count -= whole
+        more_residuals, more_losses = _add_tiles(
+            rows, labels, order, first, count, ahead, tile_rows, with_loss, weights, bias, room, out_gradient
+        )
+        residuals += more_residuals
+        losses += more_losses
+    return residuals, losses
+
+
+def _tiles(rows, labels, order, first, count, ahead, tile_rows, with_loss, weights, bias, room, out_gradient):
+    return _add_tiles(rows, labels, order, first, count, ahead, tile_rows, with_loss, weights, bias, room, out_gradient)
+
+
+@inline
+def _add_eights(rows, labels, order, first, count, ahead, with_loss, weights, bias, room, out_gradient):
+    """C-ordered rows, eight at a time, whose scores and residuals stay in registers."""
+    residual = room[0]
+    residual_sum = loss_sum = eights.zeros(weights)
+    stop = first + count
+    start = first - first  # a variable, like elsewhere, for one compiled variant
+    for p in range(first, stop, 8):
+        z = eight_scores(rows, order, p, p + 8 if p + 8 < stop else ahead, weights) + bias
+        sign = _signs_of_eight(labels, order, p, weights)
+        q = sign * z
+        if with_loss:
+            loss_sum += link.loss(q)
+        r = sign * link.sigmoid(q)
+        residual_sum += r
+        lanes.store(residual, start, r)
+        add_eight(rows, eight_rows(order, p), residual, start, out_gradient)
+    return lanes.total(residual_sum), lanes.total(loss_sum)
+
+
+@by_type
+def _signs_of_eight(labels, order, first, like):
+    """+1 for y = 0 and -1 for y = 1 of eight rows."""
+    return _own_eight if is_own(order) else _ordered_eight
+
+
+def _own_eight(labels, order, first, like):
+    return eights.signs(like, labels, first)
+
+
+def _ordered_eight(labels, order, first, like):
+    return eights.signs_of(like, labels, *eight_rows(order, first))
+
+
+@outline
+def _add_tiles(rows, labels, order, first, count, ahead, tile_rows, with_loss, weights, bias, room, out_gradient):
+    sign = room[0]
+    z = room[1]
+    value = room[2]
+    residual_sum = loss_sum = weights.dtype.type(0)
+    nothing = lanes.fill(weights, 0.0)  # lanes beyond the last row have no residual
+    stop = first + count
+    for start in range(first, stop, tile_rows):
+        used = min(tile_rows, stop - start)
+        following = start + used if start + used < stop else ahead
+        _signs(labels, order, start, used, sign)
+        storage.scores(rows, order, start, used, following, weights, bias, z)
+        if used % lanes.width(z):
+            lanes.store(sign, used, nothing)
+            lanes.store(z, used, nothing)
+        if with_loss:
+            link.losses(z, sign, used, value)
+            for t in range(used):
+                loss_sum += value[t]
+        residual_sum += link.residuals(z, sign, used, value)
+        storage.accumulate(rows, order, start, used, value, out_gradient)
+    return residual_sum, loss_sum
+
+
+@by_type
+def _signs(labels, order, first, count, out_sign):
+    """Signs for `link.residuals`: +1 for y = 0, -1 for y = 1; those beyond `count` rows are of no consequence."""
+    return _own_signs if is_own(order) else _ordered_signs
+
+
+def _own_signs(labels, order, first, count, out_sign):
+    for t in range(0, count, lanes.width(out_sign)):
+        lanes.store(out_sign, t, lanes.load_as(out_sign, labels, first + t) * -2.0 + 1.0)
+
+
+def _ordered_signs(labels, order, first, count, out_sign):
+    one = out_sign.dtype.type(1)
+    for t in range(count):
+        out_sign[t] = -one if labels[row_at(order, first + t)] else one
