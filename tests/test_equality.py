@@ -12,7 +12,8 @@ import jitlogit
 from jitlogit import reference, training
 from jitlogit._team import Team
 from jitlogit.kernels import objective
-from jitlogit.kernels.epoch import PADDING, Plan, epoch, plan, work_space
+from jitlogit.kernels.epoch import epoch
+from jitlogit.kernels.plan import PADDING, Plan, plan, work_space
 
 # Relative to the largest element. float64: rounding of sums in another order. float32: the same, times the number of
 # updates whose rounding errors gradient descent has not yet forgotten.
@@ -181,10 +182,10 @@ def test_chunks_and_tiles_add_up(dtype, n_chunks):
     W, b, costs = reference.train_logistic_regression(X, Y, 0.1, 1, batch_size=30, shuffle=False)
     tables = np.empty((2, 0), np.uint32), np.empty((2, 0), np.uint32)
     labels = np.append(Y[0], np.zeros(PADDING)).astype(np.uint8)[:93]
-    for tile_rows in (1, 5, 64):
+    for tile_rows in (1, 2, 5, 8, 64):
         work = work_space(Plan(tile_rows, n_chunks), N, np.dtype(dtype), 1)
         settings, blocks, scaling = np.array([0.1, 1.0]), np.empty(0, np.int64), (np.empty(0), np.empty(0))
-        with Team(epoch, 1, X, labels, tables, None, blocks, 30, settings, scaling, work) as run:
+        with Team(epoch, 1, X, labels, tables, None, blocks, 30, tile_rows, settings, scaling, work) as run:
             loss_sum = run()
         weights, bias = work.weights[0, :N], work.bias[0, 0]
         assert_close(np.append(weights, bias), np.append(W, b), TOLERANCE[dtype])

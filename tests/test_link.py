@@ -10,7 +10,7 @@ from conftest import JIT_OFF, assert_close
 import jitlogit
 from jitlogit._jit import kernel
 from jitlogit.kernels import link
-from jitlogit.kernels.epoch import PADDING
+from jitlogit.kernels.plan import PADDING
 
 
 # Kernels call these, Python can't: an entry point for each.

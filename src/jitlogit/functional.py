@@ -9,7 +9,7 @@ import numpy as np
 from . import validation as check
 from ._team import members_for, share
 from .kernels import objective
-from .kernels.epoch import PADDING, plan
+from .kernels.plan import PADDING, plan
 from .training import train, warn_of_divergence
 from .validation import Array
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from ._team import members_for, share
-from .kernels.epoch import PADDING
 from .kernels.lane_types import VECTOR_BYTES
 from .kernels.packed import pack
+from .kernels.plan import PADDING
 from .validation import Array
 
 # Measured with float32: up to 12 features in C order, packed rows take 0.4 to 0.8 of the time, and packing as long as 2

@@ -11,7 +11,8 @@ from typing import NamedTuple
 import numpy as np
 
 from ._team import Team, members_for
-from .kernels.epoch import epoch, plan, work_space
+from .kernels.epoch import epoch
+from .kernels.plan import plan, work_space
 from .packing import packed
 from .reference import DIVERGED_COST, SMALL_SHUFFLE, shuffled_blocks
 from .validation import Array, as_rows, computed_dtype, raise_if_not_finite, widened
@@ -63,7 +64,9 @@ def train(
     costs: list[float] = []
     diverged = False
     progress = Progress(n_epochs) if verbose else None
-    with Team(epoch, members, rows, labels, tables, order, blocks, batch_size, settings, scaling, work) as run:
+    with Team(
+        epoch, members, rows, labels, tables, order, blocks, batch_size, cut.tile_rows, settings, scaling, work
+    ) as run:
         for i in range(n_epochs):
             record = i % record_every == 0
             settings[1] = record or i == n_epochs - 1  # whether to look at the cost, which takes time

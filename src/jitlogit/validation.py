@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ._team import max_threads
-from .kernels.epoch import PADDING
+from .kernels.plan import PADDING
 
 Array = npt.NDArray[Any]
 

@@ -3,137 +3,26 @@
 A mini-batch is split into `n_chunks` chunks of rows, a chunk into tiles that stay in the cache between the two times
 that their rows are read. Each chunk sums its own gradient; every member of the team then adds the chunks in the same
 order and updates parameters of its own, so that members meet once per batch. Chunks and tiles follow from the shape of
-the data alone, so the sums have the same bits whichever thread computes which chunk.
-
-`plan` says how a shape is cut up.
+the data alone (see `plan`), so the sums have the same bits whichever thread computes which chunk.
 """
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
-
 import numpy as np
-from numpy.typing import NDArray
 
 from .._jit import by_type, helper, inline, inline_by_type, kernel
 from . import lanes, stochastic, storage, update
 from .barrier import announce, await_task, check_in, meet, members_of, number_of
 from .order import fill_order, is_own
+from .plan import FOLD_ROWS
 from .tile import add_rows
 from .turned import turn_batches
 
-# Rows of some hundred bytes are added as soon as eight are scored, and come from the first-level cache: the processor
-# then runs ahead in memory all the time. Of short ones, more are taken at a time, since each tile ends with a wait for
-# its probabilities; long ones come from the second level, where it pays to stay with either for long.
-_SHORT_TILE_BYTES = 8 * 1024
-_SHORT_ROW_BYTES = 240
-_LONG_ROW_BYTES = 2400
-_LONG_TILE_BYTES = 256 * 1024
-_MAX_TILE_ROWS = 64
-_COLUMN_TILE_BYTES = 2 * 1024 * 1024
-_MAX_COLUMN_ROWS = 1024
-_MIN_COLUMN_ROWS = 128
-_SEVERAL_COLUMN_ROWS = 512
-# A meeting of threads costs about as much as reading this much.
-_CHUNK_BYTES = 64 * 1024
-# Rows from all over the memory come several times as slowly.
-_SHUFFLED_CHUNK_BYTES = 16 * 1024
-_MIN_CHUNK_ROWS = 16
-# Every member adds the sums of all chunks: beyond two, a chunk has rows enough for that not to matter.
-_SEVERAL_CHUNK_ROWS = 128
-_MAX_CHUNKS = 16
-# Batches of F-ordered rows that are trained on in a turned copy, and how much is turned at a time.
-_MAX_TURNED_BATCH = 64
-_MAX_TURNED_ROWS = 512
-_TURNED_BYTES = 2 * 1024 * 1024
-_LEAST_TURNED_FEATURES = 16
-# The chunks' sums and gradients together.
-_MAX_WORK_BYTES = 8 * 1024 * 1024
-# Rows summed in the data's own precision before they are added to a float64 sum.
-FOLD_ROWS = 256
-# Arrays end with room for eight vectors of lanes.
-PADDING = 128
-
-
-class Plan(NamedTuple):
-    """How an epoch is cut up."""
-
-    tile_rows: int
-    n_chunks: int
-    turned_rows: int = 0  # of batches trained on in a turned copy, see `turned`; 0 for none
-
-    @property
-    def block_rows(self) -> int:
-        """Rows that are summed in the data's own precision before they are added to a float64 sum."""
-        return max(FOLD_ROWS, self.tile_rows)
-
-
-def plan(batch_size: int, rows: NDArray[Any], shuffled: bool = False, scaled: bool = False) -> Plan:
-    """Choose tiles and chunks for mini-batches of `batch_size` of the rows (m, n).
-
-    Rows are in their own order or `shuffled`, features as they are stored or `scaled`.
-    """
-    n_features = rows.shape[1]
-    row_bytes = n_features * rows.itemsize
-    if rows.ndim == 3 or rows.flags.c_contiguous:
-        tile_rows = row_tile(row_bytes)
-        chunk_rows, several_rows = _MIN_CHUNK_ROWS, _SEVERAL_CHUNK_ROWS
-    else:
-        tile_rows = max(_MIN_COLUMN_ROWS, min(_MAX_COLUMN_ROWS, _COLUMN_TILE_BYTES // row_bytes))
-        tile_rows -= tile_rows % _MIN_COLUMN_ROWS
-        chunk_rows, several_rows = _MIN_COLUMN_ROWS, _SEVERAL_COLUMN_ROWS
-    work_bytes = (n_features + 2) * 24
-    limit = min(
-        _MAX_CHUNKS,
-        batch_size * row_bytes // (_SHUFFLED_CHUNK_BYTES if shuffled else _CHUNK_BYTES),
-        batch_size // chunk_rows,
-        max(2, batch_size // several_rows),
-        max(2, _MAX_WORK_BYTES // work_bytes),
-    )
-    n_chunks = 1 << max(0, limit.bit_length() - 1)  # a power of two shares out evenly
-    turned_rows = 0
-    turnable = not (rows.flags.c_contiguous or shuffled or scaled) and n_features >= _LEAST_TURNED_FEATURES
-    if turnable and n_chunks == 1 and batch_size <= _MAX_TURNED_BATCH:
-        turned_rows = max(1, min(_MAX_TURNED_ROWS, _TURNED_BYTES // row_bytes) // batch_size) * batch_size
-        tile_rows = row_tile(row_bytes)
-    return Plan(tile_rows, n_chunks, turned_rows)
-
-
-def row_tile(row_bytes: int) -> int:
-    """Number of C-ordered rows in a tile."""
-    if _SHORT_ROW_BYTES < row_bytes <= _LONG_ROW_BYTES:
-        return 8
-    limit = _SHORT_TILE_BYTES if row_bytes <= _SHORT_ROW_BYTES else _LONG_TILE_BYTES
-    return min(_MAX_TILE_ROWS, max(8, limit // row_bytes // 8 * 8))
-
-
-class WorkSpace(NamedTuple):
-    """Arrays that `epoch` works in, private to each member or chunk; weights and bias of member 0 are the result."""
-
-    tiles: NDArray[Any]  # (members, 3, tile_rows + PADDING)
-    gradients: NDArray[Any]  # (members, n + PADDING)
-    totals: NDArray[Any]  # (members, n + PADDING) of float64
-    sums: NDArray[Any]  # (2, n_chunks, n + 2) of float64: members may be a batch apart
-    weights: NDArray[Any]  # (members, n + PADDING), zero beyond n
-    bias: NDArray[Any]  # (members, 1 + PADDING) of float64
-    turned: NDArray[Any]  # (turned_rows, n)
-
-
-def work_space(cut: Plan, n_features: int, dtype: np.dtype[Any], members: int) -> WorkSpace:
-    """Make the arrays; gradients, weights and bias hold zeros."""
-    return WorkSpace(
-        np.empty((members, 3, cut.tile_rows + PADDING), dtype),
-        np.zeros((members, n_features + PADDING), dtype),
-        np.empty((members, n_features + PADDING)),
-        np.empty((2, cut.n_chunks, n_features + 2)),
-        np.zeros((members, n_features + PADDING), dtype),
-        np.zeros((members, 1 + PADDING)),
-        np.empty((cut.turned_rows, n_features), dtype),
-    )
-
 
 @helper
-def _sum_chunk(rows, labels, order, start, stop, following, with_loss, weights, bias, room, gradient, out_sums):
+def _sum_chunk(
+    rows, labels, order, start, stop, following, tile_rows, with_loss, weights, bias, room, gradient, out_sums
+):
     """Sums over the rows at positions start ... stop - 1: gradient (n), residuals and losses, into out_sums (n + 2).
 
     `gradient` holds zeros before and after. The chunk that starts at position `following` is next.
@@ -141,7 +30,6 @@ def _sum_chunk(rows, labels, order, start, stop, following, with_loss, weights, 
     n_features = rows.shape[1]
     for j in range(n_features + 2):
         out_sums[j] = 0.0
-    tile_rows = room.shape[1] - PADDING
     block_rows = max(FOLD_ROWS, tile_rows)
     typed_bias = weights.dtype.type(bias)
     for first in range(start, stop, block_rows):
@@ -158,24 +46,29 @@ def _sum_chunk(rows, labels, order, start, stop, following, with_loss, weights, 
 
 
 @inline_by_type
-def _small_batch(rows, labels, order, start, stop, with_loss, learning_rate, room, gradient, weights, bias):
+def _small_batch(rows, labels, order, start, stop, tile_rows, with_loss, learning_rate, room, gradient, weights, bias):
     """Update the parameters by a batch whose gradient is summed in the data's own precision; return its losses."""
     return _packed_rows if rows.ndim == 3 else _one_or_several_rows
 
 
-def _packed_rows(rows, labels, order, start, stop, with_loss, learning_rate, room, gradient, weights, bias):
-    return _several_rows(rows, labels, order, start, stop, with_loss, learning_rate, room, gradient, weights, bias)
+def _packed_rows(rows, labels, order, start, stop, tile_rows, with_loss, learning_rate, room, gradient, weights, bias):
+    return _several_rows(
+        rows, labels, order, start, stop, tile_rows, with_loss, learning_rate, room, gradient, weights, bias
+    )
 
 
-def _one_or_several_rows(rows, labels, order, start, stop, with_loss, learning_rate, room, gradient, weights, bias):
+def _one_or_several_rows(
+    rows, labels, order, start, stop, tile_rows, with_loss, learning_rate, room, gradient, weights, bias
+):
     if stop - start == 1:
         return stochastic.step(rows, labels, order, start, with_loss, learning_rate, weights, bias)
-    return _several_rows(rows, labels, order, start, stop, with_loss, learning_rate, room, gradient, weights, bias)
+    return _several_rows(
+        rows, labels, order, start, stop, tile_rows, with_loss, learning_rate, room, gradient, weights, bias
+    )
 
 
 @inline
-def _several_rows(rows, labels, order, start, stop, with_loss, learning_rate, room, gradient, weights, bias):
-    tile_rows = room.shape[1] - PADDING
+def _several_rows(rows, labels, order, start, stop, tile_rows, with_loss, learning_rate, room, gradient, weights, bias):
     typed_bias = weights.dtype.type(bias[0])
     size = stop - start
     residual_sum, loss_sum = add_rows(
@@ -225,7 +118,7 @@ def _chunk(rows, labels, blocks, batch_size, n_chunks, batch, c):
 
 
 @helper
-def _walk_small(rows, labels, tables, order, blocks, batch_size, settings, work):
+def _walk_small(rows, labels, tables, order, blocks, batch_size, tile_rows, settings, work):
     """One epoch of batches that a single member sums in the data's own precision; returns the sum of the losses."""
     n_positions = labels.size
     spacing = storage.spacing(rows, batch_size)
@@ -240,12 +133,14 @@ def _walk_small(rows, labels, tables, order, blocks, batch_size, settings, work)
             first = blocks[batch] * spacing
             batch += 1
         stop = min(first + batch_size, n_positions)
-        loss_sum += _small_batch(rows, labels, order, first, stop, with_loss, rate, room, gradient, weights, bias)
+        loss_sum += _small_batch(
+            rows, labels, order, first, stop, tile_rows, with_loss, rate, room, gradient, weights, bias
+        )
     return loss_sum
 
 
 @helper
-def _walk(rows, labels, tables, order, blocks, batch_size, settings, scaling, work, control, member, task):
+def _walk(rows, labels, tables, order, blocks, batch_size, tile_rows, settings, scaling, work, control, member, task):
     """One epoch, as one of the members of a task; returns the sum of the losses."""
     n_positions = labels.size
     n_chunks = work.sums.shape[1]
@@ -282,7 +177,19 @@ def _walk(rows, labels, tables, order, blocks, batch_size, settings, scaling, wo
                 upcoming = min(batch + 1, last)
                 following, _ = _chunk(rows, labels, blocks, batch_size, n_chunks, upcoming, first_chunk)
             _sum_chunk(
-                rows, labels, order, start, stop, following, with_loss, weights, bias[0], room, gradient, sums[c]
+                rows,
+                labels,
+                order,
+                start,
+                stop,
+                following,
+                tile_rows,
+                with_loss,
+                weights,
+                bias[0],
+                room,
+                gradient,
+                sums[c],
             )
         if members > 1:
             meet(control, member, members, meeting)
@@ -292,16 +199,16 @@ def _walk(rows, labels, tables, order, blocks, batch_size, settings, scaling, wo
 
 
 @by_type
-def _walk_turned(rows, labels, order, blocks, batch_size, settings, work):
+def _walk_turned(rows, labels, order, blocks, batch_size, tile_rows, settings, work):
     """As `_walk` by a single member, on turned copies of F-ordered rows."""
     return _turned_epoch if rows.layout == "F" and is_own(order) else _no_epoch
 
 
-def _no_epoch(rows, labels, order, blocks, batch_size, settings, work):
+def _no_epoch(rows, labels, order, blocks, batch_size, tile_rows, settings, work):
     return 0.0
 
 
-def _turned_epoch(rows, labels, order, blocks, batch_size, settings, work):
+def _turned_epoch(rows, labels, order, blocks, batch_size, tile_rows, settings, work):
     n_batches = (rows.shape[0] + batch_size - 1) // batch_size
     group = work.turned.shape[0] // batch_size
     rate, with_loss = settings[0], settings[1] != 0
@@ -314,13 +221,15 @@ def _turned_epoch(rows, labels, order, blocks, batch_size, settings, work):
         place = batch % group * batch_size
         turned, its_labels = work.turned[place : place + stop - first], labels[first:]
         loss_sum += _small_batch(
-            turned, its_labels, None, 0, stop - first, with_loss, rate, room, gradient, weights, bias
+            turned, its_labels, None, 0, stop - first, tile_rows, with_loss, rate, room, gradient, weights, bias
         )
     return loss_sum
 
 
 @kernel
-def epoch(rows, labels, tables, order, blocks, batch_size, settings, scaling, work, control, members, helping):
+def epoch(
+    rows, labels, tables, order, blocks, batch_size, tile_rows, settings, scaling, work, control, members, helping
+):
     """One epoch of mini-batch gradient descent, or a helper's part of all epochs of a fit.
 
     Parameters
@@ -333,7 +242,7 @@ def epoch(rows, labels, tables, order, blocks, batch_size, settings, scaling, wo
         The order of the rows, to be filled in where there are tables; None for their own order.
     blocks : (n_batches,) or (0,) of int64
         The order of the batches; empty for their own.
-    batch_size : int
+    batch_size, tile_rows : int
     settings : (2,) of float64
         Learning rate; whether the losses are computed.
     scaling : pair of (n,) or (0,) of float64
@@ -355,12 +264,24 @@ def epoch(rows, labels, tables, order, blocks, batch_size, settings, scaling, wo
         if task < 0:
             return 0.0
         if work.turned.size:
-            loss_sum = _walk_turned(rows, labels, order, blocks, batch_size, settings, work)
+            loss_sum = _walk_turned(rows, labels, order, blocks, batch_size, tile_rows, settings, work)
         elif work.sums.shape[1] == 1 and batch_size <= FOLD_ROWS and scaling[0].size == 0:
-            loss_sum = _walk_small(rows, labels, tables, order, blocks, batch_size, settings, work)
+            loss_sum = _walk_small(rows, labels, tables, order, blocks, batch_size, tile_rows, settings, work)
         else:
             loss_sum = _walk(
-                rows, labels, tables, order, blocks, batch_size, settings, scaling, work, control, member, task
+                rows,
+                labels,
+                tables,
+                order,
+                blocks,
+                batch_size,
+                tile_rows,
+                settings,
+                scaling,
+                work,
+                control,
+                member,
+                task,
             )
         if not helping:
             return loss_sum

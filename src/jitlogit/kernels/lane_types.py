@@ -23,7 +23,7 @@ def _vector_bytes() -> int:
 
 #: Width of a vector register.
 VECTOR_BYTES = _vector_bytes()
-#: Rows are scored in vectors of at most so many bytes: misaligned ones cross a cache line half as often.
+#: Rows are scored in vectors of at most so many stored bytes: misaligned ones cross a cache line half as often.
 HALF_BYTES = 32
 
 FLAGS = ("contract", "nsz")
@@ -41,7 +41,8 @@ def lane_count(dtype: types.Type) -> int:
 
 
 def half_count(dtype: types.Type) -> int:
-    return int(min(VECTOR_BYTES, HALF_BYTES) * 8 // dtype.bitwidth)
+    """Lanes in which values of a stored dtype are scored."""
+    return min(lane_count(computed(dtype)), int(HALF_BYTES * 8 // dtype.bitwidth))
 
 
 class LanesType(types.Type):  # type: ignore[misc]

@@ -73,7 +73,7 @@ def widen(builder: Any, dtype: types.Type, raw: Any, count: int) -> Any:
 
 def _typed_load(array: Any, n_indices: int, masked: bool, half: bool = False) -> Any:
     dtype = computed(array.dtype)
-    lanes = LanesType(dtype, half_count(dtype) if half else lane_count(dtype))
+    lanes = LanesType(dtype, half_count(array.dtype) if half else lane_count(dtype))
 
     def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         pointer, itemsize = pointer_to(context, builder, array, args[0], list(args[1 : 1 + n_indices]))
@@ -98,7 +98,7 @@ def plain_width(array: Any) -> int:
 
 
 def _plain_half_width(array: Any) -> int:
-    return min(VECTOR_BYTES, HALF_BYTES) // (8 if array.dtype == np.float64 else 4)
+    return min(plain_width(array), int(HALF_BYTES // array.itemsize))
 
 
 def plain_widen(stored: Any) -> Any:
@@ -142,16 +142,22 @@ def load3(typing: Any, array: Any, i: Any, j: Any, k: Any) -> Any:
     return lanes(array, types.int64, types.int64, types.int64), emit
 
 
-@primitive(lambda array, *index: _plain_read(array, index, _plain_half_width(array)))
-def load_half(typing: Any, array: Any, i: Any) -> Any:
-    """As `load`, half as many lanes, see `HALF_BYTES`."""
-    lanes, emit = _typed_load(array, 1, masked=False, half=True)
-    return lanes(array, types.int64), emit
+@primitive(lambda like, array, i: _plain_read(array, (i,), _plain_half_width(like)))
+def load_half(typing: Any, like: Any, array: Any, i: Any) -> Any:
+    """Lanes array[i], array[i + 1], ... of an array of floats, as many as `load2_half` gives of `like`."""
+    lanes = LanesType(array.dtype, half_count(like.dtype))
+
+    def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        pointer, itemsize = pointer_to(context, builder, array, args[1], [args[2]])
+        vector = ir.VectorType(element(array.dtype), lanes.count)
+        return builder.load(builder.bitcast(pointer, vector.as_pointer()), align=itemsize)
+
+    return lanes(like, array, types.int64), emit
 
 
 @primitive(lambda array, *index: _plain_read(array, index, _plain_half_width(array)))
 def load2_half(typing: Any, array: Any, i: Any, j: Any) -> Any:
-    """As `load2`, half as many lanes."""
+    """As `load2`, of at most `HALF_BYTES` of memory."""
     lanes, emit = _typed_load(array, 2, masked=False, half=True)
     return lanes(array, types.int64, types.int64), emit
 
@@ -228,8 +234,8 @@ def width(typing: Any, array: Any) -> Any:
 
 @primitive(_plain_half_width)
 def half_width(typing: Any, array: Any) -> Any:
-    """Number of lanes of halves, a constant."""
-    count = half_count(computed(array.dtype))
+    """Number of lanes that `load2_half` gives, a constant."""
+    count = half_count(array.dtype)
     return types.int64(array), lambda context, builder, sig, args: ir.Constant(I64, count)
 
 
@@ -270,8 +276,8 @@ def broadcast(typing: Any, array: Any, i: Any) -> Any:
 
 @primitive(lambda array, value: filled(array, value, _plain_half_width(array)))
 def fill_half(typing: Any, array: Any, value: Any) -> Any:
-    """As `fill`, half as many lanes."""
-    return _typed_fill(array, half_count(computed(array.dtype)))
+    """As `fill`, as many lanes as `load2_half` gives."""
+    return _typed_fill(array, half_count(array.dtype))
 
 
 def _typed_first(array: Any, count: int) -> Any:
@@ -293,8 +299,8 @@ def first(typing: Any, array: Any, n: Any) -> Any:
 
 @primitive(lambda array, n: np.arange(_plain_half_width(array)) < n)
 def first_half(typing: Any, array: Any, n: Any) -> Any:
-    """As `first`, half as many lanes."""
-    return _typed_first(array, half_count(computed(array.dtype)))
+    """As `first`, as many lanes as `load2_half` gives."""
+    return _typed_first(array, half_count(array.dtype))
 
 
 @primitive(np.where)

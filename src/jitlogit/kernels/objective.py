@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from .._jit import by_type, kernel
 from . import lanes, link, storage
-from .epoch import PADDING
+from .plan import PADDING
 
 # Each kernel computes chunks first_chunk ... stop_chunk - 1 of n_chunks, one part of what threads share out, and works
 # in tiles[part], of block_rows + PADDING elements, see `Plan`.

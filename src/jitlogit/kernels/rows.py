@@ -60,15 +60,15 @@ def products(rows, i, weights):
     by_four = n - n % (4 * step)
     z0 = z1 = z2 = z3 = lanes.fill_half(rows, 0.0)
     for j in range(0, by_four, 4 * step):
-        z0 += lanes.load_half(weights, j) * lanes.load2_half(rows, i, j)
-        z1 += lanes.load_half(weights, j + step) * lanes.load2_half(rows, i, j + step)
-        z2 += lanes.load_half(weights, j + 2 * step) * lanes.load2_half(rows, i, j + 2 * step)
-        z3 += lanes.load_half(weights, j + 3 * step) * lanes.load2_half(rows, i, j + 3 * step)
+        z0 += lanes.load_half(rows, weights, j) * lanes.load2_half(rows, i, j)
+        z1 += lanes.load_half(rows, weights, j + step) * lanes.load2_half(rows, i, j + step)
+        z2 += lanes.load_half(rows, weights, j + 2 * step) * lanes.load2_half(rows, i, j + 2 * step)
+        z3 += lanes.load_half(rows, weights, j + 3 * step) * lanes.load2_half(rows, i, j + 3 * step)
     for j in range(by_four, whole, step):
-        z0 += lanes.load_half(weights, j) * lanes.load2_half(rows, i, j)
+        z0 += lanes.load_half(rows, weights, j) * lanes.load2_half(rows, i, j)
     if whole < n:
         mask = lanes.first_half(rows, n - whole)
-        z1 += lanes.load_half(weights, whole) * lanes.load2_masked(rows, i, whole, mask)
+        z1 += lanes.load_half(rows, weights, whole) * lanes.load2_masked(rows, i, whole, mask)
     return (z0 + z1) + (z2 + z3)
 
 
@@ -228,3 +228,73 @@ def _narrow_products(rows, i, ma, mb, wa, wb, two):
     if two:
         a += lanes.load2_masked(rows, i, lanes.width(rows), mb) * wb
     return a
+
+
+# Two rows are scored, one after the other, while the two before them are added: for rows of which four, the weights and
+# the gradient fit into the first-level cache.
+
+
+@inline
+def score_and_add(rows, i, weights, before, half, out_gradient):
+    """Half lanes whose sum is the product of row i and the weights; meanwhile, of the two rows before, the first or
+    second half of the features is added, up to `pair_features`.
+
+    `before`: two rows and their residuals, in half lanes.
+    """
+    n = rows.shape[1]
+    step = lanes.half_width(rows)
+    whole = pair_features(rows)
+    c = half * whole // 2
+    z0 = z1 = z2 = z3 = lanes.fill_half(rows, 0.0)
+    for j in range(0, whole, 8 * step):
+        z0 += _product(rows, i, j, weights)
+        z1 += _product(rows, i, j + step, weights)
+        z2 += _product(rows, i, j + 2 * step, weights)
+        z3 += _product(rows, i, j + 3 * step, weights)
+        z0 += _product(rows, i, j + 4 * step, weights)
+        z1 += _product(rows, i, j + 5 * step, weights)
+        z2 += _product(rows, i, j + 6 * step, weights)
+        z3 += _product(rows, i, j + 7 * step, weights)
+        _add_two(rows, before, c, out_gradient)
+        _add_two(rows, before, c + step, out_gradient)
+        _add_two(rows, before, c + 2 * step, out_gradient)
+        _add_two(rows, before, c + 3 * step, out_gradient)
+        c += 4 * step
+    end = n - n % step
+    for j in range(whole, end, step):
+        z0 += _product(rows, i, j, weights)
+    if end < n:
+        z1 += lanes.load_half(rows, weights, end) * lanes.load2_masked(rows, i, end, lanes.first_half(rows, n - end))
+    return (z0 + z1) + (z2 + z3)
+
+
+@inline
+def pair_features(rows):
+    """Features that `score_and_add` adds."""
+    return rows.shape[1] - rows.shape[1] % (8 * lanes.half_width(rows))
+
+
+@inline
+def add_pair(rows, before, first, out_gradient):
+    """Add the two rows before to the gradient, from a feature on."""
+    n = rows.shape[1]
+    step = lanes.half_width(rows)
+    end = n - n % step
+    for j in range(first, end, step):
+        _add_two(rows, before, j, out_gradient)
+    if end < n:
+        mask = lanes.first_half(rows, n - end)
+        g = before[2] * lanes.load2_masked(rows, before[0], end, mask)
+        g += before[3] * lanes.load2_masked(rows, before[1], end, mask)
+        lanes.store(out_gradient, end, lanes.load_half(rows, out_gradient, end) + g)
+
+
+@inline
+def _product(rows, i, j, weights):
+    return lanes.load_half(rows, weights, j) * lanes.load2_half(rows, i, j)
+
+
+@inline
+def _add_two(rows, before, j, out_gradient):
+    g = lanes.load_half(rows, out_gradient, j) + before[2] * lanes.load2_half(rows, before[0], j)
+    lanes.store(out_gradient, j, g + before[3] * lanes.load2_half(rows, before[1], j))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from .._jit import by_type, inline, inline_by_type, outline
 from . import eights, lanes, link, storage
 from .order import is_own, row_at
-from .rows import add_eight, eight_rows, eight_scores
+from .rows import add_eight, add_pair, eight_rows, eight_scores, fetch, pair_features, score_and_add
 
 
 @inline_by_type
@@ -16,18 +16,20 @@ def add_rows(rows, labels, order, first, count, ahead, tile_rows, with_loss, wei
     own, their memory is asked for meanwhile. The gradient is summed in its own precision. `room` (3, tile_rows +
     PADDING) is room to work in.
     """
-    return _tiles_or_eights if rows.ndim == 2 and rows.layout == "C" else _tiles
+    return _by_row_length if rows.ndim == 2 and rows.layout == "C" else _tiles
 
 
-def _tiles_or_eights(rows, labels, order, first, count, ahead, tile_rows, with_loss, weights, bias, room, out_gradient):
-    if tile_rows > 8:
-        return _add_tiles(
-            rows, labels, order, first, count, ahead, tile_rows, with_loss, weights, bias, room, out_gradient
+def _by_row_length(rows, labels, order, first, count, ahead, tile_rows, with_loss, weights, bias, room, out_gradient):
+    residuals = losses = weights.dtype.type(0)
+    whole = 0
+    if tile_rows == 8:
+        whole = count - count % 8
+        residuals, losses = _add_eights(
+            rows, labels, order, first, whole, ahead, with_loss, weights, bias, room, out_gradient
         )
-    whole = count - count % 8
-    residuals, losses = _add_eights(
-        rows, labels, order, first, whole, ahead, with_loss, weights, bias, room, out_gradient
-    )
+    elif tile_rows == 2:
+        whole = count - count % 2
+        residuals, losses = _add_pairs(rows, labels, order, first, whole, ahead, with_loss, weights, bias, out_gradient)
     if whole < count:
         first += whole
         count -= whole
@@ -61,6 +63,42 @@ def _add_eights(rows, labels, order, first, count, ahead, with_loss, weights, bi
         lanes.store(residual, start, r)
         add_eight(rows, eight_rows(order, p), residual, start, out_gradient)
     return lanes.total(residual_sum), lanes.total(loss_sum)
+
+
+@inline
+def _add_pairs(rows, labels, order, first, count, ahead, with_loss, weights, bias, out_gradient):
+    """C-ordered rows, two of which are scored while the two before are added."""
+    residual_sum = loss_sum = nothing = lanes.fill_half(rows, 0.0)
+    stop = first + count
+    i = row_at(order, first)
+    before = (i, i, nothing, nothing)
+    for p in range(first, stop, 2):
+        upcoming = p + 2 if p + 2 < stop else ahead
+        fetch(rows, order, upcoming)
+        fetch(rows, order, upcoming + 1)
+        i = row_at(order, p)
+        j = row_at(order, p + 1)
+        y = lanes.total(score_and_add(rows, i, weights, before, 0, out_gradient)) + bias
+        z = lanes.total(score_and_add(rows, j, weights, before, 1, out_gradient)) + bias
+        add_pair(rows, before, pair_features(rows), out_gradient)
+        r, loss = _residual_and_loss(rows, labels[i], y, with_loss)
+        s, other_loss = _residual_and_loss(rows, labels[j], z, with_loss)
+        residual_sum += r + s
+        loss_sum += loss + other_loss
+        before = (i, j, r, s)
+    add_pair(rows, before, stop - stop, out_gradient)
+    return lanes.first_of(residual_sum), lanes.first_of(loss_sum)
+
+
+@inline
+def _residual_and_loss(rows, label, z, with_loss):
+    """Of one row, in all of half a vector's lanes."""
+    sign = lanes.fill_half(rows, -1.0 if label else 1.0)
+    q = sign * z
+    loss = lanes.fill_half(rows, 0.0)
+    if with_loss:
+        loss = link.loss(q)
+    return link.sigmoid(q) * sign, loss
 
 
 @by_type

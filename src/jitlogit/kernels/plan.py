@@ -1,0 +1,122 @@
+"""How an epoch is cut up, and the arrays that it works in."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+# Short rows are taken in tiles, since each ends with a wait for probabilities. Of longer ones, few are scored before
+# they are added, from the first-level cache: the processor then runs ahead in memory all the time. The longest come
+# from the second level, where it pays to stay with scoring or adding for long.
+_SHORT_BYTES = 240
+_SHORT_TILE_BYTES = 8 * 1024
+_PAIR_BYTES = range(1100, 3601)
+_EIGHT_WIDE_BYTES = 4096
+_LONG_TILE_BYTES = 256 * 1024
+_MAX_TILE_ROWS = 64
+_COLUMN_TILE_BYTES = 2 * 1024 * 1024
+_MAX_COLUMN_ROWS = 1024
+_MIN_COLUMN_ROWS = 128
+_SEVERAL_COLUMN_ROWS = 512
+# A meeting of threads costs about as much as reading this much.
+_CHUNK_BYTES = 64 * 1024
+# Rows from all over the memory come several times as slowly.
+_SHUFFLED_CHUNK_BYTES = 16 * 1024
+_MIN_CHUNK_ROWS = 16
+# Every member adds the sums of all chunks: beyond two, a chunk has rows enough for that not to matter.
+_SEVERAL_CHUNK_ROWS = 128
+_MAX_CHUNKS = 16
+# Batches of F-ordered rows that are trained on in a turned copy, and how much is turned at a time.
+_MAX_TURNED_BATCH = 64
+_MAX_TURNED_ROWS = 512
+_TURNED_BYTES = 2 * 1024 * 1024
+_LEAST_TURNED_FEATURES = 16
+# The chunks' sums and gradients together.
+_MAX_WORK_BYTES = 8 * 1024 * 1024
+# Rows summed in the data's own precision before they are added to a float64 sum.
+FOLD_ROWS = 256
+# Arrays end with room for eight vectors of lanes.
+PADDING = 128
+
+
+class Plan(NamedTuple):
+    """How an epoch is cut up."""
+
+    tile_rows: int
+    n_chunks: int
+    turned_rows: int = 0  # of batches trained on in a turned copy, see `turned`; 0 for none
+
+    @property
+    def block_rows(self) -> int:
+        """Rows that are summed in the data's own precision before they are added to a float64 sum."""
+        return max(FOLD_ROWS, self.tile_rows)
+
+
+def plan(batch_size: int, rows: NDArray[Any], shuffled: bool = False, scaled: bool = False) -> Plan:
+    """Choose tiles and chunks for mini-batches of `batch_size` of the rows (m, n).
+
+    Rows are in their own order or `shuffled`, features as they are stored or `scaled`.
+    """
+    n_features = rows.shape[1]
+    row_bytes = n_features * rows.itemsize
+    wide_bytes = n_features * max(4, rows.itemsize)
+    if rows.ndim == 3 or rows.flags.c_contiguous:
+        tile_rows = row_tile(row_bytes, wide_bytes)
+        chunk_rows, several_rows = _MIN_CHUNK_ROWS, _SEVERAL_CHUNK_ROWS
+    else:
+        tile_rows = max(_MIN_COLUMN_ROWS, min(_MAX_COLUMN_ROWS, _COLUMN_TILE_BYTES // row_bytes))
+        tile_rows -= tile_rows % _MIN_COLUMN_ROWS
+        chunk_rows, several_rows = _MIN_COLUMN_ROWS, _SEVERAL_COLUMN_ROWS
+    work_bytes = (n_features + 2) * 24
+    limit = min(
+        _MAX_CHUNKS,
+        batch_size * row_bytes // (_SHUFFLED_CHUNK_BYTES if shuffled else _CHUNK_BYTES),
+        batch_size // chunk_rows,
+        max(2, batch_size // several_rows),
+        max(2, _MAX_WORK_BYTES // work_bytes),
+    )
+    n_chunks = 1 << max(0, limit.bit_length() - 1)  # a power of two shares out evenly
+    turned_rows = 0
+    turnable = not (rows.flags.c_contiguous or shuffled or scaled) and n_features >= _LEAST_TURNED_FEATURES
+    if turnable and n_chunks == 1 and batch_size <= _MAX_TURNED_BATCH:
+        turned_rows = max(1, min(_MAX_TURNED_ROWS, _TURNED_BYTES // row_bytes) // batch_size) * batch_size
+        tile_rows = row_tile(wide_bytes, wide_bytes)
+    return Plan(tile_rows, n_chunks, turned_rows)
+
+
+def row_tile(row_bytes: int, wide_bytes: int) -> int:
+    """Number of C-ordered rows in a tile, from the bytes of a row as it is stored and as it is computed with."""
+    if row_bytes > _SHORT_BYTES:
+        if row_bytes == wide_bytes and row_bytes in _PAIR_BYTES:
+            return 2
+        if wide_bytes <= _EIGHT_WIDE_BYTES:
+            return 8
+    limit = _SHORT_TILE_BYTES if row_bytes <= _SHORT_BYTES else _LONG_TILE_BYTES
+    return min(_MAX_TILE_ROWS, max(8, limit // row_bytes // 8 * 8))
+
+
+class WorkSpace(NamedTuple):
+    """Arrays that `epoch` works in, private to each member or chunk; weights and bias of member 0 are the result."""
+
+    tiles: NDArray[Any]  # (members, 3, tile_rows + PADDING)
+    gradients: NDArray[Any]  # (members, n + PADDING)
+    totals: NDArray[Any]  # (members, n + PADDING) of float64
+    sums: NDArray[Any]  # (2, n_chunks, n + 2) of float64: members may be a batch apart
+    weights: NDArray[Any]  # (members, n + PADDING), zero beyond n
+    bias: NDArray[Any]  # (members, 1 + PADDING) of float64
+    turned: NDArray[Any]  # (turned_rows, n)
+
+
+def work_space(cut: Plan, n_features: int, dtype: np.dtype[Any], members: int) -> WorkSpace:
+    """Make the arrays; gradients, weights and bias hold zeros."""
+    return WorkSpace(
+        np.empty((members, 3, cut.tile_rows + PADDING), dtype),
+        np.zeros((members, n_features + PADDING), dtype),
+        np.empty((members, n_features + PADDING)),
+        np.empty((2, cut.n_chunks, n_features + 2)),
+        np.zeros((members, n_features + PADDING), dtype),
+        np.zeros((members, 1 + PADDING)),
+        np.empty((cut.turned_rows, n_features), dtype),
+    )
