@@ -184,7 +184,7 @@ jitlogit.predict(X, W, b)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("n", [16, 33, 70, 131])
+@pytest.mark.parametrize("n", [16, 33, 70, 131, 301])
 @pytest.mark.parametrize(("order", "shuffle"), [("C", True), ("F", False), ("F", "blocks")])
 def test_rows_of_many_vectors(n, dtype, order, shuffle):
     """Rows longer than the vectors that are held in registers, with and without remainders."""
