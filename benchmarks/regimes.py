@@ -1,4 +1,4 @@
-"""What compact dtypes, shuffling, prediction, size and a busy machine do to throughput.
+"""What compact dtypes, shuffling, packing, threads, prediction, size and a busy machine do to throughput.
 
 Each figure is the median of ratios of runs in turn, in one process; results are compared before anything is timed.
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import multiprocessing
 import statistics
 import time
@@ -21,6 +22,7 @@ from cases import arguments, check_equal, make_data
 from roofline import read_bandwidth
 
 import jitlogit
+import jitlogit.packing
 
 Run = Callable[[], Any]
 
@@ -76,6 +78,56 @@ def shuffling(megabytes: float, rounds: int) -> dict[str, float]:
             rate = rates(runs, rounds)
             found[f"by rows / in order, n={n}, batch {batch_size}"] = rate["True"] / rate["False"]
             found[f"blocks / in order, n={n}, batch {batch_size}"] = rate["blocks"] / rate["False"]
+    return found
+
+
+def packing(megabytes: float, rounds: int) -> dict[str, float]:
+    """Passes per second of narrow data on packed blocks, of those on X itself; passes until packing has paid."""
+    found = {}
+    decide = jitlogit.packing.pays
+    for n, order in ((2, "C"), (5, "C"), (8, "C"), (10, "C"), (16, "C"), (16, "F"), (28, "F")):
+        X, Y = make_data(n, "float32", megabytes, order)
+        for batch_size in (32, 256, None):
+            runs = {str(k): (fit(X, Y, batch_size, num_iterations=k, record_every=k), 1.0) for k in (2, 12)}
+            seconds = {}
+            for packed in (False, True):
+                jitlogit.packing.pays = lambda *_, packed=packed: packed
+                try:
+                    rate = rates(runs, rounds + 1)
+                finally:
+                    jitlogit.packing.pays = decide
+                a_pass = (1 / rate["12"] - 1 / rate["2"]) / 10
+                seconds[packed] = a_pass, 1 / rate["2"] - 2 * a_pass
+            gain = seconds[False][0] - seconds[True][0]
+            name = f"n={n} {order}, batch {batch_size or 'm'}"
+            found[f"packed / own, {name}"] = seconds[False][0] / seconds[True][0]
+            found[f"passes to pay, {name}"] = (
+                max(0.0, seconds[True][1] - seconds[False][1]) / gain if gain > 0 else math.inf
+            )
+    return found
+
+
+def threads(megabytes: float, rounds: int) -> dict[str, float]:
+    """Rows per second with all threads, of those with one; the same of the bandwidths in between."""
+    found = {}
+    for n, dtype in ((10, "float32"), (28, "float32"), (100, "float32"), (784, "float32"), (784, "uint8")):
+        X, Y = make_data(n, "float32", megabytes if dtype == "float32" else 4 * megabytes)
+        reference = X
+        if dtype == "uint8":
+            X = np.clip(X * 40 + 128, 0, 255).astype(np.uint8)
+        for batch_size in (1024, 4096, None):
+            options = {"scale": 255} if dtype == "uint8" else {}
+            one = fit(X, Y, batch_size, n_threads=1, **options)
+            every = fit(X, Y, batch_size, **options)
+            every()
+            ratios, bandwidths = [], []
+            for _ in range(rounds):
+                bandwidths.append(read_bandwidth(reference, repeats=1) / read_bandwidth(reference, 1, repeats=1))
+                rate = rates({"one": (one, 1.0), "every": (every, 1.0)}, 1)
+                ratios.append(rate["every"] / rate["one"])
+            name = f"n={n} {dtype}, batch {batch_size or 'm'}"
+            found[f"all / one, {name}"] = statistics.median(ratios)
+            found[f"bandwidths, {name}"] = statistics.median(bandwidths)
     return found
 
 
@@ -144,7 +196,15 @@ def busy(megabytes: float, rounds: int) -> dict[str, float]:
     return found
 
 
-PARTS = {"compact": compact, "shuffling": shuffling, "prediction": prediction, "sizes": sizes, "busy": busy}
+PARTS = {
+    "compact": compact,
+    "shuffling": shuffling,
+    "packing": packing,
+    "threads": threads,
+    "prediction": prediction,
+    "sizes": sizes,
+    "busy": busy,
+}
 
 
 def main() -> None:

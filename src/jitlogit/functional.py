@@ -292,9 +292,9 @@ def train_logistic_regression(
         positive. In float32, columns whose offset is thousands of times their scale lose digits.
     pack : bool
         Whether narrow data may be copied for the time of the fit, where the number of passes pays for it and the copy
-        takes at most half of the available memory: float32 and smaller dtypes in their own order or that of blocks,
-        up to 12 features in C order, 16 to 32 in F order, batches of 32 and more. False forbids the copy; results
-        then differ by rounding.
+        takes at most half of the available memory: rows in their own order or that of blocks, batches of 32 and more,
+        up to 8 features of float32 or 10 of a smaller dtype in C order, 16 to 32 of float32 in F order. False forbids
+        the copy; results then differ by rounding.
     n_threads : int or None
         Most threads to use, None for as many as Numba is set to. Results have the same bits for any number.
 

@@ -12,9 +12,10 @@ from .kernels.packed import pack
 from .kernels.plan import PADDING
 from .validation import Array
 
-# Measured with float32: up to 12 features in C order, packed rows take 0.4 to 0.8 of the time, and packing as long as 2
-# to 13 epochs; in F order, 16 to 32 features take 0.5 to 0.9, and packing 5 to 40 epochs. Float64 gains nothing.
-_MOST_ROW_FEATURES = 12
+# By `python benchmarks/regimes.py packing`: in C order, packed rows take 0.5 to 0.75 of the time, packing as long as
+# 2 to 15 passes; in F order 0.5 to 0.85 and 5 to 50. Float64 and longer rows gain nothing, nor do compact columns.
+_MOST_ROW_FEATURES = 8
+_MOST_COMPACT_ROW_FEATURES = 10
 _ROW_EPOCHS = 16
 _COLUMN_FEATURES = range(16, 33)
 _COLUMN_EPOCHS = 40
@@ -69,9 +70,10 @@ def pays(rows: Array, batch_size: int, spacing: int, n_epochs: int) -> bool:
         return False
     if (spacing - batch_size) * _ROWS_PER_EMPTY_PLACE > batch_size:
         return False
+    n, single = rows.shape[1], rows.dtype == np.float32
     if rows.flags.c_contiguous:
-        return rows.shape[1] <= _MOST_ROW_FEATURES and n_epochs >= _ROW_EPOCHS
-    return rows.shape[1] in _COLUMN_FEATURES and n_epochs >= _COLUMN_EPOCHS
+        return n <= (_MOST_ROW_FEATURES if single else _MOST_COMPACT_ROW_FEATURES) and n_epochs >= _ROW_EPOCHS
+    return single and n in _COLUMN_FEATURES and n_epochs >= _COLUMN_EPOCHS
 
 
 def fits(n_bytes: int) -> bool:

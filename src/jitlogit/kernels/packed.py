@@ -36,16 +36,19 @@ def packed_scores(rows, order, first, count, ahead, weights, bias, out_z):
     """`storage.scores` of packed rows."""
     n = rows.shape[1]
     step = lanes.width(rows)
+    by_four = n - n % 4
     for t in range(0, count, step):
         block = (first + t) // step
         z0 = lanes.fill(rows, bias)
-        z1 = lanes.fill(rows, 0.0)
-        for j in range(0, n - n % 2, 2):
-            z0 += lanes.fill(rows, weights[j]) * lanes.load3(rows, block, j, 0)
-            z1 += lanes.fill(rows, weights[j + 1]) * lanes.load3(rows, block, j + 1, 0)
-        if n % 2:
-            z0 += lanes.fill(rows, weights[n - 1]) * lanes.load3(rows, block, n - 1, 0)
-        lanes.store(out_z, t, z0 + z1)
+        z1 = z2 = z3 = lanes.fill(rows, 0.0)
+        for j in range(0, by_four, 4):
+            z0 += lanes.broadcast(weights, j) * lanes.load3(rows, block, j, 0)
+            z1 += lanes.broadcast(weights, j + 1) * lanes.load3(rows, block, j + 1, 0)
+            z2 += lanes.broadcast(weights, j + 2) * lanes.load3(rows, block, j + 2, 0)
+            z3 += lanes.broadcast(weights, j + 3) * lanes.load3(rows, block, j + 3, 0)
+        for j in range(by_four, n):
+            z1 += lanes.broadcast(weights, j) * lanes.load3(rows, block, j, 0)
+        lanes.store(out_z, t, (z0 + z1) + (z2 + z3))
 
 
 def packed_accumulate(rows, order, first, count, residual, out_gradient):

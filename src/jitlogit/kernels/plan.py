@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -37,6 +38,7 @@ _LEAST_TURNED_FEATURES = 16
 _MAX_WORK_BYTES = 8 * 1024 * 1024
 # Rows summed in the data's own precision before they are added to a float64 sum.
 FOLD_ROWS = 256
+LINE_BYTES = 64
 # Arrays end with room for eight vectors of lanes.
 PADDING = 128
 
@@ -111,12 +113,21 @@ class WorkSpace(NamedTuple):
 
 def work_space(cut: Plan, n_features: int, dtype: np.dtype[Any], members: int) -> WorkSpace:
     """Make the arrays; gradients, weights and bias hold zeros."""
+    room = -(-(n_features + PADDING) // PADDING) * PADDING  # whole cache lines, also of float64
     return WorkSpace(
-        np.empty((members, 3, cut.tile_rows + PADDING), dtype),
-        np.zeros((members, n_features + PADDING), dtype),
-        np.empty((members, n_features + PADDING)),
-        np.empty((2, cut.n_chunks, n_features + 2)),
-        np.zeros((members, n_features + PADDING), dtype),
-        np.zeros((members, 1 + PADDING)),
+        on_lines((members, 3, cut.tile_rows + PADDING), dtype),
+        on_lines((members, room), dtype),
+        on_lines((members, room), np.dtype(np.float64)),
+        on_lines((2, cut.n_chunks, n_features + 2), np.dtype(np.float64)),
+        on_lines((members, room), dtype),
+        on_lines((members, 1 + PADDING), np.dtype(np.float64)),
         np.empty((cut.turned_rows, n_features), dtype),
     )
+
+
+def on_lines(shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
+    """Zeros that begin with a cache line."""
+    size = math.prod(shape)
+    memory = np.zeros(size + LINE_BYTES // dtype.itemsize, dtype)
+    skipped = -memory.ctypes.data % LINE_BYTES // dtype.itemsize
+    return memory[skipped : skipped + size].reshape(shape)
