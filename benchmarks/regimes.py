@@ -84,18 +84,19 @@ def shuffling(megabytes: float, rounds: int) -> dict[str, float]:
 def packing(megabytes: float, rounds: int) -> dict[str, float]:
     """Passes per second of narrow data on packed blocks, of those on X itself; passes until packing has paid."""
     found = {}
-    decide = jitlogit.packing.pays
+    module = jitlogit.packing
+    decide = module.pays, module.fits
     for n, order in ((2, "C"), (5, "C"), (8, "C"), (10, "C"), (16, "C"), (16, "F"), (28, "F")):
         X, Y = make_data(n, "float32", megabytes, order)
         for batch_size in (32, 256, None):
             runs = {str(k): (fit(X, Y, batch_size, num_iterations=k, record_every=k), 1.0) for k in (2, 12)}
             seconds = {}
             for packed in (False, True):
-                jitlogit.packing.pays = lambda *_, packed=packed: packed
+                module.pays, module.fits = lambda *_, packed=packed: packed, lambda _: True
                 try:
                     rate = rates(runs, rounds + 1)
                 finally:
-                    jitlogit.packing.pays = decide
+                    module.pays, module.fits = decide
                 a_pass = (1 / rate["12"] - 1 / rate["2"]) / 10
                 seconds[packed] = a_pass, 1 / rate["2"] - 2 * a_pass
             gain = seconds[False][0] - seconds[True][0]

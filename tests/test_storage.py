@@ -195,3 +195,29 @@ def test_rows_of_many_vectors(n, dtype, order, shuffle):
         W, b, _ = reference.train_logistic_regression(X, Y, 0.1, 2, **options)
         fast_W, fast_b, _ = jitlogit.train_logistic_regression(X, Y, 0.1, 2, **options)
         assert_close(np.append(fast_W, fast_b), np.append(W, b), TOLERANCE if dtype == np.float32 else 1e-12)
+
+
+@compiled
+@pytest.mark.parametrize(("features", "dtypes", "width"), [("", ["f2", "f4"], 16), ("+avx2,+fma", ["f2", "f8"], 32)])
+def test_lesser_processors(features, dtypes, width, tmp_path):
+    """Shorter vectors, and float16 where no instruction widens it; each in a cache of its own name."""
+    code = (
+        "import numpy as np, jitlogit\n"
+        "from jitlogit import reference\n"
+        "rng = np.random.default_rng(0)\n"
+        "for n in (5, 40, 300):\n"
+        f"    for dtype in {dtypes}:\n"
+        "        X = (50 * rng.random((61, n)) - 25).astype(dtype)\n"
+        "        X[0, :4] = [0, 6e-8, -3e-5, 2.5]\n"
+        "        Y = rng.random(61) < 0.5\n"
+        "        for size in (1, 16, None):\n"
+        "            options = dict(learning_rate=1e-4, num_iterations=20, batch_size=size, random_state=0, scale=10)\n"
+        "            W, b, _ = reference.train_logistic_regression(X, Y, **options)\n"
+        "            fast, c, _ = jitlogit.train_logistic_regression(X, Y, **options)\n"
+        "            error = max(abs(fast - W).max() / abs(W).max(), abs(b - c))\n"
+        "            assert error <= (1e-12 if dtype == 'f8' else 2e-5), (n, dtype, size, error)\n"
+        "from jitlogit.kernels.lane_types import VECTOR_BYTES\n"
+        "print(VECTOR_BYTES)\n"
+    )
+    out = run_python(code, NUMBA_CPU_NAME="generic", NUMBA_CPU_FEATURES=features, NUMBA_CACHE_DIR=str(tmp_path))
+    assert out.split() == [str(width)]

@@ -1,6 +1,7 @@
 """The only file that calls ``numba.njit``: flags and cache.
 
-* :func:`helper`, :func:`inline`, :func:`strict` and :func:`by_type` make functions that kernels call;
+* :func:`helper`, :func:`inline`, :func:`outline`, :func:`strict`, :func:`by_type` and :func:`inline_by_type` make
+  functions that kernels call;
 * :func:`primitive` makes one out of LLVM code;
 * :func:`kernel` makes an entry point, compiled on first need and cached on disk.
 """

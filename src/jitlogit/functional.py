@@ -336,7 +336,7 @@ def train_logistic_regression(
         rng=check.check_random_state(random_state),
         record_every=check.check_count(record_every, "record_every"),
         verbose=verbose,
-        pack=check.check_flag(pack, "pack"),
+        pack=check.check_bool(pack, "pack"),
         n_threads=check.check_n_threads(n_threads),
     )
     if result.diverged:

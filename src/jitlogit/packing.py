@@ -10,7 +10,7 @@ from ._team import members_for, share
 from .kernels.lane_types import VECTOR_BYTES
 from .kernels.packed import pack
 from .kernels.plan import PADDING
-from .validation import Array
+from .validation import Array, computed_dtype
 
 # By `python benchmarks/regimes.py packing`: in C order, packed rows take 0.5 to 0.75 of the time, packing as long as
 # 2 to 15 passes; in F order 0.5 to 0.85 and 5 to 50. Float64 and longer rows gain nothing, nor do compact columns.
@@ -37,7 +37,7 @@ def packed(rows: Array, labels: Array, batch_size: int, n_epochs: int, n_threads
         As kernels take them, in their own order.
     """
     m, n = rows.shape
-    step = VECTOR_BYTES // (8 if rows.dtype == np.float64 else 4)
+    step = VECTOR_BYTES // computed_dtype(rows).itemsize
     blocks_per_batch = -(-batch_size // step)
     n_batches = -(-m // batch_size)
     last_size = m - (n_batches - 1) * batch_size

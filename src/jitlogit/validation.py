@@ -80,13 +80,6 @@ def widened(X: Array) -> Array:
     return X.astype(computed_dtype(X))
 
 
-def check_flag(value: Any, name: str) -> bool:
-    """Return a bool."""
-    if not isinstance(value, bool | np.bool_):
-        raise TypeError(f"{name} must be True or False; got {value!r}")
-    return bool(value)
-
-
 def check_scaling(offset: Any, scale: Any, n_features: int) -> tuple[Array, Array] | tuple[None, None]:
     """Return offset and scale of the features as float64 arrays (n,), or None for both if neither is given."""
     if offset is None and scale is None:

@@ -10,11 +10,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from llvmlite import binding, ir
+from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 
 from .._jit import helper, inline, primitive
+from .lane_types import X86
 
 # Words of the control array, each on cache lines of its own; a member's flag stands at FLAGS + its number.
 LINE = 16
@@ -82,15 +83,12 @@ def count_up(typing: Any, control: Any, i: Any) -> Any:
     return types.int64(control, types.int64), emit
 
 
-_X86 = binding.get_process_triple().split("-")[0] in ("x86_64", "i386", "i686", "amd64")
-
-
 @primitive(lambda: None)
 def pause(typing: Any) -> Any:
     """Tell the processor that this is a waiting loop."""
 
     def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        if _X86:
+        if X86:
             kind = ir.FunctionType(ir.VoidType(), [])
             builder.call(cgutils.get_or_insert_function(builder.module, kind, "llvm.x86.sse2.pause"), [])
         return context.get_dummy_value()

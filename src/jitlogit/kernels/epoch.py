@@ -2,8 +2,8 @@
 
 A mini-batch is split into `n_chunks` chunks of rows, a chunk into tiles that stay in the cache between the two times
 that their rows are read. Each chunk sums its own gradient; every member of the team then adds the chunks in the same
-order and updates parameters of its own, so that members meet once per batch. Chunks and tiles follow from the shape of
-the data alone (see `plan`), so the sums have the same bits whichever thread computes which chunk.
+order and updates parameters of its own, so that members meet once per batch. Chunks and tiles follow from how data and
+batches look (see `plan`), never from the threads, so the sums have the same bits whichever thread computes which chunk.
 """
 
 from __future__ import annotations

@@ -7,20 +7,30 @@ from collections.abc import Callable
 from typing import Any
 
 from llvmlite import binding, ir
-from numba import types
+from numba import config, types
 from numba.core import cgutils
 from numba.core.imputils import lower_builtin
 from numba.core.typing.templates import AbstractTemplate, infer_global, signature
 from numba.extending import models, register_model
 
 
+def _target_features() -> set[str]:
+    """Names of what the processor that is compiled for can do; Numba's settings can say that it is another one."""
+    if config.CPU_FEATURES is None:
+        return {name for name, found in binding.get_host_cpu_features().items() if found}
+    return {word[1:] for word in config.CPU_FEATURES.split(",") if word.startswith("+")}
+
+
 def _vector_bytes() -> int:
-    features = binding.get_host_cpu_features()
-    if features.get("avx512f"):
+    features = _target_features()
+    if "avx512f" in features:
         return 64
-    return 32 if features.get("avx2") else 16
+    return 32 if "avx2" in features else 16
 
 
+X86 = binding.get_process_triple().split("-")[0] in ("x86_64", "i386", "i686", "amd64")
+#: Whether float16 is widened by an instruction; LLVM would call a function that isn't there.
+WIDENS_HALF = not X86 or "f16c" in _target_features()
 #: Width of a vector register.
 VECTOR_BYTES = _vector_bytes()
 #: Rows are scored in vectors of at most so many stored bytes: misaligned ones cross a cache line half as often.

@@ -26,6 +26,7 @@ from .lane_types import (
     I32,
     I64,
     VECTOR_BYTES,
+    WIDENS_HALF,
     LanesType,
     call,
     computed,
@@ -61,14 +62,29 @@ def widen(builder: Any, dtype: types.Type, raw: Any, count: int) -> Any:
     floats = ir.VectorType(element(computed(dtype)), count)
     if dtype in FLOATS:
         return raw
-    if dtype == types.uint16:
-        return builder.fpext(builder.bitcast(raw, ir.VectorType(ir.HalfType(), count)), floats)
     integers = ir.VectorType(I32, count)
+    if dtype == types.uint16:
+        if WIDENS_HALF:
+            return builder.fpext(builder.bitcast(raw, ir.VectorType(ir.HalfType(), count)), floats)
+        return _widen_half(builder, builder.zext(raw, integers), floats)
     if dtype == types.int16:
         wide = builder.shl(builder.zext(raw, integers), constant(integers, 16))
         return builder.bitcast(wide, floats)
     wide = builder.sext(raw, integers) if dtype.signed else builder.zext(raw, integers)
     return builder.sitofp(wide, floats)
+
+
+def _widen_half(builder: Any, bits: Any, floats: Any) -> Any:
+    """float16 by shifts, where there is no instruction: exponents differ by 112, a product mends subnormals too."""
+    integers = bits.type
+    magnitude = builder.shl(builder.and_(bits, constant(integers, 0x7FFF)), constant(integers, 13))
+    finite = builder.fmul(builder.bitcast(magnitude, floats), constant(floats, 2.0**112))
+    exponent = constant(integers, 0x7C00)
+    special = builder.icmp_signed("==", builder.and_(bits, exponent), exponent)
+    largest = builder.or_(magnitude, constant(integers, 0x7F800000))
+    widened = builder.select(special, largest, builder.bitcast(finite, integers))
+    sign = builder.shl(builder.and_(bits, constant(integers, 0x8000)), constant(integers, 16))
+    return builder.bitcast(builder.or_(widened, sign), floats)
 
 
 def _typed_load(array: Any, n_indices: int, masked: bool, half: bool = False) -> Any:

@@ -57,7 +57,7 @@ class Plan(NamedTuple):
 
 
 def plan(batch_size: int, rows: NDArray[Any], shuffled: bool = False, scaled: bool = False) -> Plan:
-    """Choose tiles and chunks for mini-batches of `batch_size` of the rows (m, n).
+    """Choose tiles and chunks for mini-batches of `batch_size` of the rows, (m, n) or packed.
 
     Rows are in their own order or `shuffled`, features as they are stored or `scaled`.
     """
@@ -65,7 +65,7 @@ def plan(batch_size: int, rows: NDArray[Any], shuffled: bool = False, scaled: bo
     row_bytes = n_features * rows.itemsize
     wide_bytes = n_features * max(4, rows.itemsize)
     if rows.ndim == 3 or rows.flags.c_contiguous:
-        tile_rows = row_tile(row_bytes, wide_bytes)
+        tile_rows = _MAX_TILE_ROWS if rows.ndim == 3 else row_tile(row_bytes, wide_bytes)
         chunk_rows, several_rows = _MIN_CHUNK_ROWS, _SEVERAL_CHUNK_ROWS
     else:
         tile_rows = max(_MIN_COLUMN_ROWS, min(_MAX_COLUMN_ROWS, _COLUMN_TILE_BYTES // row_bytes))

@@ -1,9 +1,7 @@
-"""C-ordered rows, eight at a time.
+"""C-ordered rows, in groups of eight, in pairs, or of one or two vectors.
 
 Rows are scored one after the other, since the processor streams memory at full rate along one line only, and added to
-the gradient eight at a time, from the cache, since the gradient is then loaded and stored an eighth as often.
-
-Groups of eight go up to a last row, which is repeated where there are fewer.
+the gradient several at a time, from the cache, since the gradient is then loaded and stored less often.
 """
 
 from __future__ import annotations
@@ -11,8 +9,7 @@ from __future__ import annotations
 from .._jit import by_type, inline
 from . import eights, lanes, memory
 from .order import is_own, row_at
-
-LINE_BYTES = 64
+from .plan import LINE_BYTES
 
 
 @by_type
@@ -56,20 +53,34 @@ def products(rows, i, weights):
     """Half lanes whose sum is the product of row i and the weights."""
     n = rows.shape[1]
     step = lanes.half_width(rows)
-    whole = n - n % step
     by_four = n - n % (4 * step)
     z0 = z1 = z2 = z3 = lanes.fill_half(rows, 0.0)
     for j in range(0, by_four, 4 * step):
-        z0 += lanes.load_half(rows, weights, j) * lanes.load2_half(rows, i, j)
-        z1 += lanes.load_half(rows, weights, j + step) * lanes.load2_half(rows, i, j + step)
-        z2 += lanes.load_half(rows, weights, j + 2 * step) * lanes.load2_half(rows, i, j + 2 * step)
-        z3 += lanes.load_half(rows, weights, j + 3 * step) * lanes.load2_half(rows, i, j + 3 * step)
-    for j in range(by_four, whole, step):
-        z0 += lanes.load_half(rows, weights, j) * lanes.load2_half(rows, i, j)
+        z0 += _product(rows, i, j, weights)
+        z1 += _product(rows, i, j + step, weights)
+        z2 += _product(rows, i, j + 2 * step, weights)
+        z3 += _product(rows, i, j + 3 * step, weights)
+    return (z0 + z1) + (z2 + z3) + _rest_of_products(rows, i, by_four, weights)
+
+
+@inline
+def _product(rows, i, j, weights):
+    return lanes.load_half(rows, weights, j) * lanes.load2_half(rows, i, j)
+
+
+@inline
+def _rest_of_products(rows, i, first, weights):
+    """Of the features from one on."""
+    n = rows.shape[1]
+    step = lanes.half_width(rows)
+    whole = n - n % step
+    z = lanes.fill_half(rows, 0.0)
+    for j in range(first, whole, step):
+        z += _product(rows, i, j, weights)
     if whole < n:
         mask = lanes.first_half(rows, n - whole)
-        z1 += lanes.load_half(rows, weights, whole) * lanes.load2_masked(rows, i, whole, mask)
-    return (z0 + z1) + (z2 + z3)
+        z += lanes.load_half(rows, weights, whole) * lanes.load2_masked(rows, i, whole, mask)
+    return z
 
 
 @inline
@@ -241,7 +252,6 @@ def score_and_add(rows, i, weights, before, half, out_gradient):
 
     `before`: two rows and their residuals, in half lanes.
     """
-    n = rows.shape[1]
     step = lanes.half_width(rows)
     whole = pair_features(rows)
     c = half * whole // 2
@@ -260,12 +270,7 @@ def score_and_add(rows, i, weights, before, half, out_gradient):
         _add_two(rows, before, c + 2 * step, out_gradient)
         _add_two(rows, before, c + 3 * step, out_gradient)
         c += 4 * step
-    end = n - n % step
-    for j in range(whole, end, step):
-        z0 += _product(rows, i, j, weights)
-    if end < n:
-        z1 += lanes.load_half(rows, weights, end) * lanes.load2_masked(rows, i, end, lanes.first_half(rows, n - end))
-    return (z0 + z1) + (z2 + z3)
+    return (z0 + z1) + (z2 + z3) + _rest_of_products(rows, i, whole, weights)
 
 
 @inline
@@ -287,11 +292,6 @@ def add_pair(rows, before, first, out_gradient):
         g = before[2] * lanes.load2_masked(rows, before[0], end, mask)
         g += before[3] * lanes.load2_masked(rows, before[1], end, mask)
         lanes.store(out_gradient, end, lanes.load_half(rows, out_gradient, end) + g)
-
-
-@inline
-def _product(rows, i, j, weights):
-    return lanes.load_half(rows, weights, j) * lanes.load2_half(rows, i, j)
 
 
 @inline

@@ -7,29 +7,30 @@ from . import eights, lanes, link, storage
 from .order import is_own, row_at
 from .rows import add_eight, add_pair, eight_rows, eight_scores, fetch, pair_features, score_and_add
 
+# How many rows ahead memory is asked for, where they are in another order than their own.
+_EIGHTS_AHEAD = 32
+_PAIRS_AHEAD = 8
+
 
 @inline_by_type
 def add_rows(rows, labels, order, first, count, ahead, tile_rows, with_loss, weights, bias, room, out_gradient):
     """Add the rows at positions first ... first + count - 1 to the gradient; return sums of residuals and losses.
 
-    A tile of rows is scored before it is added. Rows from position `ahead` on are next: where the order isn't their
-    own, their memory is asked for meanwhile. The gradient is summed in its own precision. `room` (3, tile_rows +
-    PADDING) is room to work in.
+    A tile of rows is scored before it is added, or a pair while the pair before is added. Rows from position `ahead`
+    on are next: where the order isn't their own, their memory is asked for meanwhile. The gradient is summed in its own
+    precision. `room` (3, tile_rows + PADDING) is room to work in.
     """
     return _by_row_length if rows.ndim == 2 and rows.layout == "C" else _tiles
 
 
 def _by_row_length(rows, labels, order, first, count, ahead, tile_rows, with_loss, weights, bias, room, out_gradient):
     residuals = losses = weights.dtype.type(0)
-    whole = 0
-    if tile_rows == 8:
-        whole = count - count % 8
-        residuals, losses = _add_eights(
-            rows, labels, order, first, whole, ahead, with_loss, weights, bias, room, out_gradient
+    whole = count - count % tile_rows if tile_rows == 2 or tile_rows == 8 else 0
+    upcoming = first + whole if whole < count else ahead
+    if whole:
+        residuals, losses = _groups(
+            rows, labels, order, first, whole, upcoming, tile_rows, with_loss, weights, bias, room, out_gradient
         )
-    elif tile_rows == 2:
-        whole = count - count % 2
-        residuals, losses = _add_pairs(rows, labels, order, first, whole, ahead, with_loss, weights, bias, out_gradient)
     if whole < count:
         first += whole
         count -= whole
@@ -39,6 +40,22 @@ def _by_row_length(rows, labels, order, first, count, ahead, tile_rows, with_los
         residuals += more_residuals
         losses += more_losses
     return residuals, losses
+
+
+@inline_by_type
+def _groups(rows, labels, order, first, count, ahead, tile_rows, with_loss, weights, bias, room, out_gradient):
+    """Groups of eight rows, or of two where `plan` takes such tiles: never of a compact dtype."""
+    return _eights_or_pairs if rows.dtype == weights.dtype else _eights
+
+
+def _eights(rows, labels, order, first, count, ahead, tile_rows, with_loss, weights, bias, room, out_gradient):
+    return _add_eights(rows, labels, order, first, count, ahead, with_loss, weights, bias, room, out_gradient)
+
+
+def _eights_or_pairs(rows, labels, order, first, count, ahead, tile_rows, with_loss, weights, bias, room, out_gradient):
+    if tile_rows == 2:
+        return _add_pairs(rows, labels, order, first, count, ahead, with_loss, weights, bias, out_gradient)
+    return _add_eights(rows, labels, order, first, count, ahead, with_loss, weights, bias, room, out_gradient)
 
 
 def _tiles(rows, labels, order, first, count, ahead, tile_rows, with_loss, weights, bias, room, out_gradient):
@@ -53,7 +70,7 @@ def _add_eights(rows, labels, order, first, count, ahead, with_loss, weights, bi
     stop = first + count
     start = first - first  # a variable, like elsewhere, for one compiled variant
     for p in range(first, stop, 8):
-        z = eight_scores(rows, order, p, p + 8 if p + 8 < stop else ahead, weights) + bias
+        z = eight_scores(rows, order, p, _upcoming(p + _EIGHTS_AHEAD, stop, ahead), weights) + bias
         sign = _signs_of_eight(labels, order, p, weights)
         q = sign * z
         if with_loss:
@@ -66,6 +83,12 @@ def _add_eights(rows, labels, order, first, count, ahead, with_loss, weights, bi
 
 
 @inline
+def _upcoming(position, stop, ahead):
+    """A position counted on from `stop` to what comes next."""
+    return position if position < stop else ahead + position - stop
+
+
+@outline
 def _add_pairs(rows, labels, order, first, count, ahead, with_loss, weights, bias, out_gradient):
     """C-ordered rows, two of which are scored while the two before are added."""
     residual_sum = loss_sum = nothing = lanes.fill_half(rows, 0.0)
@@ -73,7 +96,7 @@ def _add_pairs(rows, labels, order, first, count, ahead, with_loss, weights, bia
     i = row_at(order, first)
     before = (i, i, nothing, nothing)
     for p in range(first, stop, 2):
-        upcoming = p + 2 if p + 2 < stop else ahead
+        upcoming = _upcoming(p + _PAIRS_AHEAD, stop, ahead)
         fetch(rows, order, upcoming)
         fetch(rows, order, upcoming + 1)
         i = row_at(order, p)
