@@ -27,7 +27,7 @@ from numba.core.serialize import dumps
 from numba.extending import intrinsic, overload
 from numba.misc.appdirs import AppDirs
 
-from ._lowering import HelperCompiler, marked
+from ._lowering import HelperCompiler, KernelCompiler, marked
 
 __all__ = ["JIT_DISABLED", "by_type", "helper", "inline", "inline_by_type", "kernel", "outline", "primitive", "strict"]
 
@@ -51,6 +51,8 @@ _HELPER_OPTIONS: dict[str, Any] = {
     "no_cfunc_wrapper": True,
     "pipeline_class": HelperCompiler,
 }
+# Python calls kernels, C doesn't.
+_KERNEL_OPTIONS: dict[str, Any] = {**_OPTIONS, "no_cfunc_wrapper": True, "pipeline_class": KernelCompiler}
 
 # A compiled kernel is called through the C interface of the Python that compiled it.
 PYTHON = f"{sys.implementation.cache_tag}{getattr(sys, 'abiflags', '')}"
@@ -105,7 +107,7 @@ def kernel(function: Function) -> Function:
     """Make an entry point, compiled on first need and cached on disk."""
     if JIT_DISABLED:  # compiled arithmetic is silent
         return np.errstate(all="ignore")(function)
-    dispatcher = numba.njit(function, fastmath=FASTMATH, **_OPTIONS)
+    dispatcher = numba.njit(function, fastmath=FASTMATH, **_KERNEL_OPTIONS)
     dispatcher._cache = KernelCache(function.__name__)
     return dispatcher  # type: ignore[no-any-return]
 

@@ -1,9 +1,9 @@
-"""Helpers lowered without being optimised by themselves.
+"""Helpers lowered without being optimised by themselves, kernels optimised once.
 
 Numba optimises and emits every function by itself, and then again in each of its callers, into which it is linked. Of
 kernels whose helpers call helpers, the innermost are optimised six times over, and only the kernel's own copy ever
 runs. Here a helper is left as it was lowered, for the kernel to optimise the whole: a first fit compiles in half the
-time.
+time. Kernels have no counts of references, which Numba removes between two rounds of optimising: one is enough.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from numba.core.compiler import Compiler, _LowerResult
 from numba.core.compiler_machinery import register_pass
 from numba.core.typed_passes import NativeLowering
 
-__all__ = ["HelperCompiler", "marked"]
+__all__ = ["HelperCompiler", "KernelCompiler", "marked"]
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -73,15 +73,41 @@ class _HelperLowering(NativeLowering):  # type: ignore[misc]
         return True
 
 
+class _KernelLibrary(JITCodeLibrary):  # type: ignore[misc]
+    def _optimize_final_module(self) -> None:
+        passes, builder = self._codegen._module_pass_manager()
+        passes.run(self._final_module, builder)
+
+
+@register_pass(mutates_CFG=True, analysis_only=False)
+class _KernelLowering(NativeLowering):  # type: ignore[misc]
+    _name = "kernel_lowering"
+
+    def run_pass(self, state: Any) -> bool:
+        state.library = _KernelLibrary(state.targetctx.codegen(), state.func_id.func_qualname)
+        state.library.enable_object_caching()
+        return bool(super().run_pass(state))
+
+
+def _with_lowering(lowering: Any, pipelines: Any) -> Any:
+    for pipeline in pipelines:
+        pipeline.passes = [
+            (lowering, about) if one is NativeLowering else (one, about) for one, about in pipeline.passes
+        ]
+        pipeline._finalized = False
+        pipeline.finalize()
+    return pipelines
+
+
 class HelperCompiler(Compiler):  # type: ignore[misc]
-    """Numba's own pipeline, with that lowering."""
+    """Numba's own pipeline, with helpers' lowering."""
 
     def define_pipelines(self) -> Any:
-        pipelines = super().define_pipelines()
-        for pipeline in pipelines:
-            pipeline.passes = [
-                (_HelperLowering, about) if one is NativeLowering else (one, about) for one, about in pipeline.passes
-            ]
-            pipeline._finalized = False
-            pipeline.finalize()
-        return pipelines
+        return _with_lowering(_HelperLowering, super().define_pipelines())
+
+
+class KernelCompiler(Compiler):  # type: ignore[misc]
+    """Numba's own pipeline, with kernels' lowering."""
+
+    def define_pipelines(self) -> Any:
+        return _with_lowering(_KernelLowering, super().define_pipelines())

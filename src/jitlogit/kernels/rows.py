@@ -246,15 +246,14 @@ def _narrow_products(rows, i, ma, mb, wa, wb, two):
 
 
 @inline
-def score_and_add(rows, i, weights, before, half, out_gradient):
-    """Half lanes whose sum is the product of row i and the weights; meanwhile, of the two rows before, the first or
-    second half of the features is added, up to `pair_features`.
+def score_and_add(rows, i, weights, before, c, out_gradient):
+    """Half lanes whose sum is the product of row i and the weights; meanwhile, of the two rows before, half of the
+    `pair_features` are added, from feature c on.
 
     `before`: two rows and their residuals, in half lanes.
     """
     step = lanes.half_width(rows)
     whole = pair_features(rows)
-    c = half * whole // 2
     z0 = z1 = z2 = z3 = lanes.fill_half(rows, 0.0)
     for j in range(0, whole, 8 * step):
         z0 += _product(rows, i, j, weights)

@@ -68,7 +68,7 @@ def _add_eights(rows, labels, order, first, count, ahead, with_loss, weights, bi
     residual = room[0]
     residual_sum = loss_sum = eights.zeros(weights)
     stop = first + count
-    start = first - first  # a variable, like elsewhere, for one compiled variant
+    start = first - first  # a variable: literals are compiled for, each by itself
     for p in range(first, stop, 8):
         z = eight_scores(rows, order, p, _upcoming(p + _EIGHTS_AHEAD, stop, ahead), weights) + bias
         sign = _signs_of_eight(labels, order, p, weights)
@@ -95,21 +95,23 @@ def _add_pairs(rows, labels, order, first, count, ahead, with_loss, weights, bia
     stop = first + count
     i = row_at(order, first)
     before = (i, i, nothing, nothing)
+    whole = pair_features(rows)
+    zero = whole - whole  # a variable: literals are compiled for, each by itself
     for p in range(first, stop, 2):
         upcoming = _upcoming(p + _PAIRS_AHEAD, stop, ahead)
         fetch(rows, order, upcoming)
         fetch(rows, order, upcoming + 1)
         i = row_at(order, p)
         j = row_at(order, p + 1)
-        y = lanes.total(score_and_add(rows, i, weights, before, 0, out_gradient)) + bias
-        z = lanes.total(score_and_add(rows, j, weights, before, 1, out_gradient)) + bias
-        add_pair(rows, before, pair_features(rows), out_gradient)
+        y = lanes.total(score_and_add(rows, i, weights, before, zero, out_gradient)) + bias
+        z = lanes.total(score_and_add(rows, j, weights, before, whole // 2, out_gradient)) + bias
+        add_pair(rows, before, whole, out_gradient)
         r, loss = _residual_and_loss(rows, labels[i], y, with_loss)
         s, other_loss = _residual_and_loss(rows, labels[j], z, with_loss)
         residual_sum += r + s
         loss_sum += loss + other_loss
         before = (i, j, r, s)
-    add_pair(rows, before, stop - stop, out_gradient)
+    add_pair(rows, before, zero, out_gradient)
     return lanes.first_of(residual_sum), lanes.first_of(loss_sum)
 
 
