@@ -8,7 +8,9 @@ from conftest import JIT_OFF, assert_close, compiled, run_python
 
 import jitlogit
 from jitlogit import reference
+from jitlogit._jit import kernel
 from jitlogit.cli import main
+from jitlogit.kernels import lanes
 
 M, N = (83, 5) if JIT_OFF else (1501, 37)
 # float32 products of numbers of like size; W and b of some hundred updates
@@ -195,6 +197,21 @@ def test_rows_of_many_vectors(n, dtype, order, shuffle):
         W, b, _ = reference.train_logistic_regression(X, Y, 0.1, 2, **options)
         fast_W, fast_b, _ = jitlogit.train_logistic_regression(X, Y, 0.1, 2, **options)
         assert_close(np.append(fast_W, fast_b), np.append(W, b), TOLERANCE if dtype == np.float32 else 1e-12)
+
+
+@compiled
+def test_every_half_without_the_instruction(monkeypatch):
+    def widen(halves, out):
+        for t in range(0, out.size, lanes.width(out)):
+            lanes.store(out, t, lanes.load(halves, t))
+
+    monkeypatch.setattr(lanes, "WIDENS_HALF", False)
+    entry = kernel(widen)
+    entry._cache.disable()
+    halves = np.arange(2**16, dtype=np.uint16)
+    out = np.empty(halves.size, np.float32)
+    entry(halves, out)
+    np.testing.assert_array_equal(out, halves.view(np.float16).astype(np.float32))
 
 
 @compiled
