@@ -38,6 +38,15 @@ def marked(function: Function, inlining: str) -> Function:
 class _HelperLibrary(JITCodeLibrary):  # type: ignore[misc]
     """LLVM code that is only ever linked into other code."""
 
+    inlining = ""
+
+    def add_ir_module(self, ir_module: Any) -> None:
+        if self.inlining:
+            for function in ir_module.functions:
+                if not function.is_declaration:
+                    function.attributes.add(self.inlining)
+        super().add_ir_module(ir_module)
+
     def _optimize_functions(self, ll_module: Any) -> None:
         ll_module.data_layout = self._codegen._data_layout
 
@@ -56,13 +65,10 @@ class _HelperLowering(NativeLowering):  # type: ignore[misc]
     def run_pass(self, state: Any) -> bool:
         name = state.func_id.func_qualname
         state.library = _HelperLibrary(state.targetctx.codegen(), name)
+        state.library.inlining = getattr(state.func_id.func, _MARK, "")
         state.flags.no_compile = True
         super().run_pass(state)
         lowered = state["cr"]
-        inlining = getattr(state.func_id.func, _MARK, "")
-        if inlining:
-            code = state.library._final_module.get_function(lowered.fndesc.llvm_func_name)
-            code.add_function_attribute(inlining)
         # Callers find a function by the object that Python would call.
         address = 0
         key = _dynfunc.make_function(lowered.fndesc.lookup_module(), name, "", address, lowered.env, (state.library,))
@@ -75,7 +81,11 @@ class _HelperLowering(NativeLowering):  # type: ignore[misc]
 
 class _KernelLibrary(JITCodeLibrary):  # type: ignore[misc]
     def _optimize_final_module(self) -> None:
-        passes, builder = self._codegen._module_pass_manager()
+        manager = self._codegen._module_pass_manager()
+        if not isinstance(manager, tuple):  # before Numba 0.62
+            super()._optimize_final_module()
+            return
+        passes, builder = manager
         passes.run(self._final_module, builder)
 
 
