@@ -12,9 +12,9 @@ from .kernels.packed import pack
 from .kernels.plan import PADDING
 from .validation import Array, computed_dtype
 
-# By `python benchmarks/regimes.py packing` (float32): in C order, packed rows of up to 8 features take 0.4 to 1.0 of the
-# time, packing as long as 2 to 15 passes; in F order 0.6 to 1.1 and 5 to 50, worst where the batch is all rows. Measured
-# by hand: smaller dtypes gain up to 10 features in C order, nothing in F order; float64 and longer rows gain nothing.
+# By `python benchmarks/regimes.py packing` (float32): in C order, packed rows of up to 8 features take 0.4 to 1.0 of
+# the time, packing as long as 2 to 15 passes; in F order 0.6 to 1.1 and 5 to 50, worst where a batch is all rows. By
+# hand: smaller dtypes gain up to 10 features in C order, nothing in F order; float64 and longer rows gain nothing.
 _MOST_ROW_FEATURES = 8
 _MOST_COMPACT_ROW_FEATURES = 10
 _ROW_EPOCHS = 16
