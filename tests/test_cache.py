@@ -24,7 +24,13 @@ X = np.linspace(-1, 1, 12).reshape(6, 2)
 W, b, _ = jitlogit.train_logistic_regression(X, [0, 0, 1, 0, 1, 1], 0.5, 5)
 print(W.tobytes().hex(), b.hex())
 """
-COMPILED = FIT + "from jitlogit.kernels.epoch import epoch\nprint(sum(epoch.stats.cache_misses.values()))"
+COMPILED = (
+    FIT
+    + """
+from jitlogit.kernels.epoch import epoch, small_epoch, turned_epoch
+print(sum(sum(kernel.stats.cache_misses.values()) for kernel in (epoch, small_epoch, turned_epoch)))
+"""
+)
 
 
 def files(folder):

@@ -12,7 +12,7 @@ import jitlogit
 from jitlogit import reference, training
 from jitlogit._team import Team
 from jitlogit.kernels import objective
-from jitlogit.kernels.epoch import epoch
+from jitlogit.kernels.epoch import epoch, epoch_kernel, small_epoch, turned_epoch
 from jitlogit.kernels.plan import PADDING, Plan, plan, work_space
 
 # Relative to the largest element. float64: rounding of sums in another order. float32: the same, times the number of
@@ -150,7 +150,15 @@ def test_writable_or_not_is_one_compiled_variant():
         jitlogit.forward_pass(X, np.zeros(3), 0)
         jitlogit.compute_cost(A, labels)
         jitlogit.sigmoid(A)
-        used = [epoch, objective.forward, objective.gradient, objective.cost, objective.sigmoid]
+        used = [
+            epoch,
+            small_epoch,
+            turned_epoch,
+            objective.forward,
+            objective.gradient,
+            objective.cost,
+            objective.sigmoid,
+        ]
         seen = [len(kernel.signatures) for kernel in used]
         if writeable:
             before = seen
@@ -183,9 +191,11 @@ def test_chunks_and_tiles_add_up(dtype, n_chunks):
     tables = np.empty((2, 0), np.uint32), np.empty((2, 0), np.uint32)
     labels = np.append(Y[0], np.zeros(PADDING)).astype(np.uint8)[:93]
     for tile_rows in (1, 2, 5, 8, 64):
-        work = work_space(Plan(tile_rows, n_chunks), N, np.dtype(dtype), 1)
+        cut = Plan(tile_rows, n_chunks)
+        work = work_space(cut, N, np.dtype(dtype), 1)
+        kernel = epoch_kernel(cut, 30, scaled=False)
         settings, blocks, scaling = np.array([0.1, 1.0]), np.empty(0, np.int64), (np.empty(0), np.empty(0))
-        with Team(epoch, 1, X, labels, tables, None, blocks, 30, tile_rows, settings, scaling, work) as run:
+        with Team(kernel, 1, X, labels, tables, None, blocks, 30, tile_rows, settings, scaling, work) as run:
             loss_sum = run()
         weights, bias = work.weights[0, :N], work.bias[0, 0]
         assert_close(np.append(weights, bias), np.append(W, b), TOLERANCE[dtype])

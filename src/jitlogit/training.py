@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ._team import Team, members_for
-from .kernels.epoch import epoch
+from .kernels.epoch import epoch_kernel
 from .kernels.plan import plan, work_space
 from .packing import packed
 from .reference import DIVERGED_COST, SMALL_SHUFFLE, shuffled_blocks
@@ -64,8 +64,9 @@ def train(
     costs: list[float] = []
     diverged = False
     progress = Progress(n_epochs) if verbose else None
+    kernel = epoch_kernel(cut, batch_size, offset is not None)
     with Team(
-        epoch, members, rows, labels, tables, order, blocks, batch_size, cut.tile_rows, settings, scaling, work
+        kernel, members, rows, labels, tables, order, blocks, batch_size, cut.tile_rows, settings, scaling, work
     ) as run:
         for i in range(n_epochs):
             record = i % record_every == 0

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from .functional import compute_cost, compute_gradients, forward_pass, predict, sigmoid, train_logistic_regression
+from .kernels.plan import LEAST_TURNED_FEATURES
 from .packing import PAYING_EPOCHS
 
 
@@ -36,10 +37,14 @@ def warmup(dtypes: Any = ("float32", "float64"), orders: Iterable[str] = ("C",))
     Y = np.arange(32) % 2
     for dtype in [np.dtype(dtype) for dtype in several]:
         for order in orders:
-            X = np.zeros((32, 2 if order == "C" else 16), dtype, order=order)  # type: ignore[call-overload]
-            W, b, _ = train_logistic_regression(X, Y, 0.1, 1)
-            train_logistic_regression(X, Y, 0.1, PAYING_EPOCHS)
-            train_logistic_regression(X, Y, 0.1, 1, batch_size=2)
+            n = 2 if order == "C" else LEAST_TURNED_FEATURES
+            X = np.zeros((32, n), dtype, order=order)  # type: ignore[call-overload]
+            for scale in (None, 1.0):  # small batches and large or scaled ones have kernels of their own
+                W, b, _ = train_logistic_regression(X, Y, 0.1, 1, scale=scale)
+                train_logistic_regression(X, Y, 0.1, PAYING_EPOCHS, scale=scale)
+                train_logistic_regression(X, Y, 0.1, 1, batch_size=2, scale=scale)
+            if order == "F":  # and so have small batches of many columns
+                train_logistic_regression(X[:, :2], Y, 0.1, 1)
             predict(X, W, b)
             A = forward_pass(X, W, b)
             compute_gradients(X, Y, A)

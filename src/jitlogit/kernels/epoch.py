@@ -8,13 +8,15 @@ batches look (see `plan`), never from the threads, so the sums have the same bit
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
-from .._jit import by_type, helper, inline, inline_by_type, kernel
+from .._jit import helper, inline, inline_by_type, kernel
 from . import lanes, stochastic, storage, update
 from .barrier import announce, await_task, check_in, meet, members_of, number_of
-from .order import fill_order, is_own
-from .plan import FOLD_ROWS
+from .order import fill_order
+from .plan import FOLD_ROWS, Plan
 from .tile import add_rows
 from .turned import turn_batches
 
@@ -118,28 +120,6 @@ def _chunk(rows, labels, blocks, batch_size, n_chunks, batch, c):
 
 
 @helper
-def _walk_small(rows, labels, tables, order, blocks, batch_size, tile_rows, settings, work):
-    """One epoch of batches that a single member sums in the data's own precision; returns the sum of the losses."""
-    n_positions = labels.size
-    spacing = storage.spacing(rows, batch_size)
-    rate, with_loss = settings[0], settings[1] != 0
-    weights, bias, gradient, room = work.weights[0], work.bias[0], work.gradients[0], work.tiles[0]
-    loss_sum = 0.0
-    fill_order(tables[0], tables[1], 0, n_positions, order)
-    batch = 0
-    for position in range(0, n_positions, spacing):
-        first = position
-        if blocks.size:
-            first = blocks[batch] * spacing
-            batch += 1
-        stop = min(first + batch_size, n_positions)
-        loss_sum += _small_batch(
-            rows, labels, order, first, stop, tile_rows, with_loss, rate, room, gradient, weights, bias
-        )
-    return loss_sum
-
-
-@helper
 def _walk(rows, labels, tables, order, blocks, batch_size, tile_rows, settings, scaling, work, control, member, task):
     """One epoch, as one of the members of a task; returns the sum of the losses."""
     n_positions = labels.size
@@ -198,34 +178,6 @@ def _walk(rows, labels, tables, order, blocks, batch_size, tile_rows, settings, 
     return loss_sum
 
 
-@by_type
-def _walk_turned(rows, labels, order, blocks, batch_size, tile_rows, settings, work):
-    """As `_walk` by a single member, on turned copies of F-ordered rows."""
-    return _turned_epoch if rows.layout == "F" and is_own(order) else _no_epoch
-
-
-def _no_epoch(rows, labels, order, blocks, batch_size, tile_rows, settings, work):
-    return 0.0
-
-
-def _turned_epoch(rows, labels, order, blocks, batch_size, tile_rows, settings, work):
-    n_batches = (rows.shape[0] + batch_size - 1) // batch_size
-    group = work.turned.shape[0] // batch_size
-    rate, with_loss = settings[0], settings[1] != 0
-    weights, bias, gradient, room = work.weights[0], work.bias[0], work.gradients[0], work.tiles[0]
-    loss_sum = 0.0
-    for batch in range(n_batches):
-        if batch % group == 0:
-            turn_batches(rows, blocks, batch_size, batch, min(batch + group, n_batches), work.turned)
-        first, stop = _chunk(rows, labels, blocks, batch_size, 1, batch, 0)
-        place = batch % group * batch_size
-        turned, its_labels = work.turned[place : place + stop - first], labels[first:]
-        loss_sum += _small_batch(
-            turned, its_labels, None, 0, stop - first, tile_rows, with_loss, rate, room, gradient, weights, bias
-        )
-    return loss_sum
-
-
 @kernel
 def epoch(
     rows, labels, tables, order, blocks, batch_size, tile_rows, settings, scaling, work, control, members, helping
@@ -263,25 +215,75 @@ def epoch(
         task = await_task(control, member, task) if helping else announce(control, members)
         if task < 0:
             return 0.0
-        if work.turned.size:
-            loss_sum = _walk_turned(rows, labels, order, blocks, batch_size, tile_rows, settings, work)
-        elif work.sums.shape[1] == 1 and batch_size <= FOLD_ROWS and scaling[0].size == 0:
-            loss_sum = _walk_small(rows, labels, tables, order, blocks, batch_size, tile_rows, settings, work)
-        else:
-            loss_sum = _walk(
-                rows,
-                labels,
-                tables,
-                order,
-                blocks,
-                batch_size,
-                tile_rows,
-                settings,
-                scaling,
-                work,
-                control,
-                member,
-                task,
-            )
+        loss_sum = _walk(
+            rows,
+            labels,
+            tables,
+            order,
+            blocks,
+            batch_size,
+            tile_rows,
+            settings,
+            scaling,
+            work,
+            control,
+            member,
+            task,
+        )
         if not helping:
             return loss_sum
+
+
+@kernel
+def small_epoch(
+    rows, labels, tables, order, blocks, batch_size, tile_rows, settings, scaling, work, control, members, helping
+):
+    """As `epoch`, of batches that one member sums in the data's own precision, of features as they are stored."""
+    n_positions = labels.size
+    spacing = storage.spacing(rows, batch_size)
+    rate, with_loss = settings[0], settings[1] != 0
+    weights, bias, gradient, room = work.weights[0], work.bias[0], work.gradients[0], work.tiles[0]
+    loss_sum = 0.0
+    fill_order(tables[0], tables[1], 0, n_positions, order)
+    batch = 0
+    for position in range(0, n_positions, spacing):
+        first = position
+        if blocks.size:
+            first = blocks[batch] * spacing
+            batch += 1
+        stop = min(first + batch_size, n_positions)
+        loss_sum += _small_batch(
+            rows, labels, order, first, stop, tile_rows, with_loss, rate, room, gradient, weights, bias
+        )
+    return loss_sum
+
+
+@kernel
+def turned_epoch(
+    rows, labels, tables, order, blocks, batch_size, tile_rows, settings, scaling, work, control, members, helping
+):
+    """As `small_epoch`, on turned copies of F-ordered rows in their own order or in blocks."""
+    n_batches = (rows.shape[0] + batch_size - 1) // batch_size
+    group = work.turned.shape[0] // batch_size
+    rate, with_loss = settings[0], settings[1] != 0
+    weights, bias, gradient, room = work.weights[0], work.bias[0], work.gradients[0], work.tiles[0]
+    loss_sum = 0.0
+    for batch in range(n_batches):
+        if batch % group == 0:
+            turn_batches(rows, blocks, batch_size, batch, min(batch + group, n_batches), work.turned)
+        first, stop = _chunk(rows, labels, blocks, batch_size, 1, batch, 0)
+        place = batch % group * batch_size
+        turned, its_labels = work.turned[place : place + stop - first], labels[first:]
+        loss_sum += _small_batch(
+            turned, its_labels, None, 0, stop - first, tile_rows, with_loss, rate, room, gradient, weights, bias
+        )
+    return loss_sum
+
+
+def epoch_kernel(cut: Plan, batch_size: int, scaled: bool) -> Callable[..., float]:
+    """The kernel for batches cut up as planned; a fit compiles no other."""
+    if cut.turned_rows:
+        return turned_epoch
+    if cut.n_chunks == 1 and batch_size <= FOLD_ROWS and not scaled:
+        return small_epoch
+    return epoch

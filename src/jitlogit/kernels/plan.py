@@ -33,7 +33,7 @@ _MAX_CHUNKS = 16
 _MAX_TURNED_BATCH = 64
 _MAX_TURNED_ROWS = 512
 _TURNED_BYTES = 2 * 1024 * 1024
-_LEAST_TURNED_FEATURES = 16
+LEAST_TURNED_FEATURES = 16
 # The chunks' sums and gradients together.
 _MAX_WORK_BYTES = 8 * 1024 * 1024
 # Rows summed in the data's own precision before they are added to a float64 sum.
@@ -81,7 +81,7 @@ def plan(batch_size: int, rows: NDArray[Any], shuffled: bool = False, scaled: bo
     )
     n_chunks = 1 << max(0, limit.bit_length() - 1)  # a power of two shares out evenly
     turned_rows = 0
-    turnable = not (rows.flags.c_contiguous or shuffled or scaled) and n_features >= _LEAST_TURNED_FEATURES
+    turnable = not (rows.flags.c_contiguous or shuffled or scaled) and n_features >= LEAST_TURNED_FEATURES
     if turnable and n_chunks == 1 and batch_size <= _MAX_TURNED_BATCH:
         turned_rows = max(1, min(_MAX_TURNED_ROWS, _TURNED_BYTES // row_bytes) // batch_size) * batch_size
         tile_rows = row_tile(wide_bytes, wide_bytes)
