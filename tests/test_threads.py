@@ -23,7 +23,7 @@ _team._LEAST_BYTES = 0
 met = set()
 class Counted(_team.Team):
     def __exit__(self, *error):
-        met.add(int(self._control[_team.TASK]) % _team.MOST_MEMBERS)
+        met.add(max(1, int(self._control[_team.TASK]) % _team.MOST_MEMBERS))
         super().__exit__(*error)
 training.Team = Counted
 
@@ -85,6 +85,25 @@ threading.Thread.join = lambda self: None
 print(all_bits(2) == expected, met)
 """
     assert run_python(BITS + code, NUMBA_NUM_THREADS="2").strip() == "True {1}"
+
+
+def test_members_who_sleep_in_turn_are_fewer_for_a_while(tmp_path):
+    code = """
+from jitlogit.kernels import barrier
+barrier._LATE_MEETINGS = 0  # as if every task had been late
+expected = all_bits(1)
+for n in (2, 3): print(all_bits(n) == expected)
+rests = []
+class Rested(Counted):
+    def __exit__(self, *error):
+        super().__exit__(*error)
+        rests.append(int(self._control[barrier._REST]))
+training.Team = Rested
+bits(2, "f4", "C", 500, 1000)
+print(rests)
+"""
+    printed = run_python(BITS + code, NUMBA_NUM_THREADS="3", NUMBA_CACHE_DIR=str(tmp_path)).split()
+    assert printed == ["True", "True", "[7]"]  # three epochs late: rests of 1, 3 and 7 tasks
 
 
 def test_threads_that_cannot_be_started_are_done_without():

@@ -23,14 +23,13 @@ from .kernels.barrier import END, FLAGS, LINE, MOST_MEMBERS, TASK
 _LEAST_BYTES = 4_000_000
 
 
-def _can_yield() -> bool:
+def _can_sleep() -> bool:
     if JIT_DISABLED or sys.platform == "win32":
         return False
-    library = ctypes.CDLL(None)
-    return all(hasattr(library, name) for name in ("sched_yield", "usleep"))
+    return hasattr(ctypes.CDLL(None), "usleep")
 
 
-_CAN_YIELD = _can_yield()
+_CAN_SLEEP = _can_sleep()
 
 
 def max_threads() -> int:
@@ -40,7 +39,7 @@ def max_threads() -> int:
 
 def members_for(n_threads: int | None, n_chunks: int, n_bytes: float) -> int:
     """Number of threads that read `n_bytes` in `n_chunks` parts: at most `n_threads` (None: as Numba is set to)."""
-    if not _CAN_YIELD or n_bytes < _LEAST_BYTES:
+    if not _CAN_SLEEP or n_bytes < _LEAST_BYTES:
         return 1
     if n_threads is None:  # asking Numba for its setting would start its own threads
         numba_threads = sys.modules.get("numba.np.ufunc.parallel")

@@ -2,8 +2,9 @@
 
 Barriers spin for as long as a meeting usually takes, then sleep. Where other processes want the same cores, a thread
 that only spins, or gives way by `sched_yield`, loses a time slice per batch; one that slept soon gets its core back, so
-members run side by side again. A helper counts once it has checked in; a task is done by the members
-that have by then, so a thread that starts late or never is not waited for.
+members mostly run side by side again. Where they come to sleep in turn, which lasts, fewer of them go on for a while.
+A helper counts once it has checked in; a task, some batches of an epoch, is done by the members that have by then, so a
+thread that starts late or never is not waited for.
 """
 
 from __future__ import annotations
@@ -21,15 +22,23 @@ from .lane_types import X86
 LINE = 16
 CHECKED_IN = 0 * LINE
 TASK = 1 * LINE
-FLAGS = 2 * LINE
+_FIRST_BATCH = TASK + 1
+# The first member's own: what part of the members tasks want, for how many more tasks, and for how many the next time.
+_DIVISOR = 2 * LINE
+_REST = _DIVISOR + 1
+_PENALTY = _DIVISOR + 2
+FLAGS = 3 * LINE
 
 END = -1
 MOST_MEMBERS = 4096
-# A pause is about 15 ns. A barrier is mostly over within microseconds; the next epoch comes a little later.
-_SPINS = 300
-_MEETING_SPINS = 3000
-_YIELDS = 2000
-_CHECK_IN_YIELDS = 1000
+#: Most batches of a task.
+TASK_BATCHES = 64
+# Members sleep in turn, if one sleeps before so many meetings of a task.
+_LATE_MEETINGS = 8
+_MOST_REST = 32
+# A pause is about 15 ns. A barrier is mostly over within microseconds, and so is what comes between epochs.
+_SPINS = 3000
+_CHECK_IN_NAPS = 20
 _NAP_MICROSECONDS = 10
 
 
@@ -100,18 +109,6 @@ _int32 = ir.IntType(32)
 
 
 @primitive(lambda: None)
-def give_way(typing: Any) -> Any:
-    """Let another thread run."""
-
-    def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        kind = ir.FunctionType(_int32, [])
-        builder.call(cgutils.get_or_insert_function(builder.module, kind, "sched_yield"), [])
-        return context.get_dummy_value()
-
-    return types.void(), emit
-
-
-@primitive(lambda: None)
 def nap(typing: Any) -> Any:
     """Sleep for a moment."""
 
@@ -131,16 +128,35 @@ def check_in(control):
 
 
 @helper
-def announce(control, wanted):
-    """Begin a task with the members that have checked in, `wanted` if they do so soon; return it, see `members_of`."""
+def announce(control, members, batch):
+    """Begin a task at a batch, with up to `members` members that have checked in; return it, see `members_of`.
+
+    The first task waits a little for them.
+    """
+    if control[_REST]:
+        control[_REST] -= 1
+    else:
+        control[_DIVISOR] = 1
+    wanted = max(1, members // control[_DIVISOR])
     number = read(control, TASK) // MOST_MEMBERS + 1
-    patience = _CHECK_IN_YIELDS if number == 1 else 0
-    while read(control, CHECKED_IN) < wanted - 1 and patience:
-        give_way()
-        patience -= 1
+    waited = 0 if number == 1 else _SPINS + _CHECK_IN_NAPS
+    while read(control, CHECKED_IN) < wanted - 1 and waited < _SPINS + _CHECK_IN_NAPS:
+        waited = wait(waited)
     task = number * MOST_MEMBERS + min(wanted, read(control, CHECKED_IN) + 1)
+    control[_FIRST_BATCH] = batch
     write(control, TASK, task)
     return task
+
+
+@helper
+def look_back(control, members, sleeps):
+    """After a task in which the first member slept before so many meetings: who sleeps in turn is fewer for a while."""
+    if sleeps >= _LATE_MEETINGS:
+        control[_DIVISOR] = min(members, 2 * control[_DIVISOR])
+        control[_PENALTY] = min(_MOST_REST, 2 * control[_PENALTY] + 1)
+        control[_REST] = control[_PENALTY]
+    elif control[_DIVISOR] == 1:
+        control[_PENALTY] //= 2
 
 
 @inline
@@ -155,6 +171,12 @@ def members_of(task):
     return task % MOST_MEMBERS
 
 
+@inline
+def first_batch_of(control):
+    """First batch of the task that members are at."""
+    return control[_FIRST_BATCH]
+
+
 @helper
 def await_task(control, member, done):
     """Wait until a task after `done` begins in which this member takes part; return it, or -1 at the end."""
@@ -163,24 +185,28 @@ def await_task(control, member, done):
         task = read(control, TASK)
         if task == END or (task > done and member < members_of(task)):
             return task
-        waited += 1
-        if waited < _SPINS:
-            pause()
-        elif waited < _SPINS + _YIELDS:
-            give_way()
-        else:
-            nap()
+        waited = wait(waited)
 
 
 @helper
 def meet(control, member, members, meeting):
-    """Wait until all members have come to this meeting; meetings are numbered upwards from 1 on."""
+    """Wait until all members have come to this meeting, numbered upwards from 1 on; return whether it took a sleep."""
     write(control, FLAGS + member * LINE, meeting)
+    slept = False
     for other in range(members):
         waited = 0
         while read(control, FLAGS + other * LINE) < meeting:
-            waited += 1
-            if waited < _MEETING_SPINS:
-                pause()
-            else:
-                nap()
+            waited = wait(waited)
+        if waited > _SPINS:
+            slept = True
+    return slept
+
+
+@inline
+def wait(waited):
+    """Wait a little, after so many times; return the number of times."""
+    if waited < _SPINS:
+        pause()
+    else:
+        nap()
+    return waited + 1

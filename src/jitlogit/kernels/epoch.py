@@ -14,7 +14,17 @@ import numpy as np
 
 from .._jit import helper, inline, inline_by_type, kernel
 from . import lanes, stochastic, storage, update
-from .barrier import announce, await_task, check_in, meet, members_of, number_of
+from .barrier import (
+    TASK_BATCHES,
+    announce,
+    await_task,
+    check_in,
+    first_batch_of,
+    look_back,
+    meet,
+    members_of,
+    number_of,
+)
 from .order import fill_order
 from .plan import FOLD_ROWS, Plan
 from .tile import add_rows
@@ -120,13 +130,28 @@ def _chunk(rows, labels, blocks, batch_size, n_chunks, batch, c):
 
 
 @helper
-def _walk(rows, labels, tables, order, blocks, batch_size, tile_rows, settings, scaling, work, control, member, task):
-    """One epoch, as one of the members of a task; returns the sum of the losses."""
-    n_positions = labels.size
+def _walk(
+    rows,
+    labels,
+    tables,
+    order,
+    blocks,
+    batch_size,
+    tile_rows,
+    settings,
+    scaling,
+    work,
+    control,
+    member,
+    task,
+    first_batch,
+    stop_batch,
+):
+    """Batches first_batch ... stop_batch - 1, as one of the members of a task.
+
+    Returns the sum of the losses, and before how many meetings this member slept.
+    """
     n_chunks = work.sums.shape[1]
-    spacing = storage.spacing(rows, batch_size)
-    n_batches = (n_positions + spacing - 1) // spacing
-    last = n_batches - 1
     members = members_of(task)
     first_chunk, stop_chunk = n_chunks * member // members, n_chunks * (member + 1) // members
     learning_rate = settings[0]
@@ -140,21 +165,24 @@ def _walk(rows, labels, tables, order, blocks, batch_size, tile_rows, settings, 
             weights[j] = work.weights[0, j]
         bias[0] = work.bias[0, 0]
     loss_sum = 0.0
+    sleeps = 0
     if members == 1:
-        fill_order(tables[0], tables[1], 0, n_positions, order)
+        start, _ = _chunk(rows, labels, blocks, batch_size, 1, first_batch, 0)
+        _, stop = _chunk(rows, labels, blocks, batch_size, 1, stop_batch - 1, 0)
+        fill_order(tables[0], tables[1], start, stop, order)
     else:
-        for batch in range(n_batches):
+        for batch in range(first_batch, stop_batch):
             for c in range(first_chunk, stop_chunk):
                 start, stop = _chunk(rows, labels, blocks, batch_size, n_chunks, batch, c)
                 fill_order(tables[0], tables[1], start, stop, order)
-    for batch in range(n_batches):
-        meeting = number_of(task) * n_batches + batch
+    for batch in range(first_batch, stop_batch):
+        meeting = number_of(task) * TASK_BATCHES + batch - first_batch
         sums = work.sums[meeting % 2]
         for c in range(first_chunk, stop_chunk):
             start, stop = _chunk(rows, labels, blocks, batch_size, n_chunks, batch, c)
             following = stop  # of the same batch, or
             if c + 1 == stop_chunk:
-                upcoming = min(batch + 1, last)
+                upcoming = min(batch + 1, stop_batch - 1)
                 following, _ = _chunk(rows, labels, blocks, batch_size, n_chunks, upcoming, first_chunk)
             _sum_chunk(
                 rows,
@@ -172,10 +200,10 @@ def _walk(rows, labels, tables, order, blocks, batch_size, tile_rows, settings, 
                 sums[c],
             )
         if members > 1:
-            meet(control, member, members, meeting)
+            sleeps += meet(control, member, members, meeting)
         first, stop = _chunk(rows, labels, blocks, batch_size, 1, batch, 0)
         loss_sum += _large_batch(learning_rate, stop - first, sums, work.totals[member], scaling, weights, bias)
-    return loss_sum
+    return loss_sum, sleeps
 
 
 @kernel
@@ -209,13 +237,20 @@ def epoch(
     float
         Sum of the losses, each before its own update; 0 if they aren't computed.
     """
+    spacing = storage.spacing(rows, batch_size)
+    n_batches = (labels.size + spacing - 1) // spacing
+    task_batches = n_batches if members == 1 else TASK_BATCHES
     member = check_in(control) if helping else np.int64(0)
     task = np.int64(0)
-    while True:
-        task = await_task(control, member, task) if helping else announce(control, members)
+    first_batch = 0
+    loss_sum = 0.0
+    while helping or first_batch < n_batches:
+        task = await_task(control, member, task) if helping else announce(control, members, first_batch)
         if task < 0:
             return 0.0
-        loss_sum = _walk(
+        first_batch = first_batch_of(control)
+        stop_batch = min(first_batch + task_batches, n_batches)
+        losses, sleeps = _walk(
             rows,
             labels,
             tables,
@@ -229,9 +264,14 @@ def epoch(
             control,
             member,
             task,
+            first_batch,
+            stop_batch,
         )
+        loss_sum += losses
+        first_batch = stop_batch
         if not helping:
-            return loss_sum
+            look_back(control, members, sleeps)
+    return loss_sum
 
 
 @kernel
