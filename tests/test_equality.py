@@ -13,6 +13,7 @@ from jitlogit import reference, training
 from jitlogit._team import Team
 from jitlogit.kernels import objective
 from jitlogit.kernels.epoch import epoch, epoch_kernel, small_epoch, turned_epoch
+from jitlogit.kernels.features import feature_epoch
 from jitlogit.kernels.plan import PADDING, Plan, plan, work_space
 
 # Relative to the largest element. float64: rounding of sums in another order. float32: the same, times the number of
@@ -154,6 +155,7 @@ def test_writable_or_not_is_one_compiled_variant():
             epoch,
             small_epoch,
             turned_epoch,
+            feature_epoch,
             objective.forward,
             objective.gradient,
             objective.cost,

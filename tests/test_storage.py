@@ -164,35 +164,35 @@ def test_warmup_takes_what_fits_take():
 
 
 @compiled
-def test_nothing_is_compiled_after_warmup(tmp_path):
-    run_python(
-        "import sys; from jitlogit.cli import main; sys.exit(main(['warmup', '--dtypes', 'float32']))",
-        NUMBA_CACHE_DIR=str(tmp_path),
-    )
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_nothing_is_compiled_after_warmup(order, tmp_path):
+    words = ["warmup", "--dtypes", "float32", "--orders", order]
+    run_python(f"import sys; from jitlogit.cli import main; sys.exit(main({words}))", NUMBA_CACHE_DIR=str(tmp_path))
     kept = sorted(tmp_path.rglob("*.kernel"))
     code = """
 import numpy as np, jitlogit
-X = np.random.default_rng(0).standard_normal((20_000, 60), np.float32)
-Y = X[:, 0] > 0
-for batch_size in (1, 32, 4096, None):
-    for shuffle in (True, False, "blocks"):
-        W, b, _ = jitlogit.train_logistic_regression(X, Y, 0.1, 1, batch_size=batch_size, shuffle=shuffle)
-jitlogit.compute_cost(jitlogit.forward_pass(X, W, b), Y)
-jitlogit.predict(X, W, b)
+for n in (5, 60, 100):
+    X = np.asarray(np.random.default_rng(0).standard_normal((9_000, n)), np.float32, order)
+    Y = X[:, 0] > 0
+    for batch_size in (1, 32, 128, 4096, None):
+        for shuffle in (True, False, "blocks"):
+            W, b, _ = jitlogit.train_logistic_regression(X, Y, 0.01, 1, batch_size=batch_size, shuffle=shuffle)
+    jitlogit.compute_cost(jitlogit.forward_pass(X, W, b), Y)
+    jitlogit.predict(X, W, b)
 """
-    run_python(code, NUMBA_CACHE_DIR=str(tmp_path))
+    run_python(f"order = '{order}'\n{code}", NUMBA_CACHE_DIR=str(tmp_path))
     assert kept
     assert sorted(tmp_path.rglob("*.kernel")) == kept
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("n", [16, 33, 70, 131, 301])
+@pytest.mark.parametrize("n", [16, 33, 70, 131, 301, 601])
 @pytest.mark.parametrize(("order", "shuffle"), [("C", True), ("F", False), ("F", "blocks")])
 def test_rows_of_many_vectors(n, dtype, order, shuffle):
     """Rows longer than the vectors that are held in registers, with and without remainders."""
     rng = np.random.default_rng(0)
-    X, Y = np.asarray(rng.standard_normal((43, n)), dtype, order=order), rng.random(43) < 0.5
-    for batch_size in (1, 5, 16, None):
+    X, Y = np.asarray(rng.standard_normal((143, n)), dtype, order=order), rng.random(143) < 0.5
+    for batch_size in (1, 5, 16, 33, None):
         options = {"batch_size": batch_size, "random_state": 0, "shuffle": shuffle}
         W, b, _ = reference.train_logistic_regression(X, Y, 0.1, 2, **options)
         fast_W, fast_b, _ = jitlogit.train_logistic_regression(X, Y, 0.1, 2, **options)

@@ -54,7 +54,7 @@ def train(
     order = np.empty(m, np.uint32 if m <= 2**32 else np.uint64) if by_row else None
     tables = empty_tables(m if by_row and m > SMALL_SHUFFLE else 0)
     blocks = np.arange(-(-m // batch_size) if shuffle == "blocks" else 0)
-    members = members_for(n_threads, cut.n_chunks, X.nbytes * n_epochs)
+    members = members_for(n_threads, max(cut.n_chunks, cut.n_parts), X.nbytes * n_epochs)
     work = work_space(cut, n, computed_dtype(X), members)
     weights, bias = work.weights[0, :n], work.bias[0, :1]
     settings = np.array([learning_rate, 0.0])

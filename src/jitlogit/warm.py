@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from .functional import compute_cost, compute_gradients, forward_pass, predict, sigmoid, train_logistic_regression
-from .kernels.plan import LEAST_TURNED_FEATURES
+from .kernels.plan import FOLD_ROWS, LEAST_SHARED_FEATURES, LEAST_TURNED_FEATURES
 from .packing import PAYING_EPOCHS
 
 
@@ -45,6 +45,8 @@ def warmup(dtypes: Any = ("float32", "float64"), orders: Iterable[str] = ("C",))
                 train_logistic_regression(X, Y, 0.1, 1, batch_size=2, scale=scale)
             if order == "F":  # and so have small batches of many columns
                 train_logistic_regression(X[:, :2], Y, 0.1, 1)
+                wide = np.zeros((FOLD_ROWS, LEAST_SHARED_FEATURES), dtype, order=order)  # type: ignore[call-overload]
+                train_logistic_regression(wide, np.arange(FOLD_ROWS) % 2, 0.1, 1)
             predict(X, W, b)
             A = forward_pass(X, W, b)
             compute_gradients(X, Y, A)

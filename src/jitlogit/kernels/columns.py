@@ -6,7 +6,7 @@ from . import lanes, memory
 
 # The processor takes too long to foresee that a column goes on: the ones to come are asked for, if that is long enough.
 _COLUMNS_AHEAD = 8
-_SHORT_RUN = 4
+_SHORT_RUN = 0
 
 
 def score_of_strided_row(rows, i, weights):

@@ -25,6 +25,7 @@ from .barrier import (
     members_of,
     number_of,
 )
+from .features import feature_epoch
 from .order import fill_order
 from .plan import FOLD_ROWS, Plan
 from .tile import add_rows
@@ -322,6 +323,8 @@ def turned_epoch(
 
 def epoch_kernel(cut: Plan, batch_size: int, scaled: bool) -> Callable[..., float]:
     """The kernel for batches cut up as planned; a fit compiles no other."""
+    if cut.n_parts > 1:
+        return feature_epoch
     if cut.turned_rows:
         return turned_epoch
     if cut.n_chunks == 1 and batch_size <= FOLD_ROWS and not scaled:

@@ -151,7 +151,7 @@ def _add_tiles(rows, labels, order, first, count, ahead, tile_rows, with_loss, w
     for start in range(first, stop, tile_rows):
         used = min(tile_rows, stop - start)
         following = start + used if start + used < stop else ahead
-        _signs(labels, order, start, used, sign)
+        signs(labels, order, start, used, sign)
         storage.scores(rows, order, start, used, following, weights, bias, z)
         if used % lanes.width(z):
             lanes.store(sign, used, nothing)
@@ -166,7 +166,7 @@ def _add_tiles(rows, labels, order, first, count, ahead, tile_rows, with_loss, w
 
 
 @by_type
-def _signs(labels, order, first, count, out_sign):
+def signs(labels, order, first, count, out_sign):
     """Signs for `link.residuals`: +1 for y = 0, -1 for y = 1; those beyond `count` rows are of no consequence."""
     return _own_signs if is_own(order) else _ordered_signs
 
