@@ -11,20 +11,21 @@ their favour. Results are compared before anything is timed.
 from __future__ import annotations
 
 import argparse
-import importlib.metadata
 import json
 import math
+import os
 import platform
 import statistics
 import time
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numba
 import numpy as np
 from cases import DTYPES, EPOCHS, FEATURES, SETTLE_SECONDS, arguments, check_equal, make_data
-from rivals import RATE, installed, make
+from rivals import RATE, epoch_rivals, installed_version, make, version
 from roofline import read_bandwidth
 
 import jitlogit
@@ -49,16 +50,23 @@ def check_rival(name: str, run: Any, X: np.ndarray, Y: np.ndarray, batch_size: i
         raise AssertionError(f"{name} differs by {error} at n={X.shape[1]}, batch {batch_size}, {X.dtype}")
 
 
-def measure_cell(X: np.ndarray, Y: np.ndarray, batch_size: int | None, rounds: int, rivals: bool) -> dict[str, Any]:
+def measure_cell(
+    X: np.ndarray, Y: np.ndarray, batch_size: int | None, rounds: int, rivals: bool, epochs: int = EPOCHS
+) -> dict[str, Any]:
     """Rows per second of ours (all threads, one thread) and of each rival, and shares of the bandwidth; medians."""
     check_equal(X, Y, batch_size, shuffle=False)
     m, n = X.shape
     size = batch_size or m
     threads = {"all": numba.get_num_threads(), "one": 1}
-    options = arguments(batch_size, False, epochs=EPOCHS if size > 1 else 1)
+    options = arguments(batch_size, False, epochs=epochs if size > 1 else 1)
     contestants = {}
-    for name in installed(size) if rivals else []:
-        run, rows = make(name, X, Y[0], size)
+    missing = []
+    for rival in epoch_rivals(size) if rivals else []:
+        name = rival.name
+        if version(rival) is None:
+            missing.append(name)
+            continue
+        run, rows = make(rival, X, Y[0], size)
         part = X[:rows] if X.flags.c_contiguous else np.asfortranarray(X[:rows])
         if size * 10 <= m:  # else a pass is an update or few, of which ours is checked above
             check_rival(name, run, part, Y[:, :rows], size)
@@ -81,6 +89,7 @@ def measure_cell(X: np.ndarray, Y: np.ndarray, batch_size: int | None, rounds: i
     cell: dict[str, Any] = {f"{name}_rows_per_second": statistics.median(values) for name, values in rates.items()}
     cell |= {f"{name}_share": statistics.median(values) for name, values in shares.items()}
     cell["batch_size"] = batch_size
+    cell["not_installed"] = missing
     if contestants:
         best = max(contestants, key=lambda name: statistics.median(rates[name]))
         cell["best_rival"] = best
@@ -146,6 +155,9 @@ def summary(result: dict[str, Any]) -> str:
         + ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
         + "."
     )
+    missing = dict.fromkeys(name for cell in result["cells"] for name in cell.get("not_installed", ()))
+    if missing:
+        words += f" Not installed: {', '.join(missing)}."
     if ratios:
         mean = math.exp(statistics.fmean(map(math.log, ratios)))
         words += (
@@ -156,26 +168,31 @@ def summary(result: dict[str, Any]) -> str:
 
 
 def write_readme(path: Path, result: dict[str, Any]) -> None:
-    """Replace what stands between the markers of the table."""
-    begin, end = "<!-- grid: made by benchmarks/grid.py -->", "<!-- grid: end -->"
+    """Replace the tables of the grid."""
+    orders = dict.fromkeys(cell["order"] for cell in result["cells"])
+    tables = "\n\n".join(table(result["cells"], order) for order in orders)
+    replace(path, "grid: made by benchmarks/grid.py", "grid: end", f"{tables}\n\n{summary(result)}")
+
+
+def replace(path: Path, begin: str, end: str, text: str) -> None:
+    """Replace what stands between two markers, comments of the file's Markdown."""
+    begin, end = f"<!-- {begin} -->", f"<!-- {end} -->"
     before, _, rest = path.read_text().partition(begin)
     _, found, after = rest.partition(end)
     if not found:
         raise SystemExit(f"{path} has no markers {begin} and {end}")
-    orders = dict.fromkeys(cell["order"] for cell in result["cells"])
-    tables = "\n\n".join(table(result["cells"], order) for order in orders)
-    path.write_text(f"{before}{begin}\n{tables}\n\n{summary(result)}\n{end}{after}")
+    path.write_text(f"{before}{begin}\n{text}\n{end}{after}")
 
 
 def versions() -> dict[str, str]:
-    names = ("numpy", "numba", "jax", "torch", "scikit-learn")
-    found = {}
-    for name in names:
-        try:
-            found[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return found
+    names = ["numpy", "numba", *dict.fromkeys(rival.distribution for rival in [*epoch_rivals(1), *epoch_rivals(32)])]
+    return {name: found for name in dict.fromkeys(names) if (found := installed_version(name))}
+
+
+def joined(paths: Sequence[Path]) -> dict[str, Any]:
+    """One result with the cells of several."""
+    results = [json.loads(path.read_text()) for path in paths]
+    return results[0] | {"cells": [cell for each in results for cell in each["cells"]]}
 
 
 def numbers(text: str) -> tuple[int, ...]:
@@ -190,6 +207,7 @@ def machine() -> dict[str, Any]:
     return {
         "processor": platform.processor() or platform.machine(),
         "threads": numba.get_num_threads(),
+        "cores": os.cpu_count(),
         "python": platform.python_version(),
         "versions": versions(),
     }
@@ -210,8 +228,7 @@ def main() -> None:
     options = parser.parse_args()
     warnings.filterwarnings("ignore", message="batch_size=.* is more than")
     if options.earlier:
-        results = [json.loads(path.read_text()) for path in options.earlier]
-        result = results[0] | {"cells": [cell for each in results for cell in each["cells"]]}
+        result = joined(options.earlier)
     else:
         result = {"megabytes": options.megabytes, "machine": machine(), "cells": measure(options)}
     print(f"\n{summary(result)}")

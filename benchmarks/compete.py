@@ -1,0 +1,142 @@
+"""Everything that is installed, side by side: throughput over batch size, and loss over time.
+
+Writes JSON with versions, threads and machine, and from it Markdown tables (`--readme` puts them into the README) and
+PNG plots. What isn't installed is shown as such.
+
+    python benchmarks/compete.py --json compete.json --plots plots
+    python benchmarks/compete.py --earlier compete.json --readme README.md
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+import gaps
+import grid
+
+_FEATURES = (28, 784)
+_BATCH_SIZES = (1, 32, 64, 256, 1024, 4096, None)
+
+
+def throughput_table(cells: list[dict[str, Any]]) -> str:
+    """Markdown: a row for each contestant, million rows per second; the most in bold."""
+    heads = [f"n={c['n']}, batch {c['batch_size'] or 'm'}" for c in cells]
+    names = dict.fromkeys(name for cell in cells for name in [*rates_of(cell), *cell["not_installed"]])
+    lines = ["| million rows per second | " + " | ".join(heads) + " |", "|---|" + "---|" * len(heads)]
+    for name in names:
+        shown = []
+        for cell in cells:
+            rates = rates_of(cell)
+            text = (
+                f"{rates[name] / 1e6:.3g}"
+                if name in rates
+                else "not installed"
+                if name in cell["not_installed"]
+                else ""
+            )
+            shown.append(f"**{text}**" if rates.get(name) == max(rates.values()) else text)
+        lines.append(f"| {name} | " + " | ".join(shown) + " |")
+    return "\n".join(lines)
+
+
+def rates_of(cell: dict[str, Any]) -> dict[str, float]:
+    """Rows per second of each contestant of a cell."""
+    suffix = "_rows_per_second"
+    found = {key.removesuffix(suffix): value for key, value in cell.items() if key.endswith(suffix)}
+    ours = {"jitlogit": found.pop("all"), "jitlogit, one thread": found.pop("one")}
+    return ours | found
+
+
+def plot(result: dict[str, Any], folder: Path) -> list[Path]:
+    """PNG files: throughput over batch size under the roofline for each n, and loss gap over time for each set."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot as plt
+
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = []
+    for n, dtype in dict.fromkeys((cell["n"], cell["dtype"]) for cell in result["cells"]):
+        cells = [cell for cell in result["cells"] if (cell["n"], cell["dtype"]) == (n, dtype)]
+        row_bytes = n * (8 if dtype == "float64" else 4)
+        labels = [str(cell["batch_size"] or "m") for cell in cells]
+        figure, axes = plt.subplots(figsize=(7, 4.5), layout="constrained")
+        for name in dict.fromkeys(name for cell in cells for name in rates_of(cell)):
+            points = [
+                (k, rates_of(cell)[name] * row_bytes / 1e9) for k, cell in enumerate(cells) if name in rates_of(cell)
+            ]
+            axes.plot(*zip(*points, strict=True), marker="o", label=name, linewidth=2 if name == "jitlogit" else 1)
+        roof = [cell["all_rows_per_second"] * row_bytes / cell["all_share"] / 1e9 for cell in cells]
+        axes.plot(range(len(cells)), roof, color="black", linestyle="--", label="read bandwidth")
+        axes.set(xlabel="batch size", ylabel="GB of X per second", yscale="log", title=f"n = {n}, {dtype}")
+        axes.set_xticks(range(len(cells)), labels)
+        axes.legend(fontsize="small")
+        paths.append(folder / f"throughput-{n}-{dtype}.png")
+        figure.savefig(paths[-1], dpi=120)
+        plt.close(figure)
+    for each in result["sets"]:
+        figure, axes = plt.subplots(figsize=(7, 4.5), layout="constrained")
+        for solver in each["solvers"]:
+            points = sorted((point["seconds"], max(point["gap"], 1e-10)) for point in solver["points"])
+            if points:
+                axes.plot(*zip(*points, strict=True), marker="o", label=solver["name"])
+        axes.set(xlabel="seconds", ylabel="mean loss above the least", xscale="log", yscale="log")
+        axes.set_title(f"{each['set']}, {each['dtype']}, alpha = {each['alpha']:g}")
+        axes.legend(fontsize="x-small")
+        paths.append(folder / f"gap-{each['set'].replace(' ', '')}.png")
+        figure.savefig(paths[-1], dpi=120)
+        plt.close(figure)
+    return paths
+
+
+def tables(result: dict[str, Any]) -> str:
+    return f"{throughput_table(result['cells'])}\n\n{gaps.table(result['sets'])}\n\n{grid.summary(result)}"
+
+
+def measure(options: argparse.Namespace) -> dict[str, Any]:
+    settings = argparse.Namespace(
+        orders=("C",),
+        features=options.features,
+        dtypes=("float32",),
+        batch_sizes=_BATCH_SIZES,
+        megabytes=options.megabytes,
+        rounds=options.rounds,
+        alone=False,
+    )
+    return {
+        "megabytes": options.megabytes,
+        "machine": grid.machine(),
+        "cells": grid.measure(settings),
+        "sets": gaps.measure(options.sets, "float32", options.alpha, options.rounds, options.shrink),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--megabytes", type=float, default=200, help="size of X for throughput")
+    parser.add_argument("--features", type=grid.numbers, default=_FEATURES)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--sets", type=lambda text: text.split(","), default=list(gaps.SETS), help=", ".join(gaps.SETS))
+    parser.add_argument("--alpha", type=float, default=gaps.ALPHA, help="of the penalty")
+    parser.add_argument("--shrink", type=float, default=1, help="part of the sets' rows")
+    parser.add_argument("--earlier", type=Path, help="JSON file to show instead of measuring")
+    parser.add_argument("--json", type=Path)
+    parser.add_argument("--plots", type=Path, help="folder for PNG files")
+    parser.add_argument("--readme", type=Path, help="file whose tables are replaced")
+    options = parser.parse_args()
+    result = json.loads(options.earlier.read_text()) if options.earlier else measure(options)
+    print(tables(result))
+    if options.json:
+        options.json.write_text(json.dumps(result, indent=1) + "\n")
+    if options.plots:
+        for path in plot(result, options.plots):
+            print(path)
+    if options.readme:
+        grid.replace(options.readme, "rivals: made by benchmarks/compete.py", "rivals: end", tables(result))
+
+
+if __name__ == "__main__":
+    main()

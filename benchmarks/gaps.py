@@ -1,0 +1,164 @@
+"""Time to a given loss: how long each solver takes to come within 1e-3, 1e-5 and 1e-7 of the least mean loss.
+
+The objective is  mean loss + alpha / 2 ||w||^2,  the intercept not penalised; each solver's own way to say that is in
+its file in `rivals`. Each is run at every tolerance, so that its best curve counts; the least loss is the lowest that
+any of them found. jitlogit's mini-batches know no penalty yet, which at the default alpha costs them less than 1e-6.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+import time
+import warnings
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+import rivals
+
+import jitlogit
+
+GAPS = (1e-3, 1e-5, 1e-7)
+ALPHA = 1e-6
+#: Name to m and n; features are correlated and labels noisy.
+SETS = {"1M x 28": (1_000_000, 28), "200k x 100": (200_000, 100), "50k x 784": (50_000, 784), "20k x 50": (20_000, 50)}
+# A solver's tighter tolerances are left out after a run of so many seconds, or below such a gap.
+_PATIENCE = 20.0
+_CLOSE = 1e-9
+
+
+def make_set(m: int, n: int, dtype: str) -> tuple[np.ndarray, np.ndarray]:
+    """Correlated features (m, n), columns of variance 1, and noisy labels (m,) of uint8."""
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((m, n), dtype=np.float32)
+    X += 0.5 * rng.standard_normal((m, 1), dtype=np.float32)
+    X /= X.std(axis=0)
+    w = rng.standard_normal(n).astype(np.float32) / np.sqrt(n, dtype=np.float32)
+    y = (X @ w + rng.logistic(size=m).astype(np.float32) > 0.5).astype(np.uint8)
+    return X.astype(dtype, copy=False), y
+
+
+def objective(X: np.ndarray, y: np.ndarray, alpha: float, weights: np.ndarray, bias: float) -> float:
+    """In float64."""
+    w = np.asarray(weights, np.float64)
+    total = 0.0
+    for start in range(0, X.shape[0], 100_000):
+        part = slice(start, start + 100_000)
+        z = X[part].astype(np.float64) @ w + bias
+        total += float(np.sum(np.logaddexp(0, z) - y[part] * z))
+    return total / X.shape[0] + alpha / 2 * float(w @ w)
+
+
+def _mini_batches(X: np.ndarray, y: np.ndarray, alpha: float, passes: float) -> tuple[np.ndarray, float]:
+    n_passes = int(passes)
+    W, b, _ = jitlogit.train_logistic_regression(
+        X, y, 0.1, n_passes, batch_size=256, random_state=0, record_every=n_passes
+    )
+    return W[:, 0], b
+
+
+OURS = rivals.Solver("jitlogit mini-batches", "jitlogit", "alpha = 0", (1, 2, 4, 8, 16, 32), _mini_batches)
+
+
+def measure_set(
+    X: np.ndarray, y: np.ndarray, alpha: float, solvers: Iterable[rivals.Solver], rounds: int
+) -> dict[str, Any]:
+    """Seconds and gap of each solver at each tolerance; medians over rounds, in which solvers run in turn."""
+    seconds: dict[tuple[str, float], list[float]] = {}
+    reached: dict[tuple[str, float], float] = {}
+    notes: dict[str, str] = {}
+    solvers = list(solvers)
+    runnable = []
+    for solver in solvers:
+        if rivals.version(solver) is None:
+            notes[solver.name] = "not installed"
+        elif X.size > solver.most:
+            notes[solver.name] = "takes minutes"
+        else:
+            runnable.append(solver)
+            _guarded(lambda solver=solver: solver.solve(X[:2000], y[:2000], alpha, solver.tolerances[0]))  # compiles
+    for _ in range(rounds):
+        for solver in runnable:
+            for tolerance in solver.tolerances:
+                start = time.perf_counter()
+                found, error = _guarded(lambda s=solver, t=tolerance: s.solve(X, y, alpha, t))
+                taken = time.perf_counter() - start
+                if found is None:
+                    notes[solver.name] = error
+                    break
+                key = solver.name, tolerance
+                seconds.setdefault(key, []).append(taken)
+                reached[key] = objective(X, y, alpha, *found)
+                if taken > _PATIENCE:
+                    break
+    least = min(reached.values())
+    return {
+        "m": X.shape[0],
+        "n": X.shape[1],
+        "dtype": str(X.dtype),
+        "alpha": alpha,
+        "least": least,
+        "solvers": [
+            {
+                "name": solver.name,
+                "version": rivals.version(solver),
+                "mapping": solver.mapping,
+                "note": notes.get(solver.name, ""),
+                "points": [
+                    {
+                        "tolerance": tolerance,
+                        "seconds": statistics.median(values),
+                        "gap": reached[name, tolerance] - least,
+                    }
+                    for (name, tolerance), values in seconds.items()
+                    if name == solver.name
+                ],
+            }
+            for solver in solvers
+        ],
+    }
+
+
+def _guarded(run: Callable[[], Any]) -> tuple[Any, str]:
+    """What a solver returns, or None and why not; its warnings are its own affair."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            return run(), ""
+        except Exception as error:
+            return None, f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
+
+
+def measure(names: Iterable[str], dtype: str, alpha: float, rounds: int, shrink: float = 1) -> list[dict[str, Any]]:
+    """`measure_set` of the named sets, with a fraction `shrink` of their rows."""
+    found = []
+    for name in names:
+        m, n = SETS[name]
+        X, y = make_set(int(m * shrink), n, dtype)
+        found.append({"set": name, **measure_set(X, y, alpha, [OURS, *rivals.solvers()], rounds)})
+    return found
+
+
+def seconds_to(solver: dict[str, Any], gap: float) -> float:
+    """Least seconds in which a solver came so near, inf where it didn't."""
+    return min((point["seconds"] for point in solver["points"] if point["gap"] <= gap), default=math.inf)
+
+
+def table(measured: list[dict[str, Any]]) -> str:
+    """Markdown: a row for each solver, seconds to each gap for each set; the least in bold."""
+    heads = [f"{each['set']}, {gap:g}" for each in measured for gap in GAPS]
+    lines = ["| seconds to a gap | " + " | ".join(heads) + " |", "|---|" + "---|" * len(heads)]
+    for k, solver in enumerate(measured[0]["solvers"]):
+        cells = [_cell(each["solvers"], k, gap) for each in measured for gap in GAPS]
+        name = f"{solver['name']} {solver['version']}" if solver["version"] else solver["name"]
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def _cell(solvers: list[dict[str, Any]], k: int, gap: float) -> str:
+    seconds = seconds_to(solvers[k], gap)
+    if math.isinf(seconds):
+        return solvers[k]["note"] or "not reached"
+    best = seconds == min(seconds_to(solver, gap) for solver in solvers)
+    return f"**{seconds:.2g}**" if best else f"{seconds:.2g}"

@@ -1,0 +1,87 @@
+"""Other libraries' logistic regression, one small file each, with one interface; each as its users would write it.
+
+Two kinds, of which a file may hold several in its `RIVALS`:
+
+- `EpochRival`: one pass of mini-batch gradient descent, for throughput;
+- `Solver`: the minimum of  mean loss + alpha / 2 ||w||^2  over weights and an intercept that isn't penalised, for the
+  time to a given loss.
+
+What isn't installed is listed all the same, see `version`.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+import pkgutil
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+Pass = Callable[[], np.ndarray]
+# Small enough for updates by single rows of 2000 features: above 8 / n, rounding errors grow from update to update.
+RATE = 0.0005
+
+
+class EpochRival(NamedTuple):
+    """Mini-batch gradient descent from zero, rate `RATE`, on the mean loss of each batch, rows in order."""
+
+    name: str
+    distribution: str
+    #: Of X, y (m,) of 0 and 1, and a batch size: makes a pass, which may compile. That returns the weights (n,).
+    make: Callable[[np.ndarray, np.ndarray, int], Pass]
+    #: About how many updates take a tenth of a second.
+    updates: int
+    #: Whether it is for batches of one row, or for larger ones.
+    single: bool = False
+
+
+class Solver(NamedTuple):
+    """A way to the minimum."""
+
+    name: str
+    distribution: str
+    #: How alpha and the unpenalised intercept are said to it.
+    mapping: str
+    #: From loose to tight.
+    tolerances: tuple[float, ...]
+    #: Of X, y (m,) of 0 and 1, alpha, and a tolerance; returns weights (n,) and intercept.
+    solve: Callable[[np.ndarray, np.ndarray, float, float], tuple[np.ndarray, float]]
+    #: Most elements of X that it is given: beyond, it takes minutes.
+    most: float = float("inf")
+
+
+def installed_version(distribution: str) -> str | None:
+    """Version of a distribution, None where it isn't installed."""
+    try:
+        return importlib.metadata.version(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def version(rival: EpochRival | Solver) -> str | None:
+    """Version of a rival's distribution, None where it isn't installed."""
+    return installed_version(rival.distribution)
+
+
+def _rivals() -> list[Any]:
+    names = sorted(module.name for module in pkgutil.iter_modules(__path__))
+    return [rival for name in names for rival in importlib.import_module(f"{__name__}.{name}").RIVALS]
+
+
+def epoch_rivals(batch_size: int) -> list[EpochRival]:
+    """Rivals for a batch size, installed or not."""
+    return [rival for rival in _rivals() if isinstance(rival, EpochRival) and rival.single == (batch_size == 1)]
+
+
+def solvers() -> list[Solver]:
+    """All solvers, installed or not."""
+    return [rival for rival in _rivals() if isinstance(rival, Solver)]
+
+
+def make(rival: EpochRival, X: np.ndarray, y: np.ndarray, batch_size: int) -> tuple[Pass, int]:
+    """Return a pass and how many rows it visits: all, or as many first ones as don't take long."""
+    rows = max(batch_size, min(X.shape[0], rival.updates * batch_size) // batch_size * batch_size)
+    part = X[:rows] if X.flags.c_contiguous else np.asfortranarray(X[:rows])
+    return rival.make(part, y[:rows], batch_size), rows

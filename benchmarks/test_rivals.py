@@ -1,0 +1,111 @@
+"""Each rival that is installed does what it is compared for: the same updates, or the same optimum."""
+
+from __future__ import annotations
+
+import compete
+import gaps
+import numpy as np
+import pytest
+import rivals
+from cases import make_data
+
+import jitlogit
+
+ALPHA = 1e-3
+# Of the coefficients; VW and statsmodels stop at a small change of the loss, which is flat there.
+CLOSE = 2e-3
+
+
+def skip_unless_installed(rival):
+    if rivals.version(rival) is None:
+        pytest.skip(f"{rival.distribution} is not installed")
+
+
+@pytest.mark.parametrize("batch_size", [1, 32])
+@pytest.mark.filterwarnings("ignore")
+def test_epochs_end_at_the_same_weights(batch_size):
+    X, Y = make_data(6, "float64", 0.05)
+    ran = 0
+    for rival in rivals.epoch_rivals(batch_size):
+        if rivals.version(rival) is None:
+            continue
+        run, rows = rivals.make(rival, X, Y[0], batch_size)
+        ours, _, _ = jitlogit.train_logistic_regression(
+            X[:rows], Y[:, :rows], rivals.RATE, 1, batch_size=batch_size, shuffle=False
+        )
+        error = np.max(np.abs(run() - ours[:, 0])) / np.max(np.abs(ours))
+        if not error <= 1e-6:
+            raise AssertionError(f"{rival.name} differs by {error}")
+        ran += 1
+    assert ran
+
+
+@pytest.mark.parametrize("solver", rivals.solvers(), ids=lambda solver: solver.name)
+@pytest.mark.filterwarnings("ignore")
+def test_solvers_reach_the_same_optimum(solver):
+    """The mapping of the penalty, and an unpenalised intercept: columns of several sizes, unbalanced labels."""
+    skip_unless_installed(solver)
+    linear_model = pytest.importorskip("sklearn.linear_model", reason="needs the extra test")
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((2000, 5)) * [0.3, 1, 1, 2, 3]
+    y = (X @ [1, -1, 0.5, 0.3, 0.2] + 1.5 + rng.logistic(size=2000) > 0).astype(np.uint8)
+    exact = linear_model.LogisticRegression(C=1 / (ALPHA * 2000), solver="newton-cholesky", tol=1e-10).fit(X, y)
+    expected = np.append(exact.coef_[0], exact.intercept_)
+    weights, bias = solver.solve(X, y, ALPHA, solver.tolerances[-1])
+    error = np.max(np.abs(np.append(weights, bias) - expected)) / np.max(np.abs(expected))
+    if not error <= CLOSE:
+        raise AssertionError(f"{solver.name} is off by {error}")
+
+
+def test_what_is_not_installed_is_shown():
+    missing = rivals.Solver("Nobody", "no-such-distribution", "none", (1.0,), lambda *_: pytest.fail("was run"))
+    X, y = gaps.make_set(3000, 4, "float32")
+    measured = gaps.measure_set(X, y, 1e-6, [gaps.OURS, missing], rounds=1)
+    assert "| Nobody | not installed | not installed | not installed |" in gaps.table([{"set": "toy", **measured}])
+    cell = {
+        "n": 4,
+        "batch_size": None,
+        "not_installed": ["Nobody"],
+        "all_rows_per_second": 2e6,
+        "one_rows_per_second": 1e6,
+    }
+    assert "| Nobody | not installed |" in compete.throughput_table([cell])
+
+
+def test_a_solver_that_fails_is_shown():
+    def fail(*_):
+        raise ValueError("no solution")
+
+    X, y = gaps.make_set(3000, 4, "float32")
+    broken = rivals.Solver("Broken", "numpy", "none", (1.0,), fail)
+    measured = gaps.measure_set(X, y, 1e-6, [gaps.OURS, broken], rounds=1)
+    assert "ValueError: no solution" in gaps.table([{"set": "toy", **measured}])
+
+
+def test_tables_and_plots_from_what_was_measured(tmp_path, monkeypatch):
+    pytest.importorskip("matplotlib", reason="needs the extra plot")
+    X, y = gaps.make_set(3000, 4, "float32")
+    cell = {
+        "n": 4,
+        "dtype": "float32",
+        "order": "C",
+        "batch_size": 32,
+        "not_installed": [],
+        "all_rows_per_second": 2e6,
+        "one_rows_per_second": 1e6,
+        "all_share": 0.5,
+        "one_share": 0.5,
+        "NumPy_rows_per_second": 1e5,
+        "best_rival": "NumPy",
+        "speedup": 20.0,
+    }
+    result = {
+        "megabytes": 1,
+        "machine": {"threads": 2, "versions": {}},
+        "cells": [cell],
+        "sets": [{"set": "toy", **gaps.measure_set(X, y, 1e-6, [gaps.OURS], rounds=1)}],
+    }
+    paths = compete.plot(result, tmp_path)
+    assert [path.name for path in paths] == ["throughput-4-float32.png", "gap-toy.png"]
+    assert all(path.read_bytes().startswith(b"\x89PNG") for path in paths)
+    assert "| jitlogit | **2** |" in compete.tables(result)
