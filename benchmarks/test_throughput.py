@@ -1,25 +1,42 @@
-"""Reference against compiled kernels, epoch by epoch, for pytest-benchmark.
+"""Reference against compiled kernels, for pytest-benchmark: epochs, and passes without an update.
 
-pytest benchmarks/test_throughput.py --benchmark-group-by=group --benchmark-columns=median,iqr,rounds
+    python -m pytest benchmarks/test_throughput.py --benchmark-group-by=group --benchmark-columns=median,iqr,rounds
+
+Each group is one cell; its two lines are the implementations. `extra_info` in the JSON holds GB of X and million rows
+per second, the share of the read bandwidth (measured then, over the same X), and the cost at the end.
 """
 
 from __future__ import annotations
 
 import os
 
+import numpy as np
 import pytest
 from cases import arguments, check_equal, make_data
+from roofline import read_bandwidth
 
 import jitlogit
 from jitlogit import reference
 
-pytest.importorskip("pytest_benchmark", reason="needs the extra bench")
+pytest.importorskip("pytest_benchmark", reason="needs the extra track")
 
-MEGABYTES = float(os.environ.get("JITLOGIT_BENCHMARK_MEGABYTES", "8"))
-TRAIN = {"numpy": reference.train_logistic_regression, "numba": jitlogit.train_logistic_regression}
+MEGABYTES = float(os.environ.get("JITLOGIT_BENCHMARK_MEGABYTES", "16"))
+IMPLEMENTATIONS = {"numpy": reference, "numba": jitlogit}
 
 
-@pytest.mark.parametrize("implementation", list(TRAIN))
+def note(benchmark, X, cost=None):
+    """Put the figures of a finished benchmark beside its times."""
+    if not benchmark.stats:  # with --benchmark-disable
+        return
+    rate = X.nbytes / benchmark.stats.stats.median
+    benchmark.extra_info["GB/s"] = rate / 1e9
+    benchmark.extra_info["Mrows/s"] = rate / X.nbytes * X.shape[0] / 1e6
+    benchmark.extra_info["share of bandwidth"] = rate / read_bandwidth(X, repeats=3)
+    if cost is not None:
+        benchmark.extra_info["final cost"] = cost
+
+
+@pytest.mark.parametrize("implementation", list(IMPLEMENTATIONS))
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("batch_size", [32, 256, 4096, None], ids=["32", "256", "4096", "full"])
 @pytest.mark.parametrize("n", [10, 100, 784])
@@ -28,9 +45,28 @@ def test_epoch(benchmark, n, batch_size, dtype, implementation):
     batch_size = batch_size and min(batch_size, X.shape[0])
     check_equal(X, Y, batch_size, shuffle=False)
     options = arguments(batch_size, shuffle=False, epochs=1)
-    benchmark.group = f"n={n}, batch {batch_size or 'full'}, {dtype}"
-    benchmark.pedantic(TRAIN[implementation], (X, Y), options, rounds=5, warmup_rounds=1)
-    if benchmark.stats:  # not with --benchmark-disable
-        median = benchmark.stats.stats.median
-        benchmark.extra_info["GB/s"] = X.nbytes / median / 1e9
-        benchmark.extra_info["Mrows/s"] = X.shape[0] / median / 1e6
+    benchmark.group = f"epoch, n={n}, batch {batch_size or 'full'}, {dtype}"
+    train = IMPLEMENTATIONS[implementation].train_logistic_regression
+    W, b, _ = benchmark.pedantic(train, (X, Y), options, rounds=7, warmup_rounds=1)
+    z = X.astype(np.float64) @ W[:, 0] + b
+    note(benchmark, X, float(np.mean(np.logaddexp(0, z) - Y[0] * z)))
+
+
+@pytest.mark.parametrize("implementation", list(IMPLEMENTATIONS))
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("n", [10, 100, 784])
+@pytest.mark.parametrize("step", ["forward_pass", "compute_gradients"])
+def test_pass(benchmark, step, n, dtype, implementation):
+    X, Y = make_data(n, dtype, MEGABYTES)
+    W = np.linspace(-1, 1, n, dtype=dtype).reshape(-1, 1) / n
+    A = reference.forward_pass(X, W, 0.1)
+    arguments = {"forward_pass": (X, W, 0.1), "compute_gradients": (X, Y, A)}[step]
+    expected = getattr(reference, step)(*arguments)
+    benchmark.group = f"{step}, n={n}, {dtype}"
+    found = benchmark.pedantic(getattr(IMPLEMENTATIONS[implementation], step), arguments, rounds=7, warmup_rounds=1)
+    if step == "compute_gradients":
+        expected, found = expected[0], found[0]
+    error = np.max(np.abs(found - expected)) / np.max(np.abs(expected))
+    if not error <= 1e-4:
+        raise AssertionError(f"{step} differs from the reference by {error}")
+    note(benchmark, X)

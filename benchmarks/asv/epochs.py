@@ -1,71 +1,112 @@
-"""Epochs, passes and gradients, reference and compiled."""
+"""Epochs over the grid, reference and compiled, and passes without an update over every storage."""
 
 from __future__ import annotations
 
-import os
-import time
-
+import numba
 import numpy as np
 
-import jitlogit
-from jitlogit import reference
+from .data import IMPLEMENTATIONS, make_data, seconds_in_turn
 
-MEGABYTES = float(os.environ.get("JITLOGIT_BENCHMARK_MEGABYTES", "32"))
-IMPLEMENTATIONS = {"reference": reference, "numba": jitlogit}
-
-
-def make_data(n, dtype, megabytes=MEGABYTES):
-    m = int(megabytes * 1e6) // (n * np.dtype(dtype).itemsize)
-    rng = np.random.default_rng(0)
-    X = rng.standard_normal((m, n), dtype=dtype)
-    return X, (X[:, :1].T + rng.standard_normal((1, m)) > 0).astype(np.uint8)
+_THREADS = {"one": 1, "all": None}
 
 
 class Epoch:
-    """One epoch of mini-batches; batch size 0 stands for all rows."""
+    """One epoch of mini-batches; batch size 0 stands for all rows. NumPy takes the threads that BLAS takes: "all"."""
 
-    params = ([10, 100, 784], [32, 256, 4096, 0], ["float32", "float64"], ["reference", "numba"])
-    param_names = ("n", "batch_size", "dtype", "implementation")
-    timeout = 300
+    params = ([10, 100, 784], [32, 256, 4096, 0], ["float32", "float64"], ["one", "all"], ["reference", "numba"])
+    param_names = ("n", "batch_size", "dtype", "threads", "implementation")
+    timeout = 120
+    warmup_time = 0
+    rounds = 1
+    repeat = (3, 10, 0.5)
+    number = 1
 
-    def setup(self, n, batch_size, dtype, implementation):
-        self.data = make_data(n, dtype)
+    def setup(self, n, batch_size, dtype, threads, implementation):
+        if implementation == "reference" and threads == "one":
+            raise NotImplementedError("NumPy's threads are set before it is loaded")
+        self.X, self.y = make_data(n, dtype)
         self.options = {
             "num_iterations": 1,
-            "batch_size": min(batch_size, self.data[0].shape[0]) or None,
+            "batch_size": min(batch_size, self.X.shape[0]) or None,
             "shuffle": False,
         }
+        if implementation == "numba":
+            self.options["n_threads"] = _THREADS[threads]
         self.train = IMPLEMENTATIONS[implementation].train_logistic_regression
-        self.train(*self.data, 0.01, **self.options)  # compiles for this very dtype, layout and variant
+        self.epoch()  # compiles for this very dtype, layout, number of threads and variant
 
-    def time_epoch(self, n, batch_size, dtype, implementation):
-        self.train(*self.data, 0.01, **self.options)
+    def epoch(self):
+        return self.train(self.X, self.y, 0.01, **self.options)
+
+    def time_epoch(self, n, batch_size, dtype, threads, implementation):
+        self.epoch()
+
+
+class Order:
+    """One compiled epoch of 256 rows a batch in each memory order and shuffle, and of single rows (batch size 1)."""
+
+    params = ([28, 784], [1, 256], ["C", "F"], ["none", "rows", "blocks"])
+    param_names = ("n", "batch_size", "order", "shuffle")
+    timeout = 120
+    warmup_time = 0
+    rounds = 1
+    repeat = (3, 10, 0.5)
+    number = 1
+
+    def setup(self, n, batch_size, order, shuffle):
+        self.X, self.y = make_data(n, "float32", order)
+        self.options = {
+            "num_iterations": 1,
+            "batch_size": batch_size,
+            "shuffle": {"none": False, "rows": True, "blocks": "blocks"}[shuffle],
+            "random_state": 0,
+        }
+        self.time_epoch()
+
+    def time_epoch(self, *params):
+        IMPLEMENTATIONS["numba"].train_logistic_regression(self.X, self.y, 0.01, **self.options)
 
 
 class Speedup:
     """How many times faster the compiled epoch is than the reference, medians of interleaved runs."""
 
-    params = ([10, 100, 784], [256, 0], ["float32", "float64"])
+    params = ([10, 100, 784], [32, 256, 0], ["float32", "float64"])
     param_names = ("n", "batch_size", "dtype")
     unit = "x"
-    timeout = 300
+    timeout = 120
 
     def setup(self, n, batch_size, dtype):
         self.epochs = {}
         for implementation in IMPLEMENTATIONS:
             epoch = Epoch()
-            epoch.setup(n, batch_size, dtype, implementation)
-            self.epochs[implementation] = epoch
+            epoch.setup(n, batch_size, dtype, "all", implementation)
+            self.epochs[implementation] = epoch.epoch
 
     def track_speedup(self, n, batch_size, dtype):
-        seconds = {implementation: [] for implementation in self.epochs}
-        for _ in range(5):
-            for implementation, epoch in self.epochs.items():
-                time.sleep(0.1)  # NumPy's BLAS threads spin for a while after their last product
-                start = time.perf_counter()
-                epoch.time_epoch(n, batch_size, dtype, implementation)
-                seconds[implementation].append(time.perf_counter() - start)
-        return float(np.median(seconds["reference"]) / np.median(seconds["numba"]))
+        seconds = seconds_in_turn(self.epochs)
+        return seconds["reference"] / seconds["numba"]
+
+
+class Threads:
+    """How many times faster an epoch is with all threads than with one."""
+
+    params = ([28, 784], [256, 4096, 0])
+    param_names = ("n", "batch_size")
+    unit = "x"
+    timeout = 120
+
+    def setup(self, n, batch_size):
+        self.epochs = {}
+        for threads in _THREADS:
+            epoch = Epoch()
+            epoch.setup(n, batch_size, "float32", threads, "numba")
+            self.epochs[threads] = epoch.epoch
+
+    def track_scaling(self, n, batch_size):
+        if numba.get_num_threads() == 1:
+            return float("nan")
+        seconds = seconds_in_turn(self.epochs)
+        return seconds["one"] / seconds["all"]
 
 
 class Pass:
@@ -73,29 +114,20 @@ class Pass:
 
     params = ([10, 100, 784], ["float32", "float64"], ["reference", "numba"])
     param_names = ("n", "dtype", "implementation")
+    warmup_time = 0
+    rounds = 1
+    repeat = (3, 10, 0.5)
+    number = 1
 
     def setup(self, n, dtype, implementation):
-        self.X, self.Y = make_data(n, dtype)
+        self.X, self.y = make_data(n, dtype)
         self.W = np.linspace(-1, 1, n, dtype=dtype).reshape(-1, 1)
         self.module = IMPLEMENTATIONS[implementation]
         self.A = self.module.forward_pass(self.X, self.W, 0.1)
-        self.module.compute_gradients(self.X, self.Y, self.A)
+        self.time_gradients()
 
-    def time_forward(self, n, dtype, implementation):
+    def time_forward(self, *params):
         self.module.forward_pass(self.X, self.W, 0.1)
 
-    def time_gradients(self, n, dtype, implementation):
-        self.module.compute_gradients(self.X, self.Y, self.A)
-
-
-class Memory:
-    """Peak memory of a process that makes its data and trains; asv counts the set-up too."""
-
-    params = ([100], ["float32", "float64"], ["reference", "numba"])
-    param_names = ("n", "dtype", "implementation")
-
-    def setup(self, n, dtype, implementation):
-        Epoch.setup(self, n, 256, dtype, implementation)
-
-    def peakmem_train(self, n, dtype, implementation):
-        self.train(*self.data, 0.01, **self.options)
+    def time_gradients(self, *params):
+        self.module.compute_gradients(self.X, self.y, self.A)
