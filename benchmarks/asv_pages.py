@@ -1,0 +1,78 @@
+"""asv's published pages, made to fetch nothing: the libraries that they load from elsewhere are put beside them.
+
+The libraries come from the npm registry, in the very versions that the pages name.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import shutil
+import subprocess
+import tarfile
+import tempfile
+from pathlib import Path
+
+_TAG = re.compile(r'<(?P<element>script|link)\b[^>]*?(?:src|href)="(?P<url>https?://[^"]+)"[^>]*>')
+# Part of an address: npm package, its file.
+_LIBRARIES = {
+    "/jquery-": ("jquery", "dist/jquery.min.js"),
+    "/jquery.flot.min.js": ("flot", "jquery.flot.js"),
+    "/jquery.flot.time.min.js": ("flot", "jquery.flot.time.js"),
+    "/jquery.flot.selection.min.js": ("flot", "jquery.flot.selection.js"),
+    "/jquery.flot.categories.min.js": ("flot", "jquery.flot.categories.js"),
+    "/jquery.flot.orderBars.js": ("flot-orderbars", "js/jquery.flot.orderBars.js"),
+    "/stupidtable.min.js": ("stupid-table-plugin", "stupidtable.min.js"),
+    "/md5.min.js": ("blueimp-md5", "js/md5.min.js"),
+    "/bootstrap.min.js": ("bootstrap", "dist/js/bootstrap.min.js"),
+    "/bootstrap.min.css": ("bootstrap", "dist/css/bootstrap.min.css"),
+}
+# The one package that isn't published there in the version that is named.
+_OTHER_VERSIONS = {"stupid-table-plugin": "1.1.3"}
+_VERSION = re.compile(r"\d+\.\d+\.\d+")
+
+
+def can_fetch() -> bool:
+    return shutil.which("npm") is not None
+
+
+def make_self_contained(folder: Path) -> None:
+    """Put what `index.html` in a folder loads from elsewhere into `vendor/`, and let it load that.
+
+    Raises
+    ------
+    ValueError
+        If it loads a library that isn't known here: asv has changed.
+    subprocess.CalledProcessError
+        If npm fails.
+    """
+    page = folder / "index.html"
+    vendor = folder / "vendor"
+    vendor.mkdir(exist_ok=True)
+
+    def local(match: re.Match[str]) -> str:
+        url = match["url"]
+        package, file = next((found for part, found in _LIBRARIES.items() if part in url), (None, None))
+        version = _VERSION.search(url)
+        if package is None or file is None or version is None:
+            raise ValueError(f"asv's pages load {url}, which asv_pages.py doesn't know: add its npm package there")
+        target = vendor / Path(file).name
+        if not target.exists():
+            target.write_bytes(_from_npm(package, _OTHER_VERSIONS.get(package, version.group()), file))
+        if match["element"] == "script":
+            return f'<script src="vendor/{target.name}">'
+        return f'<link rel="stylesheet" href="vendor/{target.name}">'
+
+    page.write_text(_TAG.sub(local, page.read_text()))
+
+
+def _from_npm(package: str, version: str, file: str) -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
+        command = ["npm", "pack", "--silent", f"{package}@{version}", "--pack-destination", folder]
+        subprocess.run(command, check=True, capture_output=True, cwd=folder)
+        archive = next(Path(folder).glob("*.tgz")).read_bytes()
+    with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
+        member = tar.extractfile(f"package/{file}")
+        if member is None:
+            raise ValueError(f"{package}@{version} holds no file {file}")
+        return member.read()

@@ -1,0 +1,182 @@
+"""The page, and asv's pages beside it, in a real browser: they draw, a click opens a history, nothing is fetched."""
+
+from __future__ import annotations
+
+import functools
+import http.server
+import json
+import shutil
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import asv_pages
+import pytest
+import report
+
+BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+browser = pytest.mark.browser
+COMMITS = [str(k) * 40 for k in range(1, 4)]
+
+
+def cell(**changes):
+    return {
+        "n": 28,
+        "dtype": "float32",
+        "order": "C",
+        "batch_size": 256,
+        "all_rows_per_second": 2e6,
+        "one_rows_per_second": 1e6,
+        "all_share": 0.5,
+        "one_share": 0.5,
+        "best_rival": "JAX",
+        "speedup": 2.0,
+        **changes,
+    }
+
+
+RESULT = {
+    "megabytes": 200,
+    "machine": {"threads": 2, "versions": {"numpy": "2"}},
+    "cells": [cell(), cell(batch_size=None, speedup=0.5), cell(n=784, order="F", all_share=1.2)],
+}
+
+
+def write_results(folder):
+    """Results of three commits as asv keeps them."""
+    machine = folder / "here"
+    machine.mkdir(parents=True)
+    (machine / "machine.json").write_text("{}")
+    for k, commit in enumerate(COMMITS):
+        run = {
+            "commit_hash": commit,
+            "date": 1000 * k,
+            "result_columns": ["result", "params"],
+            "results": {
+                "training.Training.time_fit": [[0.5 - 0.125 * k, None], [["28", "784"]]],
+                "training.TrainingSpeedup.track_speedup": [[20.0 + k], []],
+            },
+        }
+        (machine / f"{commit[:8]}-env.json").write_text(json.dumps(run))
+    return folder
+
+
+def test_histories_follow_the_commits(tmp_path):
+    fit, speedup = report.histories(write_results(tmp_path))
+    assert fit == ("training.Training.time_fit", "28", [0, 1000, 2000], COMMITS, [0.5, 0.375, 0.25])
+    assert speedup.values == [20.0, 21.0, 22.0]
+    assert report.histories(tmp_path / "here") == []
+
+
+def test_the_page_shows_shares_rivals_and_what_is_lost(tmp_path):
+    text = report.write(tmp_path / "out", RESULT, write_results(tmp_path / "results"), None).read_text()
+    assert ">50%</td>" in text
+    assert ">120%</td>" in text
+    assert '<td class="losing">0.5x JAX</td>' in text
+    assert "<td>22.0x</td>" in text
+    assert text.count("<polyline") == 2
+    assert "http://" not in text
+    assert "https://" not in text
+    assert "None: no rival wins" in report.page(RESULT | {"cells": [cell()]}, [], False)
+
+
+@pytest.fixture
+def site(tmp_path):
+    """The page over results of asv's own, published by asv, behind a server on this machine."""
+    pytest.importorskip("asv", reason="needs the extra bench")
+    results = published(tmp_path)
+    report.write(tmp_path / "site", RESULT, results, tmp_path / "html")
+
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *_):
+            pass
+
+    handler = functools.partial(Quiet, directory=str(tmp_path / "site"))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+def published(folder):
+    """Let asv measure a toy benchmark over three commits of a toy repository, and publish it; return its results."""
+    project = folder / "toy"
+    (project / "benchmarks").mkdir(parents=True)
+    (project / "benchmarks" / "__init__.py").touch()
+    (project / "benchmarks" / "toy.py").write_text("def track_answer():\n    return 42\n")
+    settings = {
+        "version": 1,
+        "project": "toy",
+        "project_url": "about:blank",
+        "repo": ".",
+        "branches": ["main"],
+        "environment_type": "existing",
+        "results_dir": str(folder / "results"),
+        "html_dir": str(folder / "html"),
+    }
+    (project / "asv.conf.json").write_text(json.dumps(settings))
+    git = ["git", "-c", "user.name=t", "-c", "user.email=t@localhost", "-c", "commit.gpgsign=false"]
+    subprocess.run([*git, "init", "-q", "-b", "main"], cwd=project, check=True)
+    asv = [sys.executable, "-m", "asv"]
+    machine = ["--machine", "here", "--os", "any", "--arch", "any", "--cpu", "any", "--ram", "1", "--num_cpu", "2"]
+    environment = {"HOME": str(folder), "PATH": "/usr/bin:/bin"}
+    subprocess.run([*asv, "machine", *machine], cwd=project, check=True, env=environment, capture_output=True)
+    for k in range(3):
+        (project / "count").write_text(str(k))
+        subprocess.run([*git, "add", "-A"], cwd=project, check=True)
+        subprocess.run([*git, "commit", "-q", "-m", f"number {k}"], cwd=project, check=True)
+        command = [*asv, "run", "--machine", "here", "--set-commit-hash", "HEAD", "-E", f"existing:{sys.executable}"]
+        subprocess.run(command, cwd=project, check=True, env=environment, capture_output=True)
+    subprocess.run([*asv, "publish"], cwd=project, check=True, env=environment, capture_output=True)
+    return folder / "results"
+
+
+@browser
+@pytest.mark.skipif(BROWSER is None, reason="no Chromium is installed")
+@pytest.mark.skipif(not asv_pages.can_fetch(), reason="no npm is installed, which brings what asv's pages need")
+def test_in_a_browser(site, tmp_path):
+    playwright = pytest.importorskip("playwright.sync_api", reason="needs the extra browser")
+    said, fetched = [], []
+    with playwright.sync_playwright() as p:
+        chromium = p.chromium.launch(executable_path=BROWSER, args=["--no-sandbox"])
+        tab = chromium.new_page()
+        tab.on("console", lambda message: said.append(message.text) if message.type == "error" else None)
+        tab.on("pageerror", lambda error: said.append(str(error)))
+        tab.on("request", lambda request: fetched.append(request.url))
+        tab.goto(f"{site}/index.html")
+        assert tab.locator("table.heat").count() == 2
+        assert tab.locator(".losing").first.is_visible()
+        spark = tab.locator("svg.spark").first
+        box = spark.bounding_box()
+        assert box["width"] > 100
+        assert box["height"] > 20
+        tab.screenshot(path=tmp_path / "page.png", full_page=True)
+        tab.locator("table.history a").first.click()
+        tab.wait_for_selector("#main-graph canvas", state="attached")
+        assert "toy.track_answer" in tab.url
+        tab.wait_for_function(
+            """() => [...document.querySelectorAll('#main-graph canvas')].some(canvas => {
+                const pixels = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data;
+                return pixels.some(value => value !== 0);
+            })"""
+        )  # the graph has drawn something
+        tab.goto(f"{site}/asv/index.html")
+        tab.locator("text=track_answer").first.click()
+        tab.wait_for_selector("#main-graph canvas", state="attached")
+        chromium.close()
+    assert said == []
+    assert all(url.startswith((site, "data:", "blob:")) for url in fetched), fetched
+
+
+def test_a_browser_test_is_skipped_for_a_reason_or_runs():
+    """No browser and no reason would be a test that nobody misses."""
+    conditions = [mark.args for mark in test_in_a_browser.pytestmark if mark.name == "skipif"]
+    assert sorted(conditions) == sorted([(BROWSER is None,), (not asv_pages.can_fetch(),)])
+    assert BROWSER is None or Path(BROWSER).exists()
+
+
+def test_a_library_that_is_not_known_is_an_error(tmp_path):
+    (tmp_path / "index.html").write_text('<script src="https://elsewhere.invalid/new-1.0.0.js"></script>')
+    with pytest.raises(ValueError, match="doesn't know"):
+        asv_pages.make_self_contained(tmp_path)
