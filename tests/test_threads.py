@@ -27,17 +27,23 @@ class Counted(_team.Team):
         super().__exit__(*error)
 training.Team = Counted
 
-def bits(n_threads, dtype, order, n, batch_size):
+def bits(n_threads, dtype, order, n, batch_size, shuffle=True, m=3001):
     rng = np.random.default_rng(0)
-    X = np.asarray(rng.standard_normal((3001, n)), dtype, order)
-    Y = rng.random(3001) < 0.5
+    X = rng.standard_normal((m, n))
+    X = np.asarray(100 * X % 200 if dtype == "u1" else X, dtype, order)
+    Y = rng.random(m) < 0.5
     W, b, costs = jitlogit.train_logistic_regression(
-        X, Y, 0.1, 3, batch_size=batch_size, random_state=0, record_every=1, n_threads=n_threads)
+        X, Y, 0.1 / (1 + X.max()), 3, batch_size=batch_size, shuffle=shuffle, random_state=0, record_every=1,
+        n_threads=n_threads)
     return zlib.crc32(W.tobytes()), b.hex(), [cost.hex() for cost in costs]
 
 def all_bits(n_threads):
-    return [bits(n_threads, dtype, order, n, batch_size)
-            for dtype in ("f4", "f8") for order in "CF" for n in (3, 100, 500) for batch_size in (1, 64, 1000, None)]
+    found = [bits(n_threads, dtype, order, n, batch_size)
+             for dtype in ("f4", "f8") for order in "CF" for n in (3, 100, 500) for batch_size in (1, 64, 1000, None)]
+    found += [bits(n_threads, "f4", "F", n, batch_size, shuffle)
+              for n in (64, 70, 601) for batch_size in (32, 100, 256) for shuffle in (False, "blocks")]
+    found += [bits(n_threads, dtype, "F", 513, 128, False) for dtype in ("f8", "u1", "f2")]
+    return [*found, bits(n_threads, "f4", "C", 500, 64, m=10_001)]  # several tasks an epoch
 """
 
 SMALL = """
@@ -90,20 +96,49 @@ print(all_bits(2) == expected, met)
 def test_members_who_sleep_in_turn_are_fewer_for_a_while(tmp_path):
     code = """
 from jitlogit.kernels import barrier
-barrier._LATE_MEETINGS = 0  # as if every task had been late
+barrier._MEETINGS_A_SLEEP = -1  # as if members had slept
 expected = all_bits(1)
 for n in (2, 3): print(all_bits(n) == expected)
-rests = []
+penalties = []
 class Rested(Counted):
     def __exit__(self, *error):
         super().__exit__(*error)
-        rests.append(int(self._control[barrier._REST]))
+        penalties.append(int(self._control[barrier._PENALTY]))
 training.Team = Rested
-bits(2, "f4", "C", 500, 1000)
-print(rests)
+bits(2, "f4", "C", 500, 64, m=10_001)
+print(penalties)
 """
     printed = run_python(BITS + code, NUMBA_NUM_THREADS="3", NUMBA_CACHE_DIR=str(tmp_path)).split()
-    assert printed == ["True", "True", "[7]"]  # three epochs late: rests of 1, 3 and 7 tasks
+    # 157 batches an epoch, in tasks of 64, 64 and 29: judged after the first and the fourth task, alone for 1 and 3.
+    assert printed == ["True", "True", "[3]"]
+
+
+def test_parts_that_have_no_thread_are_done_all_the_same():
+    code = """
+X = np.random.default_rng(0).standard_normal((10_003, 100), np.float32)
+W = np.linspace(-1, 1, 100, dtype=np.float32)
+expected = jitlogit.forward_pass(X, W, 0.1)
+_team.members_for = jitlogit.functional.members_for = lambda *_: 2
+print(np.array_equal(jitlogit.forward_pass(X, W, 0.1), expected))
+import threading
+def start(self):
+    raise RuntimeError("can't start new thread")
+threading.Thread.start = start
+print(np.array_equal(jitlogit.forward_pass(X, W, 0.1), expected))
+"""
+    setting = {"NUMBA_NUM_THREADS": "1"}
+    assert run_python("import jitlogit.functional\n" + SMALL + code, **setting).split() == ["True", "True"]
+
+
+def test_an_error_in_a_part_is_raised():
+    def fail(part, first, stop):
+        if part == 1:
+            raise ZeroDivisionError
+        return first, stop
+
+    with pytest.raises(ZeroDivisionError):
+        _team.share(fail, 2, 10)
+    assert _team.share(lambda part, first, stop: (first, stop), 2, 10) == [(0, 5), (5, 10)]
 
 
 def test_threads_that_cannot_be_started_are_done_without():

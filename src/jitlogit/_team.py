@@ -63,13 +63,15 @@ class Team:
         self._helpers: list[threading.Thread] = []
 
     def __enter__(self) -> Callable[[], Any]:
-        for _ in range(self._members - 1):
-            thread = threading.Thread(target=self._call, args=(True,), name="jitlogit", daemon=True)
-            try:
-                thread.start()
-            except RuntimeError:  # no more threads to be had
-                break
-            self._helpers.append(thread)
+        try:
+            for _ in range(self._members - 1):
+                thread = threading.Thread(target=self._call, args=(True,), name="jitlogit", daemon=True)
+                if not _started(thread):
+                    break
+                self._helpers.append(thread)
+        except BaseException:  # interrupted: no helper may stay
+            self._leave()
+            raise
         return self._call
 
     def _call(self, helping: bool = False) -> Any:
@@ -78,24 +80,45 @@ class Team:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._leave()
+
+    def _leave(self) -> None:
         self._control[TASK] = END
         for thread in self._helpers:
             thread.join()
 
 
+def _started(thread: threading.Thread) -> bool:
+    try:
+        thread.start()
+    except RuntimeError:  # no more threads to be had
+        return False
+    return True
+
+
 def share(kernel: Callable[..., Any], members: int, n_chunks: int, *arguments: Any) -> list[Any]:
-    """Call ``kernel(*arguments, part, first, stop)`` on parts of the chunks, each in a thread; return its results."""
+    """Call ``kernel(*arguments, part, first, stop)`` on parts of the chunks, each in a thread; return its results.
+
+    What can't have a thread is done here. The first exception in a part is raised.
+    """
     results: list[Any] = [None] * members
+    errors: list[BaseException] = []
 
     def work(part: int) -> None:
-        results[part] = kernel(*arguments, part, n_chunks * part // members, n_chunks * (part + 1) // members)
+        try:
+            results[part] = kernel(*arguments, part, n_chunks * part // members, n_chunks * (part + 1) // members)
+        except BaseException as error:
+            errors.append(error)
 
-    helpers = [threading.Thread(target=work, args=(part,), name="jitlogit", daemon=True) for part in range(1, members)]
-    for thread in helpers:
-        thread.start()
-    try:
-        work(0)
-    finally:
-        for thread in helpers:
-            thread.join()
+    threads = {
+        part: threading.Thread(target=work, args=(part,), name="jitlogit", daemon=True) for part in range(1, members)
+    }
+    helped = {part: thread for part, thread in threads.items() if _started(thread)}
+    for part in range(members):
+        if part not in helped:
+            work(part)
+    for thread in helped.values():
+        thread.join()
+    if errors:
+        raise errors[0]
     return results

@@ -2,9 +2,9 @@
 
 Barriers spin for as long as a meeting usually takes, then sleep. Where other processes want the same cores, a thread
 that only spins, or gives way by `sched_yield`, loses a time slice per batch; one that slept soon gets its core back, so
-members mostly run side by side again. Where they come to sleep in turn, which lasts, fewer of them go on for a while.
-A helper counts once it has checked in; a task, some batches of an epoch, is done by the members that have by then, so a
-thread that starts late or never is not waited for.
+members mostly run side by side again. Where they come to sleep in turn before short batches, which lasts, fewer of them
+go on for a while. A helper counts once it has checked in; a task, some batches of an epoch, is done by the members that
+have by then, so a thread that starts late or never is not waited for.
 """
 
 from __future__ import annotations
@@ -23,19 +23,24 @@ LINE = 16
 CHECKED_IN = 0 * LINE
 TASK = 1 * LINE
 _FIRST_BATCH = TASK + 1
-# The first member's own: what part of the members tasks want, for how many more tasks, and for how many the next time.
+# The first member's own: what part of the members tasks want, for how many more batches, for how many tasks the next
+# time; meetings since members were last judged, and before how many of them the first slept.
 _DIVISOR = 2 * LINE
 _REST = _DIVISOR + 1
 _PENALTY = _DIVISOR + 2
+_MEETINGS = _DIVISOR + 3
+_SLEEPS = _DIVISOR + 4
 FLAGS = 3 * LINE
 
 END = -1
 MOST_MEMBERS = 4096
 #: Most batches of a task.
 TASK_BATCHES = 64
-# Members sleep in turn, if one sleeps before so many meetings of a task.
-_LATE_MEETINGS = 8
+# Members sleep in turn, if one sleeps before one in so many meetings.
+_MEETINGS_A_SLEEP = 8
 _MOST_REST = 32
+#: Members rightly sleep while another is away for a time slice. Before longer batches, that isn't seldom.
+SHORT_BATCH_BYTES = 4 * 1024 * 1024
 # A pause is about 15 ns. A barrier is mostly over within microseconds, and so is what comes between epochs.
 _SPINS = 3000
 _CHECK_IN_NAPS = 20
@@ -133,9 +138,7 @@ def announce(control, members, batch):
 
     The first task waits a little for them.
     """
-    if control[_REST]:
-        control[_REST] -= 1
-    else:
+    if control[_REST] <= 0:
         control[_DIVISOR] = 1
     wanted = max(1, members // control[_DIVISOR])
     number = read(control, TASK) // MOST_MEMBERS + 1
@@ -149,14 +152,21 @@ def announce(control, members, batch):
 
 
 @helper
-def look_back(control, members, sleeps):
-    """After a task in which the first member slept before so many meetings: who sleeps in turn is fewer for a while."""
-    if sleeps >= _LATE_MEETINGS:
+def look_back(control, members, batches, meetings, sleeps):
+    """After a task before some of whose meetings the first member slept: who sleep in turn are fewer for a while."""
+    control[_REST] -= batches
+    control[_MEETINGS] += meetings
+    control[_SLEEPS] += sleeps
+    if control[_MEETINGS] < TASK_BATCHES:
+        return
+    if control[_SLEEPS] >= control[_MEETINGS] // _MEETINGS_A_SLEEP:
         control[_DIVISOR] = min(members, 2 * control[_DIVISOR])
         control[_PENALTY] = min(_MOST_REST, 2 * control[_PENALTY] + 1)
-        control[_REST] = control[_PENALTY]
-    elif control[_DIVISOR] == 1:
+        control[_REST] = control[_PENALTY] * TASK_BATCHES
+    else:
         control[_PENALTY] //= 2
+    control[_MEETINGS] = 0
+    control[_SLEEPS] = 0
 
 
 @inline

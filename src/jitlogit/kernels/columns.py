@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from . import lanes, memory
 
-# The processor takes too long to foresee that a column goes on: the ones to come are asked for, if that is long enough.
+# The processor takes too long to foresee that a column goes on: the ones to come are asked for.
 _COLUMNS_AHEAD = 8
-_SHORT_RUN = 0
 
 
 def score_of_strided_row(rows, i, weights):
@@ -22,12 +21,14 @@ def add_strided_row(rows, i, residual, out_gradient):
         out_gradient[j] += r * lanes.item(rows, i, j)
 
 
+# Weights are read one by one: beyond the last there may be those of another member, being written.
+
+
 def scores_by_column(rows, order, first, count, ahead, weights, bias, out_z):
     n = rows.shape[1]
     step = lanes.width(rows)
     whole = count - count % step
     by_four = n - n % 4
-    long = whole > _SHORT_RUN * step
     mask = lanes.first(rows, count - whole)
     for t in range(0, count, step):
         lanes.store(out_z, t, lanes.fill(rows, bias))
@@ -41,9 +42,8 @@ def scores_by_column(rows, order, first, count, ahead, weights, bias, out_z):
             i_ahead, j_ahead = ahead, j_ahead - by_four
         for t in range(0, whole, step):
             i = first + t
-            if long:
-                for k in range(4):
-                    memory.prefetch(rows, i_ahead + t, j_ahead + k)
+            for k in range(4):
+                memory.prefetch(rows, i_ahead + t, j_ahead + k)
             z = w0 * lanes.load2(rows, i, j) + w1 * lanes.load2(rows, i, j + 1)
             z += w2 * lanes.load2(rows, i, j + 2) + w3 * lanes.load2(rows, i, j + 3)
             lanes.store(out_z, t, lanes.load(out_z, t) + z)

@@ -15,6 +15,7 @@ import numpy as np
 from .._jit import helper, inline, inline_by_type, kernel
 from . import lanes, stochastic, storage, update
 from .barrier import (
+    SHORT_BATCH_BYTES,
     TASK_BATCHES,
     announce,
     await_task,
@@ -150,7 +151,8 @@ def _walk(
 ):
     """Batches first_batch ... stop_batch - 1, as one of the members of a task.
 
-    Returns the sum of the losses, and before how many meetings this member slept.
+    Returns the sum of the losses, and before how many meetings this member slept. Sums are made in two places in turn,
+    since members may be a batch apart; a helper leaves after its last meeting, when others may begin the next task.
     """
     n_chunks = work.sums.shape[1]
     members = members_of(task)
@@ -202,6 +204,8 @@ def _walk(
             )
         if members > 1:
             sleeps += meet(control, member, members, meeting)
+        if member and batch + 1 == stop_batch:
+            break
         first, stop = _chunk(rows, labels, blocks, batch_size, 1, batch, 0)
         loss_sum += _large_batch(learning_rate, stop - first, sums, work.totals[member], scaling, weights, bias)
     return loss_sum, sleeps
@@ -240,7 +244,6 @@ def epoch(
     """
     spacing = storage.spacing(rows, batch_size)
     n_batches = (labels.size + spacing - 1) // spacing
-    task_batches = n_batches if members == 1 else TASK_BATCHES
     member = check_in(control) if helping else np.int64(0)
     task = np.int64(0)
     first_batch = 0
@@ -250,7 +253,7 @@ def epoch(
         if task < 0:
             return 0.0
         first_batch = first_batch_of(control)
-        stop_batch = min(first_batch + task_batches, n_batches)
+        stop_batch = min(first_batch + TASK_BATCHES, n_batches)
         losses, sleeps = _walk(
             rows,
             labels,
@@ -269,9 +272,11 @@ def epoch(
             stop_batch,
         )
         loss_sum += losses
-        first_batch = stop_batch
         if not helping:
-            look_back(control, members, sleeps)
+            short = batch_size * rows.shape[1] * rows.itemsize <= SHORT_BATCH_BYTES
+            meetings = stop_batch - first_batch if short and members_of(task) > 1 else 0
+            look_back(control, members, stop_batch - first_batch, meetings, sleeps)
+        first_batch = stop_batch
     return loss_sum
 
 

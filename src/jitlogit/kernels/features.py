@@ -35,12 +35,13 @@ def _part(n_features, step, n_parts, part):
 
 @helper
 def _walk(rows, labels, blocks, batch_size, settings, work, control, member, task, first_batch, stop_batch):
-    """Batches first_batch ... stop_batch - 1, as one of the members of a task.
+    """Batches first_batch ... stop_batch - 1, as one of the members of a task; all use the first one's weights.
 
     Returns the sum of the losses, and before how many meetings this member slept.
     """
     n_features = rows.shape[1]
     n_parts = work.partial_scores.shape[1]
+    last = (labels.size - 1) // batch_size
     members = members_of(task)
     first_part, stop_part = n_parts * member // members, n_parts * (member + 1) // members
     weights, gradient = work.weights[0], work.gradients[member]
@@ -54,7 +55,7 @@ def _walk(rows, labels, blocks, batch_size, settings, work, control, member, tas
     for batch in range(first_batch, stop_batch):
         first = (blocks[batch] if blocks.size else batch) * batch_size
         size = min(batch_size, labels.size - first)
-        following = min(batch + 1, stop_batch - 1)
+        following = min(batch + 1, last)
         following = (blocks[following] if blocks.size else following) * batch_size
         partial_scores = work.partial_scores[meeting % 2]
         for part in range(first_part, stop_part):
@@ -117,7 +118,8 @@ def feature_epoch(
             rows, labels, blocks, batch_size, settings, work, control, member, task, first_batch, stop_batch
         )
         loss_sum += losses
-        first_batch = stop_batch
         if not helping:
-            look_back(control, members, sleeps)
+            meetings = stop_batch - first_batch if members_of(task) > 1 else 0
+            look_back(control, members, stop_batch - first_batch, meetings, sleeps)
+        first_batch = stop_batch
     return loss_sum

@@ -6,9 +6,11 @@ for any number of threads.
 
 from __future__ import annotations
 
-from .._jit import by_type, kernel
+from .._jit import by_type, helper, kernel
 from . import lanes, link, storage
 from .plan import PADDING
+
+_GROUP_ROWS = 64
 
 # Each kernel computes chunks first_chunk ... stop_chunk - 1 of n_chunks, one part of what threads share out, and works
 # in tiles[part], of block_rows + PADDING elements, see `Plan`.
@@ -28,6 +30,12 @@ def _put_class(out, i, probability, threshold):
     out[i] = probability >= threshold
 
 
+@helper
+def _whole_groups(n_samples, n_chunks, c):
+    """Where chunk c starts: after whole groups of rows that are scored together, which so stay the same."""
+    return n_samples if c == n_chunks else n_samples * c // n_chunks // _GROUP_ROWS * _GROUP_ROWS
+
+
 @kernel
 def forward(rows, weights, bias, tiles, n_chunks, out, threshold, part, first_chunk, stop_chunk):
     """Probabilities sigmoid(rows_i . weights + bias) into out (m,), or whether they are at least `threshold`, where out
@@ -41,7 +49,7 @@ def forward(rows, weights, bias, tiles, n_chunks, out, threshold, part, first_ch
     typed_bias = weights.dtype.type(bias)
     not_finite = 0
     step = lanes.width(z)
-    start, end = n_samples * first_chunk // n_chunks, n_samples * stop_chunk // n_chunks
+    start, end = _whole_groups(n_samples, n_chunks, first_chunk), _whole_groups(n_samples, n_chunks, stop_chunk)
     for first in range(start, end, block_rows):
         count = min(block_rows, end - first)
         storage.scores(rows, None, first, count, first, weights, typed_bias, z)

@@ -112,16 +112,19 @@ def row_tile(row_bytes: int, wide_bytes: int) -> int:
 
 
 class WorkSpace(NamedTuple):
-    """Arrays that `epoch` works in, private to each member or chunk; weights and bias of member 0 are the result."""
+    """Arrays that kernels work in, private to each member or chunk; weights and bias of member 0 are the result.
+
+    In `feature_epoch`, weights of member 0 are everyone's, each writing its own parts.
+    """
 
     tiles: NDArray[Any]  # (members, 3, tile_rows + PADDING)
     gradients: NDArray[Any]  # (members, n + PADDING)
     totals: NDArray[Any]  # (members, n + PADDING) of float64
-    sums: NDArray[Any]  # (2, n_chunks, n + 2) of float64: members may be a batch apart
+    sums: NDArray[Any]  # (2, n_chunks, n + 2) of float64, in turn: members may be a batch apart
     weights: NDArray[Any]  # (members, n + PADDING), zero beyond n
     bias: NDArray[Any]  # (members, 1 + PADDING) of float64
     turned: NDArray[Any]  # (turned_rows, n)
-    partial_scores: NDArray[Any]  # (2, n_parts, tile_rows + PADDING)
+    partial_scores: NDArray[Any]  # (2, n_parts, tile_rows + PADDING), in turn too
 
 
 def work_space(cut: Plan, n_features: int, dtype: np.dtype[Any], members: int) -> WorkSpace:

@@ -4,7 +4,8 @@
 are for single rows. A storage is a set of such functions, chosen by the type of ``rows``. What is stored is widened in
 registers, see `lanes`.
 
-Weights, gradients and tiles have room for eight vectors beyond their last element; weights are zero there.
+Weights, gradients and tiles have room for eight vectors beyond their last element; weights are zero there, but for
+F-ordered rows, see `features`.
 """
 
 from __future__ import annotations
