@@ -76,6 +76,7 @@ def run_all(kind):
 
 
 @compiled
+@pytest.mark.filterwarnings("ignore:batch_size=.* is more than")  # the toy data have few rows
 @pytest.mark.parametrize("name", MODULES)
 def test_every_benchmark_runs_over_the_product_of_its_params(suite, name):
     found = [kind for kind in classes(suite[name]) if methods(kind)]
