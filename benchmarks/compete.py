@@ -3,7 +3,7 @@
 Writes JSON with versions, threads and machine, and from it Markdown tables (`--readme` puts them into the README) and
 PNG plots. What isn't installed is shown as such.
 
-    python benchmarks/compete.py --json compete.json --plots plots
+    python benchmarks/compete.py
     python benchmarks/compete.py --earlier compete.json --readme README.md
 """
 
@@ -123,17 +123,15 @@ def main() -> None:
     parser.add_argument("--alpha", type=float, default=gaps.ALPHA, help="of the penalty")
     parser.add_argument("--shrink", type=float, default=1, help="part of the sets' rows")
     parser.add_argument("--earlier", type=Path, help="JSON file to show instead of measuring")
-    parser.add_argument("--json", type=Path)
-    parser.add_argument("--plots", type=Path, help="folder for PNG files")
+    parser.add_argument("--json", type=Path, default=Path("compete.json"))
+    parser.add_argument("--plots", type=Path, default=Path("plots"), help="folder for PNG files")
     parser.add_argument("--readme", type=Path, help="file whose tables are replaced")
     options = parser.parse_args()
     result = json.loads(options.earlier.read_text()) if options.earlier else measure(options)
     print(tables(result))
-    if options.json:
-        options.json.write_text(json.dumps(result, indent=1) + "\n")
-    if options.plots:
-        for path in plot(result, options.plots):
-            print(path)
+    options.json.write_text(json.dumps(result, indent=1) + "\n")
+    for path in [options.json, *plot(result, options.plots)]:
+        print(path)
     if options.readme:
         grid.replace(options.readme, "rivals: made by benchmarks/compete.py", "rivals: end", tables(result))
 

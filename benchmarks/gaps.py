@@ -23,9 +23,8 @@ GAPS = (1e-3, 1e-5, 1e-7)
 ALPHA = 1e-6
 #: Name to m and n; features are correlated and labels noisy.
 SETS = {"1M x 28": (1_000_000, 28), "200k x 100": (200_000, 100), "50k x 784": (50_000, 784), "20k x 50": (20_000, 50)}
-# A solver's tighter tolerances are left out after a run of so many seconds, or below such a gap.
+# A solver's tighter tolerances are left out after a run of so many seconds.
 _PATIENCE = 20.0
-_CLOSE = 1e-9
 
 
 def make_set(m: int, n: int, dtype: str) -> tuple[np.ndarray, np.ndarray]:
@@ -153,7 +152,8 @@ def table(measured: list[dict[str, Any]]) -> str:
         cells = [_cell(each["solvers"], k, gap) for each in measured for gap in GAPS]
         name = f"{solver['name']} {solver['version']}" if solver["version"] else solver["name"]
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
-    return "\n".join(lines)
+    mappings = [f"{solver['name']}: {solver['mapping']}" for solver in measured[0]["solvers"]]
+    return "\n".join(lines) + f"\n\nHow alpha is said to each: {'; '.join(mappings)}."
 
 
 def _cell(solvers: list[dict[str, Any]], k: int, gap: float) -> str:

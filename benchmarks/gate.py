@@ -13,6 +13,7 @@ Exit codes: 0 no case is worse, 1 some are or fail, 2 nothing was compared.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import io
 import json
 import math
@@ -36,6 +37,9 @@ _QUANTILE = 0.25
 _RESAMPLES = 1000
 # Log of the least slowdown that counts, however quiet the machine is.
 _LEAST_SLOWDOWN = math.log(1.04)
+# Log of the margin beyond which nothing can be said.
+_MOST_NOISE = math.log(1.2)
+_NOISY = "too noisy"
 # Bytes that the allocator may hold on to in one process and not in another, and a part of X.
 _LEAST_BYTES = 4_000_000
 _LEAST_PART = 0.1
@@ -50,16 +54,16 @@ class Verdict(NamedTuple):
     """What was found about one case."""
 
     case: str
-    word: str  # "same", "faster", "not compared", "fails", or of "slower", "more memory", "worse cost" all that hold
-    ratio: float = math.nan  # time of HEAD / BASE, the interval's ends, and BASE again / BASE
+    word: str  # "same", "faster", "too noisy", "not compared", "fails" or "slower", "more memory", ...
+    ratio: float = math.nan  # time of HEAD / BASE, the interval's ends, and beyond which ratio it would be slower
     low: float = math.nan
     high: float = math.nan
-    noise: float = math.nan
+    margin: float = math.nan
     note: str = ""
 
     @property
     def bad(self) -> bool:
-        return self.word not in ("same", "faster", "not compared")
+        return self.word not in ("same", "faster", _NOISY, "not compared")
 
 
 class Worker:
@@ -95,26 +99,23 @@ class Worker:
     ) -> None:
         assert self._process.stdin
         assert self._process.stdout
-        self._process.stdin.close()
+        with contextlib.suppress(BrokenPipeError):  # it has died, and an answer said so
+            self._process.stdin.close()
         self._process.wait()
         self._process.stdout.close()
 
 
 def install(revision: str, folder: Path) -> Path:
     """Build and install a revision, or the checkout in a folder, into `folder`; return where."""
-    source = Path(revision)
-    if not source.is_dir():
-        archive = subprocess.run(
-            ["git", "archive", "--format=tar", revision],
-            cwd=Path(__file__).parent.parent,
-            capture_output=True,
-            check=False,
-        )
-        if archive.returncode:
-            raise SystemExit(f"{revision} is neither a folder nor a revision: {archive.stderr.decode().strip()}")
+    command = ["git", "archive", "--format=tar", revision]
+    archive = subprocess.run(command, cwd=Path(__file__).parent.parent, capture_output=True, check=False)
+    source = Path(revision).resolve()
+    if archive.returncode == 0:
         source = folder / "source"
         with tarfile.open(fileobj=io.BytesIO(archive.stdout)) as tar:
             tar.extractall(source, filter="data")
+    elif not (source / "pyproject.toml").exists():
+        raise SystemExit(f"{revision} is neither a revision nor a checkout: {archive.stderr.decode().strip()}")
     installed = folder / "installed"
     command = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--disable-pip-version-check"]
     done = subprocess.run([*command, "--target", installed, source], capture_output=True, text=True, check=False)
@@ -179,7 +180,7 @@ class Comparison:
             return Verdict(name, "fails", note=errors[_HEAD])
         if seconds is None:
             return Verdict(name, "not compared", note=f"BASE raises {next(iter(errors.values()))}")
-        (ratio, low, high), (noise, *ends) = compare_times(seconds)
+        (ratio, low, high), (_, *ends) = compare_times(seconds)
         margin = max(_LEAST_SLOWDOWN, *map(abs, ends))
         found = {
             "slower": "" if low > margin else None,
@@ -187,9 +188,11 @@ class Comparison:
             "worse cost": _cost(ready),
         }
         worse = [word for word, note in found.items() if note is not None]
-        word = ", ".join(worse) or ("faster" if high < -margin else "same")
-        note = "; ".join(filter(None, found.values()))
-        return Verdict(name, word, *map(math.exp, (ratio, low, high, noise)), note)
+        word = ", ".join(worse) or ("faster" if high < -margin else "same" if margin <= _MOST_NOISE else _NOISY)
+        notes = [*filter(None, found.values())]
+        if None in (answer["peak"] for answer in ready.values()):
+            notes.append("memory not measured")
+        return Verdict(name, word, *map(math.exp, (ratio, low, high, margin)), "; ".join(notes))
 
     def _memory(self, name: str, ready: dict[str, dict[str, Any]]) -> str | None:
         peaks = {who: ready[who]["peak"] for who in ready}
@@ -219,7 +222,7 @@ def _cost(ready: dict[str, dict[str, Any]]) -> str | None:
 def run(
     base: str, head: str, names: Iterable[str], *, rounds: int, megabytes: float, cache: Path | None = None
 ) -> list[Verdict]:
-    """Compare two revisions; a case that seems worse must be so again in new processes, twice."""
+    """Compare two revisions; a case that seems worse or is too noisy is compared again, in new processes, twice."""
     names = list(names)
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
@@ -229,16 +232,16 @@ def run(
         comparison = Comparison(*installed, folder / "data", cache or folder / "kernels", rounds)
         found = {verdict.case: verdict for verdict in comparison.compare(names)}
         for _ in range(_TRIES - 1):
-            doubtful = [name for name, verdict in found.items() if verdict.bad]
+            doubtful = [name for name, verdict in found.items() if verdict.bad or verdict.word == _NOISY]
             if doubtful:
                 found |= {verdict.case: verdict for verdict in comparison.compare(doubtful)}
     return list(found.values())
 
 
 def report(verdicts: list[Verdict]) -> str:
-    lines = [f"{'case':34s} {'HEAD/BASE':>9s}  {'99 % interval':>15s}  {'noise':>6s}  verdict"]
+    lines = [f"{'case':34s} {'HEAD/BASE':>9s}  {'99 % interval':>15s}  {'margin':>6s}  verdict"]
     for v in verdicts:
-        figures = f"{v.ratio:9.3f}  {v.low:6.3f} - {v.high:6.3f}  {v.noise:6.3f}" if v.ratio == v.ratio else " " * 34
+        figures = f"{v.ratio:9.3f}  {v.low:6.3f} - {v.high:6.3f}  {v.margin:6.3f}" if v.ratio == v.ratio else " " * 34
         note = f" ({v.note})" if v.note else ""
         lines.append(f"{v.case:34s} {figures}  {v.word}{note}")
     return "\n".join(lines)
@@ -264,7 +267,12 @@ def main() -> int:
     verdicts = run(options.base, options.head, names, rounds=options.rounds, megabytes=options.megabytes)
     print(report(verdicts))
     code = exit_code(verdicts)
+    noisy = sum(verdict.word == _NOISY for verdict in verdicts)
     print({0: "No case is worse.", 1: "Worse: see above.", 2: "Nothing was compared."}[code])
+    if noisy:
+        print(
+            f"{noisy} too noisy to tell: a slowdown of less than 1.2 would not be seen; run again on a quieter machine."
+        )
     if options.json:
         options.json.write_text(json.dumps([verdict._asdict() for verdict in verdicts], indent=1) + "\n")
     return code

@@ -203,9 +203,18 @@ def sizes(text: str) -> tuple[int | None, ...]:
     return tuple(None if word == "m" else int(word) for word in text.split(","))
 
 
+def processor() -> str:
+    """Name of the processor, where the system says it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        return next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()
+
+
 def machine() -> dict[str, Any]:
     return {
-        "processor": platform.processor() or platform.machine(),
+        "processor": processor(),
         "threads": numba.get_num_threads(),
         "cores": os.cpu_count(),
         "python": platform.python_version(),

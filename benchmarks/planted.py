@@ -83,7 +83,7 @@ def trial(plant: Callable[[Path], None], cache: Path) -> list[gate.Verdict]:
 
 
 def caught(name: str, verdicts: list[gate.Verdict]) -> bool:
-    """Whether the verdicts are those that the plant must bring, and no case is blamed that it left alone."""
+    """Whether the verdicts hold what the plant must bring, and the slowdown is blamed on no case that it left alone."""
     _, word = PLANTS[name]
     bad = {verdict.case for verdict in verdicts if word in verdict.word}
     others = {verdict.case for verdict in verdicts if verdict.bad} - bad

@@ -1,7 +1,7 @@
 """A page about throughput: share of bandwidth, speed-ups, history, losing cells. Static HTML, no outside requests.
 
     python benchmarks/grid.py --json grid.json
-    asv run NEW && asv publish
+    asv run --steps 5 NEW; asv publish
     python benchmarks/report.py --grid grid.json --out report
 
 The page is report/index.html. asv's own pages are copied beside it, with the libraries that they need, and history
@@ -46,28 +46,40 @@ class History(NamedTuple):
 
 
 def histories(results: Path) -> list[History]:
-    """What asv has measured, from its results folder; of several machines, the one with the most results."""
+    """What asv has measured; of several machines or environments, the one with the most results."""
     machines = [folder for folder in results.glob("*") if (folder / "machine.json").exists()]
     if not machines:
         return []
     folder = max(machines, key=lambda folder: len(list(folder.glob("*.json"))))
-    points: dict[tuple[str, str], list[tuple[int, str, float]]] = {}
-    for path in folder.glob("*.json"):
-        if path.name == "machine.json":
+    points: dict[tuple[str, str], dict[str, tuple[int, str, float]]] = {}
+    versions = _versions(results)
+    runs = [json.loads(path.read_text()) for path in folder.glob("*.json") if path.name != "machine.json"]
+    environments = [run.get("env_name", "") for run in runs]
+    usual = max(environments, key=environments.count, default="")
+    for run in runs:
+        if run.get("env_name", "") != usual:
             continue
-        run = json.loads(path.read_text())
         for name, row in run["results"].items():
             columns = dict(zip(run["result_columns"], row, strict=False))
+            if columns.get("version") != versions.get(name, columns.get("version")):
+                continue  # of what the benchmark was before
             combinations = itertools.product(*(columns.get("params") or []))
             for params, value in zip(combinations, columns["result"] or [], strict=False):
                 if value is not None and math.isfinite(value):
                     key = name, ", ".join(param.strip("'") for param in params)
-                    points.setdefault(key, []).append((run["date"], run["commit_hash"], value))
+                    points.setdefault(key, {})[run["commit_hash"]] = (run["date"], run["commit_hash"], value)
     found = []
     for (name, params), rows in sorted(points.items()):
-        dates, commits, values = zip(*sorted(rows), strict=True)
+        dates, commits, values = zip(*sorted(rows.values()), strict=True)
         found.append(History(name, params, list(dates), list(commits), list(values)))
     return found
+
+
+def _versions(results: Path) -> dict[str, str]:
+    """Of the benchmarks as they are now."""
+    path = results / "benchmarks.json"
+    listed = json.loads(path.read_text()) if path.exists() else {}
+    return {name: about["version"] for name, about in listed.items() if isinstance(about, dict) and "version" in about}
 
 
 def heat_map(cells: list[dict[str, Any]], order: str) -> str:

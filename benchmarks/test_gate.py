@@ -53,13 +53,13 @@ def test_verdicts(comparison):
     assert judge(comparison, slower=1.25, noise=0.05).word == "slower"
     assert judge(comparison, slower=0.7).word == "faster"
     # Identical code differed by more in this very session.
-    assert judge(comparison, slower=1.25, bias=1.4).word == "same"
+    assert judge(comparison, slower=1.25, bias=1.4).word == "too noisy"
     assert judge(comparison, peak=20_000_000).word == "more memory"
     assert judge(comparison, peak=1_500_000).word == "same"
     assert judge(comparison, cost=0.51).word == "worse cost"
     assert judge(comparison, cost=0.49).word == "same"
     assert judge(comparison, slower=1.25, cost=0.51).word == "slower, worse cost"
-    assert judge(comparison, peak=None).word == "same"
+    assert judge(comparison, peak=None)[1:2] + judge(comparison, peak=None)[-1:] == ("same", "memory not measured")
 
 
 def test_a_case_that_only_head_fails_is_bad(comparison):
@@ -74,7 +74,7 @@ def test_a_case_that_only_head_fails_is_bad(comparison):
     [
         ([], 2),
         (["not compared"], 2),
-        (["same", "not compared", "faster"], 0),
+        (["same", "not compared", "faster", "too noisy"], 0),
         (["same", "slower"], 1),
         (["more memory"], 1),
         (["worse cost"], 1),
@@ -88,7 +88,7 @@ def test_exit_codes(words, code):
 
 
 def test_a_revision_that_does_not_exist_is_an_error(tmp_path):
-    with pytest.raises(SystemExit, match="neither a folder nor a revision"):
+    with pytest.raises(SystemExit, match="neither a revision nor a checkout"):
         gate.install("no-such-revision", tmp_path)
 
 
@@ -130,6 +130,16 @@ def test_a_plant_that_finds_no_place_is_an_error(tmp_path):
     path.write_text(path.read_text().replace("cost = run() / m", "cost = run() / max(m, 1)"))
     with pytest.raises(RuntimeError, match="nothing can be planted"):
         planted.slowdown(copy)
+
+
+def test_a_head_that_dies_fails(tmp_path):
+    base, head = (planted.copy_checkout(tmp_path / side) for side in ("base", "head"))
+    path = head / "src" / "jitlogit" / "functional.py"
+    path.write_text(path.read_text() + "\nimport os\nos._exit(3)\n")
+    names = ["forward_pass, n=100", "compute_gradients, n=100"]
+    verdicts = gate.run(str(base), str(head), names, rounds=1, megabytes=1, cache=tmp_path / "kernels")
+    assert [(verdict.case, verdict.word) for verdict in verdicts] == [(name, "fails") for name in names]
+    assert "ended with 3" in verdicts[0].note
 
 
 @pytest.mark.slow

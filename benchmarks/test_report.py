@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import functools
 import http.server
+import importlib.metadata
 import json
+import os
 import shutil
 import subprocess
 import sys
 import threading
-from pathlib import Path
 
 import asv_pages
 import pytest
@@ -84,7 +85,8 @@ def test_the_page_shows_shares_rivals_and_what_is_lost(tmp_path):
 @pytest.fixture
 def site(tmp_path):
     """The page over results of asv's own, published by asv, behind a server on this machine."""
-    pytest.importorskip("asv", reason="needs the extra bench")
+    if not any(name.lower() == "asv" for name in importlib.metadata.packages_distributions().get("asv", [])):
+        pytest.skip("needs the extra track")
     results = published(tmp_path)
     report.write(tmp_path / "site", RESULT, results, tmp_path / "html")
 
@@ -120,7 +122,7 @@ def published(folder):
     subprocess.run([*git, "init", "-q", "-b", "main"], cwd=project, check=True)
     asv = [sys.executable, "-m", "asv"]
     machine = ["--machine", "here", "--os", "any", "--arch", "any", "--cpu", "any", "--ram", "1", "--num_cpu", "2"]
-    environment = {"HOME": str(folder), "PATH": "/usr/bin:/bin"}
+    environment = os.environ | {"HOME": str(folder)}
     subprocess.run([*asv, "machine", *machine], cwd=project, check=True, env=environment, capture_output=True)
     for k in range(3):
         (project / "count").write_text(str(k))
@@ -158,22 +160,18 @@ def test_in_a_browser(site, tmp_path):
         tab.wait_for_function(
             """() => [...document.querySelectorAll('#main-graph canvas')].some(canvas => {
                 const pixels = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data;
-                return pixels.some(value => value !== 0);
+                let coloured = 0;  // as lines and points of data are, unlike axes and grid
+                for (let k = 0; k < pixels.length; k += 4)
+                    coloured += pixels[k + 3] > 0 && Math.abs(pixels[k] - pixels[k + 2]) > 40;
+                return coloured > 50;
             })"""
-        )  # the graph has drawn something
+        )
         tab.goto(f"{site}/asv/index.html")
         tab.locator("text=track_answer").first.click()
         tab.wait_for_selector("#main-graph canvas", state="attached")
         chromium.close()
     assert said == []
     assert all(url.startswith((site, "data:", "blob:")) for url in fetched), fetched
-
-
-def test_a_browser_test_is_skipped_for_a_reason_or_runs():
-    """No browser and no reason would be a test that nobody misses."""
-    conditions = [mark.args for mark in test_in_a_browser.pytestmark if mark.name == "skipif"]
-    assert sorted(conditions) == sorted([(BROWSER is None,), (not asv_pages.can_fetch(),)])
-    assert BROWSER is None or Path(BROWSER).exists()
 
 
 def test_a_library_that_is_not_known_is_an_error(tmp_path):

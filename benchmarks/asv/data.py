@@ -29,6 +29,16 @@ def make_data(n, dtype, order="C"):
     return np.asarray(X, dtype, order), Y[0]
 
 
+class Timed:
+    """A timing benchmark whose calls take milliseconds; two rounds, so that `asv continuous` can alternate."""
+
+    timeout = 120
+    warmup_time = 0
+    rounds = 2
+    repeat = (2, 5, 0.3)
+    number = 1
+
+
 def itemsize(dtype):
     return 2 if dtype == "bfloat16" else np.dtype(dtype).itemsize
 

@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
+import cases
 import numba
 import numpy as np
 
-from .data import IMPLEMENTATIONS, make_data, seconds_in_turn
+from .data import IMPLEMENTATIONS, Timed, make_data, seconds_in_turn
 
 _THREADS = {"one": 1, "all": None}
 
 
-class Epoch:
+class Epoch(Timed):
     """One epoch of mini-batches; batch size 0 stands for all rows. NumPy takes the threads that BLAS takes: "all"."""
 
     params = ([10, 100, 784], [32, 256, 4096, 0], ["float32", "float64"], ["one", "all"], ["reference", "numba"])
     param_names = ("n", "batch_size", "dtype", "threads", "implementation")
-    timeout = 120
-    warmup_time = 0
-    rounds = 1
-    repeat = (3, 10, 0.5)
-    number = 1
 
     def setup(self, n, batch_size, dtype, threads, implementation):
         if implementation == "reference" and threads == "one":
@@ -33,6 +29,7 @@ class Epoch:
         if implementation == "numba":
             self.options["n_threads"] = _THREADS[threads]
         self.train = IMPLEMENTATIONS[implementation].train_logistic_regression
+        cases.check_equal(self.X, self.y.reshape(1, -1), self.options["batch_size"], shuffle=False)
         self.epoch()  # compiles for this very dtype, layout, number of threads and variant
 
     def epoch(self):
@@ -42,16 +39,11 @@ class Epoch:
         self.epoch()
 
 
-class Order:
+class Order(Timed):
     """One compiled epoch of 256 rows a batch in each memory order and shuffle, and of single rows (batch size 1)."""
 
     params = ([28, 784], [1, 256], ["C", "F"], ["none", "rows", "blocks"])
     param_names = ("n", "batch_size", "order", "shuffle")
-    timeout = 120
-    warmup_time = 0
-    rounds = 1
-    repeat = (3, 10, 0.5)
-    number = 1
 
     def setup(self, n, batch_size, order, shuffle):
         self.X, self.y = make_data(n, "float32", order)
@@ -104,20 +96,16 @@ class Threads:
 
     def track_scaling(self, n, batch_size):
         if numba.get_num_threads() == 1:
-            return float("nan")
+            return 1.0
         seconds = seconds_in_turn(self.epochs)
         return seconds["one"] / seconds["all"]
 
 
-class Pass:
+class Pass(Timed):
     """One pass over all rows without an update."""
 
     params = ([10, 100, 784], ["float32", "float64"], ["reference", "numba"])
     param_names = ("n", "dtype", "implementation")
-    warmup_time = 0
-    rounds = 1
-    repeat = (3, 10, 0.5)
-    number = 1
 
     def setup(self, n, dtype, implementation):
         self.X, self.y = make_data(n, dtype)

@@ -10,7 +10,7 @@ from . import Solver
 
 _MAPPING = "C = 1 / (alpha m)"
 # liblinear penalises the intercept, as the weight of a constant feature: of this size, the penalty all but vanishes.
-_LIBLINEAR_SCALING = 100.0
+_LIBLINEAR_SCALING = 10.0
 
 
 def solve(X: np.ndarray, y: np.ndarray, alpha: float, tolerance: float, solver: str) -> tuple[np.ndarray, float]:
