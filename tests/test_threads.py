@@ -8,12 +8,11 @@ import os
 import numba
 import numpy as np
 import pytest
-from conftest import compiled, make_data, run_python
+from conftest import JIT_OFF, compiled, make_data, run_python
 
 import jitlogit
 from jitlogit import _team
-
-pytestmark = compiled
+from jitlogit.kernels import barrier
 
 BITS = """
 import sys, zlib, numpy as np, jitlogit
@@ -58,6 +57,7 @@ def fit(_=None):
 """
 
 
+@compiled
 def test_any_number_of_threads_gives_the_same_bits():
     out = run_python(
         BITS + "expected = all_bits(1)\nfor n in (2, 3, 7, None): print(n, all_bits(n) == expected)",
@@ -66,6 +66,7 @@ def test_any_number_of_threads_gives_the_same_bits():
     assert out.split() == ["2", "True", "3", "True", "7", "True", "None", "True"]
 
 
+@compiled
 def test_a_team_in_this_process(monkeypatch):
     X, Y = make_data(20_000, 20)
     alone = [jitlogit.train_logistic_regression(X, Y, 0.1, 2, record_every=1), jitlogit.predict(X, np.ones(20), 0.0)]
@@ -77,10 +78,12 @@ def test_a_team_in_this_process(monkeypatch):
     assert np.array_equal(jitlogit.predict(X, np.ones(20), 0.0), alone[1])
 
 
+@compiled
 def test_threads_do_take_part():
     assert run_python(BITS + "all_bits(2); print(met)", NUMBA_NUM_THREADS="2").strip() == "{1, 2}"
 
 
+@compiled
 def test_helpers_that_never_come_are_not_waited_for():
     code = """
 expected = all_bits(2)
@@ -93,6 +96,7 @@ print(all_bits(2) == expected, met)
     assert run_python(BITS + code, NUMBA_NUM_THREADS="2").strip() == "True {1}"
 
 
+@compiled
 def test_members_who_sleep_in_turn_are_fewer_for_a_while(tmp_path):
     code = """
 from jitlogit.kernels import barrier
@@ -113,6 +117,7 @@ print(penalties)
     assert printed == ["True", "True", "[3]"]
 
 
+@compiled
 def test_parts_that_have_no_thread_are_done_all_the_same():
     code = """
 X = np.random.default_rng(0).standard_normal((10_003, 100), np.float32)
@@ -130,6 +135,7 @@ print(np.array_equal(jitlogit.forward_pass(X, W, 0.1), expected))
     assert run_python("import jitlogit.functional\n" + SMALL + code, **setting).split() == ["True", "True"]
 
 
+@compiled
 def test_an_error_in_a_part_is_raised():
     def fail(part, first, stop):
         if part == 1:
@@ -141,6 +147,7 @@ def test_an_error_in_a_part_is_raised():
     assert _team.share(lambda part, first, stop: (first, stop), 2, 10) == [(0, 5), (5, 10)]
 
 
+@compiled
 def test_threads_that_cannot_be_started_are_done_without():
     code = """
 expected = fit()
@@ -153,6 +160,7 @@ print(fit() == expected)
     assert run_python(SMALL + code, NUMBA_NUM_THREADS="2").split() == ["True"]
 
 
+@compiled
 def test_threads_end_with_the_fit():
     code = """
 import threading
@@ -164,11 +172,13 @@ except ValueError: print(threading.active_count())
     assert run_python(SMALL + code, NUMBA_NUM_THREADS="2").split() == ["1", "1"]
 
 
+@compiled
 def test_one_thread_is_enough():
     one = run_python(SMALL + "print(fit())", NUMBA_NUM_THREADS="1")
     assert one == run_python(SMALL + "print(fit())", NUMBA_NUM_THREADS="2")
 
 
+@compiled
 @pytest.mark.parametrize("n_threads", [10_000, 0, -1, 1.5, True, "2"])
 def test_a_wrong_thread_count_is_an_error(n_threads):
     X, Y = make_data(10, 2)
@@ -176,12 +186,14 @@ def test_a_wrong_thread_count_is_an_error(n_threads):
         jitlogit.train_logistic_regression(X, Y, n_threads=n_threads)
 
 
+@compiled
 def test_too_many_threads_says_what_to_set():
     X, Y = make_data(10, 2)
     with pytest.raises(ValueError, match="set the environment variable NUMBA_NUM_THREADS=10000"):
         jitlogit.train_logistic_regression(X, Y, n_threads=10_000)
 
 
+@compiled
 def test_the_thread_count_is_restored():
     X, Y = make_data(30_000, 20)
     before = numba.get_num_threads()
@@ -206,6 +218,7 @@ count(10)
 """
 
 
+@compiled
 @pytest.mark.parametrize("layer", ["workqueue", "omp"])
 def test_several_threads_at_once(layer):
     code = """
@@ -219,6 +232,7 @@ print(len(set(map(str, results))), numba.threading_layer())
     assert out.split() == ["1", layer]
 
 
+@compiled
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
 @pytest.mark.parametrize("before", ["", NUMBA_THREADS])
 def test_forked_children(before):
@@ -232,6 +246,7 @@ with multiprocessing.get_context("fork").Pool(2) as pool:
     assert run_python(SMALL + before + code, NUMBA_NUM_THREADS="2").split() == ["True", "True"]
 
 
+@compiled
 def test_numba_is_asked_for_its_thread_count_once_it_has_threads():
     code = """
 print(_team.members_for(None, 8, 1), _team.members_for(1, 8, 1), _team.members_for(None, 1, 1))
@@ -247,13 +262,47 @@ def _fit_in_child(_):
     return W.tobytes(), b, costs
 
 
+@compiled
 def test_spawned_children():
     with multiprocessing.get_context("spawn").Pool(2) as pool:
         assert set(map(str, pool.map(_fit_in_child, range(2)))) == {str(_fit_in_child(0))}
 
 
+@compiled
 def test_loky_children():
     from joblib import Parallel, delayed
 
     results = Parallel(n_jobs=2, backend="loky")(delayed(_fit_in_child)(i) for i in range(2))
     assert set(map(str, results)) == {str(_fit_in_child(0))}
+
+
+@pytest.mark.parametrize(("order", "n", "batch_size"), [("C", 500, 64), ("F", 64, 64)])
+def test_two_members_agree_with_one(order, n, batch_size, monkeypatch):
+    """In this process, and so also with the JIT switched off: Python threads then take turns in plain Python."""
+    X, Y = make_data(250, n, np.float32, order)
+    options = {"batch_size": batch_size, "shuffle": False, "record_every": 1}
+    expected = jitlogit.train_logistic_regression(X, Y, 0.01, 2, n_threads=1, **options)
+    monkeypatch.setattr(_team, "_LEAST_BYTES", 0)
+    monkeypatch.setattr(_team, "_CAN_SLEEP", True)
+    monkeypatch.setattr(numba.config, "NUMBA_NUM_THREADS", max(2, numba.config.NUMBA_NUM_THREADS))
+    W, b, costs = jitlogit.train_logistic_regression(X, Y, 0.01, 2, n_threads=2, **options)
+    assert np.array_equal(W, expected[0])
+    assert (b, costs) == expected[1:]
+
+
+@pytest.mark.skipif(not JIT_OFF, reason="compiled, these are called by kernels alone")
+def test_who_sleeps_is_left_out_for_longer_and_longer():
+    control = np.zeros(barrier.FLAGS + 4 * barrier.LINE, np.int64)
+    assert [barrier.check_in(control) for _ in range(3)] == [1, 2, 3]
+
+    def members_of_next_task(sleeps):
+        members = barrier.members_of(barrier.announce(control, 4, 0))
+        meetings = barrier.TASK_BATCHES if members > 1 else 0
+        barrier.look_back(control, 4, barrier.TASK_BATCHES, meetings, sleeps if members > 1 else 0)
+        return members
+
+    assert [members_of_next_task(0) for _ in range(3)] == [4, 4, 4]
+    assert [members_of_next_task(40) for _ in range(4)] == [4, 2, 1, 1]
+    assert members_of_next_task(0) == 1
+    assert [members_of_next_task(0) for _ in range(3)] == [4, 4, 4]
+    assert [members_of_next_task(40), members_of_next_task(0), members_of_next_task(0)] == [4, 2, 4]
