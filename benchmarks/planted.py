@@ -20,11 +20,10 @@ from pathlib import Path
 import gate
 
 CHECKOUT = Path(__file__).parents[1]
-_TRAINING = Path("src/jitlogit/training.py")
 
 
-def edit(folder: Path, old: str, new: str) -> None:
-    path = folder / _TRAINING
+def edit(folder: Path, name: str, old: str, new: str) -> None:
+    path = folder / "src/jitlogit" / name
     text = path.read_text()
     if text.count(old) != 1:
         raise RuntimeError(f"{path} doesn't hold this line once, so nothing can be planted: {old!r}")
@@ -34,23 +33,27 @@ def edit(folder: Path, old: str, new: str) -> None:
 def slowdown(folder: Path) -> None:
     edit(
         folder,
+        "training.py",
         "            cost = run() / m\n",
         "            started = time.perf_counter()\n"
         "            cost = run() / m\n"
         "            elapsed = time.perf_counter() - started\n"
-        "            while cut.n_chunks == 1 and time.perf_counter() < started + 1.25 * elapsed:\n"
+        "            while fit._work.sums.shape[1] == 1 and time.perf_counter() < started + 1.25 * elapsed:\n"
         "                pass\n",
     )
 
 
 def memory_copy(folder: Path) -> None:
-    edit(folder, "    rows = as_rows(X)\n", '    rows = as_rows(X.copy(order="A"))\n')
+    edit(
+        folder,
+        "fits.py",
+        "self._rows, self._labels = as_rows(problem.X), problem.labels\n",
+        'self._rows, self._labels = as_rows(problem.X.copy("A")), problem.labels\n',
+    )
 
 
 def worse_cost(folder: Path) -> None:
-    edit(
-        folder, "    settings = np.array([learning_rate, 0.0])\n", "    settings = np.array([learning_rate / 2, 0.0])\n"
-    )
+    edit(folder, "training.py", "= name, rate, n_epochs, n_batches\n", "= name, rate / 2, n_epochs, n_batches\n")
 
 
 def nothing(folder: Path) -> None:

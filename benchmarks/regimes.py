@@ -1,4 +1,4 @@
-"""What compact dtypes, shuffling, packing, threads, prediction, size and a busy machine do to throughput.
+"""What compact dtypes, shuffling, packing, threads, prediction, size, estimators and a busy machine do to throughput.
 
 Each figure is the median of ratios of runs in turn, in one process; results are compared before anything is timed.
 
@@ -8,6 +8,7 @@ Each figure is the median of ratios of runs in turn, in one process; results are
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import math
 import multiprocessing
@@ -166,6 +167,33 @@ def sizes(megabytes: float, rounds: int) -> dict[str, float]:
     return found
 
 
+def estimator(megabytes: float, rounds: int) -> dict[str, float]:
+    """Seconds of an epoch of MiniBatchLogisticRegression, from fits of 11 and of 1, by those of the bare kernel."""
+    from jitlogit import MiniBatchLogisticRegression
+
+    found = {}
+    for n, batch_size in ((28, 256), (100, 64), (784, 256)):
+        X, Y = make_data(n, "float32", megabytes)
+        shared: dict[str, Any] = {
+            "optimizer": "nesterov",
+            "schedule": "cosine",
+            "alpha": 1e-4,
+            "batch_size": batch_size,
+        }
+        shared |= {"shuffle": "blocks", "random_state": 0}
+        bare = shared | {"record_every": 1, "offset": X.mean(axis=0), "scale": X.std(axis=0)}
+        runs: dict[str, Run] = {}
+        for epochs in (1, 11):
+            model = MiniBatchLogisticRegression(max_iter=epochs, learning_rate=0.01, **shared)
+            runs[f"estimator {epochs}"] = functools.partial(model.fit, X, Y[0])
+            runs[f"kernel {epochs}"] = functools.partial(jitlogit.train_logistic_regression, X, Y, 0.01, epochs, **bare)
+        rates({name: (run, 1.0) for name, run in runs.items()}, 1)
+        rate = rates({name: (run, 1.0) for name, run in runs.items()}, rounds)
+        seconds = {name: 1 / rate[f"{name} 11"] - 1 / rate[f"{name} 1"] for name in ("estimator", "kernel")}
+        found[f"estimator / kernel, n={n}, batch {batch_size}"] = seconds["estimator"] / seconds["kernel"]
+    return found
+
+
 def spin(stop: Any) -> None:
     while not stop.is_set():
         for _ in range(10_000):
@@ -204,6 +232,7 @@ PARTS = {
     "threads": threads,
     "prediction": prediction,
     "sizes": sizes,
+    "estimator": estimator,
     "busy": busy,
 }
 

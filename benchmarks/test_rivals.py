@@ -40,7 +40,7 @@ def test_epochs_end_at_the_same_weights(batch_size):
     assert ran
 
 
-@pytest.mark.parametrize("solver", rivals.solvers(), ids=lambda solver: solver.name)
+@pytest.mark.parametrize("solver", [gaps.OPTIMUM, *rivals.solvers()], ids=lambda solver: solver.name)
 @pytest.mark.filterwarnings("ignore")
 def test_solvers_reach_the_same_optimum(solver):
     """The mapping of the penalty, and an unpenalised intercept: columns of several sizes, unbalanced labels."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 import inspect
 import itertools
+import json
 import math
 import sys
 from pathlib import Path
@@ -13,7 +15,7 @@ import pytest
 from conftest import compiled
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
-MODULES = ("coldstart", "epochs", "kernels", "training")
+MODULES = sorted({path.stem for path in (BENCHMARKS / "asv").glob("*.py")} - {"__init__", "data"}) or ["none"]
 
 
 @pytest.fixture(scope="module")
@@ -85,6 +87,29 @@ def test_every_benchmark_runs_over_the_product_of_its_params(suite, name, tmp_pa
     assert found
     for kind in found:
         assert run_all(kind), f"{kind.__name__} ran nothing"
+
+
+def foreign_imports(text):
+    """Names of distributions that a module imports at its top, beside Python's own and those of the checkout."""
+    names = {"sklearn": "scikit-learn"}
+    found = set()
+    for node in ast.parse(text).body:
+        if isinstance(node, ast.Import):
+            found |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+            found.add(node.module.split(".")[0])
+    local = {path.stem for path in BENCHMARKS.glob("*.py")} | {"jitlogit"}
+    return {names.get(name, name) for name in found - set(sys.stdlib_module_names) - local}
+
+
+def test_asvs_environments_hold_what_benchmarks_import(suite):
+    installed = set(json.loads((BENCHMARKS.parent / "asv.conf.json").read_text())["matrix"]["req"])
+    for name in (*MODULES, "data"):
+        assert foreign_imports((BENCHMARKS / "asv" / f"{name}.py").read_text()) <= installed, name
+    assert foreign_imports("import os, cases\nfrom sklearn.svm import SVC\nimport scipy.sparse") == {
+        "scikit-learn",
+        "scipy",
+    }
 
 
 def test_params_without_names_are_caught():

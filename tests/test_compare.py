@@ -92,7 +92,7 @@ def test_compare_bad_arguments(data, arguments, message):
 def test_compare_names_the_place_of_a_nan(data):
     X, Y = data
     X[7, 2] = np.nan
-    with pytest.raises(ValueError, match=r"X must be finite; X\[7, 2\] is nan"):
+    with pytest.raises(ValueError, match=r"X must be finite, without NaN and inf; X\[7, 2\] is nan"):
         jitlogit.compare(X, Y, standardize=True)
 
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import jitlogit
-from jitlogit import reference, training
+from jitlogit import orders, reference
 from jitlogit._team import Team
 from jitlogit.kernels import objective
 from jitlogit.kernels.epoch import epoch, epoch_kernel, small_epoch, turned_epoch
@@ -129,7 +129,7 @@ def test_shuffles_of_large_sets(dtype, order, batch_size):
 @pytest.mark.parametrize("batch_size", [7, 64])
 def test_shuffles_by_tables(m, batch_size, monkeypatch):
     """The grid's corners: full and ragged last rows, batches that start within a row."""
-    for module in (training, reference):
+    for module in (orders, reference.orders):
         monkeypatch.setattr(module, "SMALL_SHUFFLE", 3)
     X, Y = make_data(m, 3)
     arguments = {"batch_size": min(batch_size, m), "random_state": 2, "record_every": 1}
@@ -195,9 +195,9 @@ def test_chunks_and_tiles_add_up(dtype, n_chunks):
     for tile_rows in (1, 2, 5, 8, 64):
         cut = Plan(tile_rows, n_chunks)
         work = work_space(cut, N, np.dtype(dtype), 1)
-        kernel = epoch_kernel(cut, 30, scaled=False)
-        settings, blocks, scaling = np.array([0.1, 1.0]), np.empty(0, np.int64), (np.empty(0), np.empty(0))
-        with Team(kernel, 1, X, labels, tables, None, blocks, 30, tile_rows, settings, scaling, work) as run:
+        kernel = epoch_kernel(cut, 30, plain=True)
+        settings, blocks = np.array([0.1, 0.0, 1.0]), np.empty(0, np.int64)
+        with Team(kernel, 1, X, labels, tables, None, blocks, 30, tile_rows, settings, None, work) as run:
             loss_sum = run()
         weights, bias = work.weights[0, :N], work.bias[0, 0]
         assert_close(np.append(weights, bias), np.append(W, b), TOLERANCE[dtype])

@@ -95,7 +95,11 @@ def contracts(folder):
             "from . import epoch",
             "Kernels are layered: loops over storages, links and updates BROKEN",
         ),
-        ("reference.py", "from . import validation", "The reference imports NumPy and nothing else of ours BROKEN"),
+        (
+            "reference/system.py",
+            "from .. import validation",
+            "The reference imports NumPy and nothing else of ours BROKEN",
+        ),
         ("training.py", "import matplotlib", "matplotlib is imported on use, by the plots alone BROKEN"),
     ],
 )

@@ -8,7 +8,7 @@ import pytest
 from conftest import JIT_OFF, assert_close, compiled
 
 import jitlogit
-from jitlogit import _team, packing, reference, training
+from jitlogit import _team, fits, packing, reference
 from jitlogit.packing import PAYING_EPOCHS
 
 M = 211 if JIT_OFF else 1501
@@ -37,7 +37,7 @@ def dimensions(monkeypatch):
         found.append(rows.ndim)
         return rows, labels
 
-    monkeypatch.setattr(training, "packed", spy)
+    monkeypatch.setattr(fits, "packed", spy)
     return found
 
 

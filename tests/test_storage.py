@@ -7,7 +7,7 @@ import pytest
 from conftest import JIT_OFF, assert_close, compiled, run_python
 
 import jitlogit
-from jitlogit import reference
+from jitlogit import reference, warm
 from jitlogit._jit import kernel
 from jitlogit.cli import main
 from jitlogit.kernels import lanes
@@ -70,7 +70,7 @@ def test_functions(dtype, order):
     assert fast_A.dtype == np.float32
     assert_close(fast_A, A, TOLERANCE)
     assert np.array_equal(jitlogit.predict(X, W, b, 0.55, **scaling(dtype)), (fast_A >= 0.55).astype(int))
-    widened = np.asarray(reference._as_float(X))
+    widened = np.asarray(reference.descent.as_float(X))
     dW, db = reference.compute_gradients(widened, Y.reshape(1, -1), A)
     fast_dW, fast_db = jitlogit.compute_gradients(X, Y, A)
     assert_close(fast_dW, dW, TOLERANCE)
@@ -153,7 +153,10 @@ def test_blocks_are_the_batches_in_another_order():
     assert 3 <= len(seen) <= 6  # the orders of three blocks
 
 
-def test_warmup_takes_what_fits_take():
+def test_warmup_takes_what_fits_take(monkeypatch):
+    if JIT_OFF:  # sizes that choose kernels: in plain Python, they take minutes
+        monkeypatch.setattr(warm, "PAYING_EPOCHS", 1)
+        monkeypatch.setattr(warm, "FOLD_ROWS", 20)
     jitlogit.warmup(np.float32)
     jitlogit.warmup(["uint8", jitlogit.bfloat16], orders="F")
     assert main(["warmup", "--dtypes", "float32,bfloat16"]) == 0

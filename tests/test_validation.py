@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 
 import numpy as np
@@ -41,9 +42,21 @@ def with_value(array, index, value):
             TypeError,
             r"X_train must be a dense array; got csr_array: use X_train.toarray\(\)",
         ),
-        (with_value(X, (7, 2), np.nan), ValueError, r"X_train must be finite; X_train\[7, 2\] is nan"),
-        (with_value(X, (0, 1), np.inf), ValueError, r"X_train must be finite; X_train\[0, 1\] is inf"),
-        (with_value(X, (19, 0), -np.inf), ValueError, r"X_train must be finite; X_train\[19, 0\] is -inf"),
+        (
+            with_value(X, (7, 2), np.nan),
+            ValueError,
+            r"must be finite, without NaN and inf; X_train\[7, 2\] is nan",
+        ),
+        (
+            with_value(X, (0, 1), np.inf),
+            ValueError,
+            r"must be finite, without NaN and inf; X_train\[0, 1\] is inf",
+        ),
+        (
+            with_value(X, (19, 0), -np.inf),
+            ValueError,
+            r"must be finite, without NaN and inf; X_train\[19, 0\] is -inf",
+        ),
     ],
 )
 @pytest.mark.parametrize("batch_size", [None, 4])
@@ -274,11 +287,19 @@ def test_progress_prints_recorded_costs(capsys):
     assert capsys.readouterr().out.splitlines() == expected
 
 
-def test_progress_on_a_terminal_is_one_live_line(capsys, monkeypatch):
+def test_progress_on_a_terminal_is_a_live_bar(capsys, monkeypatch):
     monkeypatch.setattr("sys.stdout.isatty", lambda: True)
     *_, costs = jitlogit.train_logistic_regression(X, Y, 0.1, 201, verbose=True)
     out = capsys.readouterr().out
     assert out.count("\n") == 1
+    assert "201/201" in out.split("\r")[-1]
     assert f"cost {costs[-1]:.6f}" in out.split("\r")[-1]
     jitlogit.reference.train_logistic_regression(X, Y, 0.1, 201, verbose=True)
     assert capsys.readouterr().out.count("\n") == 1
+
+
+def test_progress_without_tqdm_is_plain_lines(capsys, monkeypatch):
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    monkeypatch.setitem(sys.modules, "tqdm", None)
+    jitlogit.train_logistic_regression(X, Y, 0.1, 201, verbose=True)
+    assert len(capsys.readouterr().out.splitlines()) == 3

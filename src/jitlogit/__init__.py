@@ -1,7 +1,11 @@
 """Logistic regression by gradient descent at the speed of memory."""
 
+from importlib import import_module
+from typing import Any
+
 from . import plots, reference
 from .compare import compare
+from .finder import learning_rate_finder
 from .functional import (
     accuracy,
     compute_cost,
@@ -12,6 +16,7 @@ from .functional import (
     train_logistic_regression,
     update_parameters,
 )
+from .multiclass import forward_softmax, train_softmax_regression
 from .validation import bfloat16
 from .warm import warmup
 
@@ -22,11 +27,37 @@ __all__ = [
     "compute_cost",
     "compute_gradients",
     "forward_pass",
+    "forward_softmax",
+    "learning_rate_finder",
     "plots",
     "predict",
     "reference",
     "sigmoid",
     "train_logistic_regression",
+    "train_softmax_regression",
     "update_parameters",
     "warmup",
 ]
+
+# scikit-learn is imported with the first use of an estimator.
+_ESTIMATORS = {
+    "LogisticRegression": "logistic",
+    "LogisticRegressionCV": "path",
+    "MiniBatchLogisticRegression": "estimators",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _ESTIMATORS:
+        try:
+            return getattr(import_module(f".{_ESTIMATORS[name]}", __name__), name)
+        except ImportError as error:
+            raise ImportError(
+                "the estimators need scikit-learn of at least 1.6, which isn't installed: "
+                "pip install 'jitlogit[sklearn]'"
+            ) from error
+    raise AttributeError(f"module 'jitlogit' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_ESTIMATORS])

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
 
 from . import validation as check
 from ._team import members_for, share
+from .fits import Steps
 from .kernels import objective
-from .kernels.plan import PADDING, plan
-from .training import train, warn_of_divergence
+from .kernels.plan import PADDING, plan, tiles_for
+from .kernels.update import OPTIMIZERS
+from .prediction import forward
+from .reference import SCHEDULES
+from .training import divergence, train
 from .validation import Array
 
 # Elements that have no features (scores, probabilities) are cut up into tiles of this many.
@@ -40,7 +45,7 @@ def sigmoid(z: Any) -> Any:
     if scores.size:
         n_chunks = _element_chunks(scores.size)
         members = members_for(None, n_chunks, scores.nbytes)
-        tiles = _tiles(members, _TILE, scores.dtype)
+        tiles = tiles_for(members, _TILE, scores.dtype)
         share(objective.sigmoid, members, n_chunks, scores.reshape(-1), tiles, n_chunks, out)
     return out.reshape(scores.shape)[()]
 
@@ -70,7 +75,7 @@ def forward_pass(X: Any, W: Any, b: Any, *, offset: Any = None, scale: Any = Non
     """
     X = check.check_X(X)
     out = np.empty(X.shape[0], check.computed_dtype(X))
-    _forward(X, *_folded(X, W, b, offset, scale), out)
+    forward(X, *_folded(X, W, b, offset, scale), out, 0.5)
     return out.reshape(1, -1)
 
 
@@ -103,7 +108,7 @@ def compute_cost(A: Any, Y: Any) -> float:
     n_chunks = _element_chunks(probabilities.size)
     sums = np.empty(n_chunks)
     members = members_for(None, n_chunks, probabilities.nbytes)
-    tiles = _tiles(members, _TILE, probabilities.dtype)
+    tiles = tiles_for(members, _TILE, probabilities.dtype)
     share(objective.cost, members, n_chunks, probabilities, labels, eps, tiles, n_chunks, sums)
     return float(sums.sum() / probabilities.size)
 
@@ -138,7 +143,7 @@ def compute_gradients(X: Any, Y: Any, A: Any) -> tuple[Array, float]:
     cut = plan(X.shape[0], X)
     sums = np.empty((cut.n_chunks, X.shape[1] + 1))
     members = members_for(None, cut.n_chunks, X.nbytes)
-    tiles = _tiles(members, cut.block_rows, probabilities.dtype)
+    tiles = tiles_for(members, cut.block_rows, probabilities.dtype)
     gradients = np.zeros((members, X.shape[1] + PADDING), probabilities.dtype)
     share(
         objective.gradient,
@@ -212,7 +217,7 @@ def predict(X: Any, W: Any, b: Any, threshold: float = 0.5, *, offset: Any = Non
     """
     X = check.check_X(X)
     out = np.empty(X.shape[0], np.int64)
-    _forward(X, *_folded(X, W, b, offset, scale), out, check.check_fraction(threshold, "threshold"))
+    forward(X, *_folded(X, W, b, offset, scale), out, check.check_fraction(threshold, "threshold"))
     return out.reshape(1, -1)
 
 
@@ -254,6 +259,12 @@ def train_logistic_regression(
     verbose: bool = False,
     offset: Any = None,
     scale: Any = None,
+    sample_weight: Any = None,
+    alpha: float = 0.0,
+    l1_ratio: float = 0.0,
+    optimizer: str = "sgd",
+    schedule: str = "constant",
+    average: bool = False,
     pack: bool = True,
     n_threads: int | None = None,
 ) -> tuple[Array, float, list[float]]:
@@ -269,7 +280,7 @@ def train_logistic_regression(
     Y_train : array_like (1, n_samples), (n_samples,) or (n_samples, 1)
         Labels 0 and 1.
     learning_rate : float
-        Step alpha of an update by the gradient of the mean loss over a batch.
+        Length of an update, for a gradient of the mean loss over a batch.
     num_iterations : int
         Passes over the training set, whatever the batch size.
     batch_size : int or None
@@ -290,6 +301,22 @@ def train_logistic_regression(
         The features trained on are (X - offset) / scale, computed without a copy of X: scale=255 for bytes, offset and
         scale the columns' mean and standard deviation to standardise. W and b belong to these features. `scale` is
         positive. In float32, columns whose offset is thousands of times their scale lose digits.
+    sample_weight : None or array_like (n_samples,), (1, n_samples) or (n_samples, 1)
+        Not negative. The cost is the weighted mean of the losses, sum s_i L_i / sum s_i; that of a batch is the sum of
+        its s_i L_i, divided by its size times the mean weight of all examples.
+    alpha, l1_ratio : float
+        The penalty alpha [(1 - l1_ratio) / 2 ||W||^2 + l1_ratio ||W||_1] is added to the cost; the bias is not
+        penalised. The L1 part is a proximal step after each update, so weights become exactly zero. alpha is not
+        negative, l1_ratio lies between 0 and 1.
+    optimizer : "sgd", "momentum", "nesterov", "adagrad" or "adam"
+        How the gradient becomes an update; `jitlogit.reference.Optimizer` has formulas and sources.
+    schedule : "constant", "invscaling", "cosine", "step" or "adaptive"
+        How the learning rate changes: by 1 / sqrt(1 + passes done); by (1 + cos(pi passes / num_iterations)) / 2, down
+        to zero; to a tenth after half of the passes and a hundredth after three quarters; to a fifth whenever the cost
+        hasn't fallen by 1e-4 in two passes.
+    average : bool
+        Whether to return the mean of the parameters after each update, those of the first of several passes left out,
+        instead of the last (Polyak-Ruppert averaging).
     pack : bool
         Whether narrow data may be copied for the time of the fit, where the number of passes pays for it and the copy
         takes at most half of the available memory: rows in their own order or that of blocks, batches of 32 and more,
@@ -303,8 +330,8 @@ def train_logistic_regression(
     W : (n_features, 1), float64 for float64 X, else float32
     b : float
     costs : list of float
-        Recorded costs: the mean of the losses seen during a pass, each before its own update. In batch gradient descent
-        that is J before the update. A cost that isn't finite is left out.
+        Recorded costs: the mean of the losses seen during a pass, each before its own update, without the penalty. In
+        batch gradient descent that is J before the update. A cost that isn't finite is left out.
 
     Raises
     ------
@@ -321,13 +348,13 @@ def train_logistic_regression(
     """
     X = check.check_X(X_train, "X_train")
     labels = check.check_labels(Y_train, X.shape[0], "Y_train")
-    alpha = check.check_positive(learning_rate, "learning_rate")
+    rate = check.check_positive(learning_rate, "learning_rate")
     order = check.check_shuffle(shuffle)
     offset, scale = check.check_scaling(offset, scale, X.shape[1])
     result = train(
         X,
         labels,
-        learning_rate=alpha,
+        learning_rate=rate,
         n_epochs=check.check_count(num_iterations, "num_iterations"),
         batch_size=check.check_batch_size(batch_size, X.shape[0]),
         shuffle=order if batch_size is not None else False,
@@ -338,27 +365,18 @@ def train_logistic_regression(
         verbose=verbose,
         pack=check.check_bool(pack, "pack"),
         n_threads=check.check_n_threads(n_threads),
+        sample_weight=check.check_sample_weight(sample_weight, X.shape[0], check.computed_dtype(X)),
+        steps=Steps(
+            check.check_choice(optimizer, "optimizer", OPTIMIZERS),
+            check.check_choice(schedule, "schedule", SCHEDULES),
+            check.check_not_negative(alpha, "alpha"),
+            check.check_fraction(l1_ratio, "l1_ratio"),
+            check.check_bool(average, "average"),
+        ),
     )
     if result.diverged:
-        warn_of_divergence(X, offset, scale, alpha, result, stacklevel=3)
-    return result.weights.reshape(-1, 1), result.bias, result.costs
-
-
-def _forward(X: Array, weights: Array, bias: float, out: Array, threshold: float = 0.5) -> None:
-    """Fill `out` (m,) with probabilities, or classes if it holds integers."""
-    cut = plan(X.shape[0], X)
-    padded = np.zeros(weights.size + PADDING, weights.dtype)
-    padded[: weights.size] = weights
-    members = members_for(None, cut.n_chunks, X.nbytes)
-    tiles = _tiles(members, cut.block_rows, weights.dtype)
-    arguments = check.as_rows(X), padded, bias, tiles, cut.n_chunks, out, threshold
-    not_finite = sum(share(objective.forward, members, cut.n_chunks, *arguments))
-    if not_finite:
-        check.raise_if_not_finite(X)
-        if out.dtype == np.int64:
-            _forward(X, weights, bias, np.empty(out.size, weights.dtype))
-        elif np.isnan(out).any():
-            raise ValueError("the scores X W + b overflow: scale the features of X, or check W")
+        warnings.warn(divergence(X, offset, scale, rate, result), RuntimeWarning, stacklevel=2)
+    return result.weights.T, float(result.bias[0]), result.costs
 
 
 def _folded(X: Array, W: Any, b: Any, offset: Any, scale: Any) -> tuple[Array, float]:
@@ -369,10 +387,6 @@ def _folded(X: Array, W: Any, b: Any, offset: Any, scale: Any) -> tuple[Array, f
         return check.check_weights(W, X.shape[1], check.computed_dtype(X)), bias
     weights = check.check_weights(W, X.shape[1], np.dtype(np.float64)) / scale
     return weights.astype(check.computed_dtype(X)), bias - float(weights @ offset)
-
-
-def _tiles(members: int, block_rows: int, dtype: Any) -> Array:
-    return np.empty((members, block_rows + PADDING), dtype)
 
 
 def _element_chunks(size: int) -> int:

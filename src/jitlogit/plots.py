@@ -13,7 +13,15 @@ if TYPE_CHECKING:
 
     from .compare import Comparison
 
-__all__ = ["check_picture", "plot_comparison", "plot_costs", "require_matplotlib", "save_comparison"]
+__all__ = [
+    "check_picture",
+    "plot_comparison",
+    "plot_costs",
+    "plot_history",
+    "plot_range_test",
+    "require_matplotlib",
+    "save_comparison",
+]
 
 
 def plot_costs(
@@ -62,6 +70,57 @@ def plot_costs(
     return ax
 
 
+def plot_history(history: Mapping[str, Sequence[float]], ax: Axes | None = None) -> Axes:
+    """Plot the losses of an estimator's `history_` over epochs, and its learning rate on an axis of its own.
+
+    Raises ImportError if matplotlib isn't installed, ValueError if there is no epoch in the history.
+    """
+    names = {"loss": "training", "val_loss": "validation"}
+    ax = plot_costs({label: history[name] for name, label in names.items() if name in history}, record_every=1, ax=ax)
+    ax.set_xlabel("epoch")
+    ax.set_ylabel("mean loss (nats)")
+    right = ax.twinx()
+    right.plot(history["learning_rate"], color="gray", linestyle=":", label="learning rate")
+    right.set_ylabel("learning rate (dotted)")
+    return ax
+
+
+def plot_range_test(rates: Any, losses: Any, suggested: float, ax: Axes | None = None) -> Axes:
+    """Plot what `learning_rate_finder` found: losses over learning rates, and a line at the suggested one."""
+    ax = _axes(ax)
+    ax.semilogx(rates, losses)
+    ax.axvline(suggested, linestyle="--", color="gray", label=f"suggested: {suggested:.2g}")
+    ax.set_xlabel("learning rate")
+    ax.set_ylabel("mean loss (nats), smoothed")
+    ax.legend()
+    return ax
+
+
+def plot_path(model: Any, ax: Axes | None = None) -> Axes:
+    """Plot the scores on held-out rows over C, of a fitted `LogisticRegressionCV`: each fold's, their mean, the best C.
+
+    Parameters
+    ----------
+    model : LogisticRegressionCV
+    ax : matplotlib Axes or None
+        None for a new figure.
+
+    Returns
+    -------
+    ax
+    """
+    ax = _axes(ax)
+    losses = model.scoring is None
+    scores = -model.scores_ if losses else model.scores_
+    ax.semilogx(model.Cs_, scores.T, color="gray", alpha=0.4)
+    ax.semilogx(model.Cs_, scores.mean(axis=0), label="mean of the folds")
+    ax.axvline(model.C_, linestyle="--", color="gray", label=f"best: {model.C_:.2g}")
+    ax.set_xlabel("C")
+    ax.set_ylabel("validation loss (nats)" if losses else "validation score")
+    ax.legend()
+    return ax
+
+
 def plot_comparison(comparison: Comparison, ax: Axes | None = None) -> Axes:
     """Plot both cost curves of each batch size: the reference wide and pale, the fast one dashed on top of it."""
     curves = {}
@@ -95,6 +154,16 @@ def check_picture(path: str | Path) -> None:
     known = FigureCanvasBase.get_supported_filetypes()
     if Path(path).suffix[1:].lower() not in known:
         raise ValueError(f"{path} is not the name of a picture: expected one that ends in .{', .'.join(sorted(known))}")
+
+
+def _axes(ax: Axes | None) -> Axes:
+    """The axes, or new ones."""
+    require_matplotlib()
+    if ax is None:
+        import matplotlib.pyplot as plt
+
+        ax = plt.subplots()[1]
+    return ax
 
 
 def require_matplotlib() -> None:

@@ -3,33 +3,36 @@
 from __future__ import annotations
 
 import math
-import sys
 import time
-import warnings
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from ._team import Team, members_for
-from .kernels.epoch import epoch_kernel
-from .kernels.plan import plan, work_space
-from .packing import packed
-from .reference import DIVERGED_COST, SMALL_SHUFFLE, shuffled_blocks
-from .validation import Array, as_rows, computed_dtype, raise_if_not_finite, widened
+from .fits import PLAIN, Epoch, Problem, Steps, make_fit
+from .orders import Order
+from .progress import Progress
+from .reference import Plateau, scheduled_rate
+from .rows import row_squares
+from .validation import Array, computed_dtype, raise_if_not_finite
 
 
 class TrainingResult(NamedTuple):
     """What a training run ends with."""
 
-    weights: Array
-    bias: float
+    weights: Array  # (1, n), or (K, n) for K classes
+    bias: Array  # (1,) or (K,) of float64
     costs: list[float]
     n_epochs: int
     diverged: bool
 
 
+# 2^-60: a rate that is too large by more than that isn't the problem.
+_MOST_HALVINGS = 60
+
+
 def train(
-    X: Array,
+    X: Any,
     labels: Array,
     *,
     learning_rate: float,
@@ -43,134 +46,123 @@ def train(
     verbose: bool = False,
     offset: Array | None = None,
     scale: Array | None = None,
+    sample_weight: Array | None = None,
+    steps: Steps = PLAIN,
+    initial: Array | None = None,
+    fit_intercept: bool = True,
+    n_classes: int | None = None,
+    retry: bool = False,
+    on_epoch: Callable[[Epoch], bool] | None = None,
 ) -> TrainingResult:
-    """Gradient descent from zero on validated arguments; see `jitlogit.train_logistic_regression`."""
-    m, n = X.shape
-    rows = as_rows(X)
-    by_row = shuffle is True
-    if pack and not by_row:
-        rows, labels = packed(rows, labels, batch_size, n_epochs, n_threads)
-    cut = plan(batch_size, rows, by_row, offset is not None)
-    order = np.empty(m, np.uint32 if m <= 2**32 else np.uint64) if by_row else None
-    tables = empty_tables(m if by_row and m > SMALL_SHUFFLE else 0)
-    blocks = np.arange(-(-m // batch_size) if shuffle == "blocks" else 0)
-    members = members_for(n_threads, max(cut.n_chunks, cut.n_parts), X.nbytes * n_epochs)
-    work = work_space(cut, n, computed_dtype(X), members)
-    weights, bias = work.weights[0, :n], work.bias[0, :1]
-    settings = np.array([learning_rate, 0.0])
-    scaling = np.empty(0), np.empty(0)
-    if offset is not None and scale is not None:
-        scaling = offset, 1 / scale**2
+    """Gradient descent on validated arguments; see `jitlogit.train_logistic_regression`.
+
+    Parameters
+    ----------
+    initial : (1, n + 1), (K, n + 1) or None
+        Weights and bias to start from, those of the features as trained on; None for zeros.
+    n_classes : int or None
+        K for labels 0 ... K - 1 and softmax; None for labels 0 and 1 and one score.
+    retry : bool
+        Whether to go on, when training diverges (the cost of an epoch is twice as high as one before), with half of the
+        learning rate from the parameters that had the lowest cost.
+    on_epoch : callable or None
+        Called after each epoch, which then costs the time to compute the losses; training stops when it returns True.
+        After such a return, with a number that it has been called with before.
+    """
+    m = X.shape[0]
+    problem = Problem(
+        X, labels, batch_size, shuffle, sample_weight, offset, scale, steps, fit_intercept, initial, n_classes
+    )
+    fit = make_fit(problem, n_epochs, pack, n_threads)
+    order = Order(m, batch_size, shuffle, rng)
+    schedule = _Schedule(steps.schedule, learning_rate, n_epochs, -(-m // batch_size))
     costs: list[float] = []
     diverged = False
     progress = Progress(n_epochs) if verbose else None
-    kernel = epoch_kernel(cut, batch_size, offset is not None)
-    with Team(
-        kernel, members, rows, labels, tables, order, blocks, batch_size, cut.tile_rows, settings, scaling, work
-    ) as run:
-        for i in range(n_epochs):
+    best, good = math.log(n_classes or 2), 0
+    i = -1
+    with fit.team(order, n_threads, n_epochs) as run:
+        while not diverged and i + 1 < n_epochs:
+            i += 1
             record = i % record_every == 0
-            settings[1] = record or i == n_epochs - 1  # whether to look at the cost, which takes time
-            if tables[0].size:
-                fill_tables(tables, rng)
-            elif order is not None:
-                order[:] = rng.permutation(m)
-            elif blocks.size:
-                blocks[:] = shuffled_blocks(m, batch_size, rng)
-            before = weights.copy(), bias.copy()
+            # whether to look at the cost, which takes time
+            look = record or i == n_epochs - 1 or schedule.adaptive or retry or on_epoch is not None
+            order.draw()
+            fit.start_epoch(schedule.rates(i), look, steps.average and (i > 0 or n_epochs == 1))
+            start = time.perf_counter()
             cost = run() / m
-            finite = bool(np.isfinite(weights).all()) and math.isfinite(bias[0])
-            if not (finite and math.isfinite(cost)):
-                raise_if_not_finite(X, "X_train")
+            seconds = time.perf_counter() - start
+            diverged = not fit.is_sound(cost)
+            if retry and (diverged or cost > 2 * best):
+                schedule.halve(X)
+                fit.go_back()
+                i, diverged = good - 1, False
+                del costs[good:]
+                continue
+            if cost <= best or i == 0:
+                best, good = cost, i
+                fit.keep()
             if record and math.isfinite(cost):
                 costs.append(cost)
             if progress:
                 progress.update(i, cost if record else None)
-            diverged = not finite or not cost <= DIVERGED_COST
             if diverged:
-                if not finite:
-                    weights, bias = before
+                fit.undo_if_not_finite()
+            elif on_epoch and on_epoch(fit.epoch(i, cost, schedule.rates(i)[0], seconds)):
                 break
+            schedule.note(cost)
     if progress:
         progress.close()
-    weights, b = weights.astype(np.float64), float(bias[0])
-    if offset is not None and scale is not None:
-        b += float(weights @ offset)
-        weights *= scale
-    return TrainingResult(weights.astype(work.weights.dtype), b, costs, i + 1, diverged)
+    weights, bias = fit.result()
+    return TrainingResult(weights, bias, costs, i + 1, diverged)
 
 
-def empty_tables(m: int) -> tuple[Array, Array]:
-    """Tables of shifts for a random order of m rows; `jitlogit.reference.shuffled_order` says what they mean."""
-    n_columns = math.isqrt(m - 1) + 1 if m else 0
-    n_rows = -(-m // n_columns) if m else 0
-    return np.empty((2, n_columns), np.uint32), np.empty((2, n_rows), np.uint32)
+class _Schedule:
+    """Learning rates of the epochs."""
+
+    def __init__(self, name: str, rate: float, n_epochs: int, n_batches: int) -> None:
+        self._name, self._rate, self._n_epochs, self._n_batches = name, rate, n_epochs, n_batches
+        self._plateau = Plateau() if name == "adaptive" else None
+        self._halvings = 0
+
+    @property
+    def adaptive(self) -> bool:
+        return self._plateau is not None
+
+    def rates(self, epoch: int) -> tuple[float, float]:
+        """Rate of an epoch's first update, and by how much it grows from update to update."""
+        last = 1 - 1 / self._n_batches
+        start, end = (scheduled_rate(self._name, epoch + part, self._n_epochs) for part in (0.0, last))
+        return self._rate * start, self._rate * (end - start) / max(1, self._n_batches - 1)
+
+    def note(self, cost: float) -> None:
+        if self._plateau and self._plateau.reached(cost):
+            self._rate /= Plateau.DIVISOR
+
+    def halve(self, X: Any) -> None:
+        """Half of the rate from here on, which some halvings later is too small for data that aren't beyond reason."""
+        self._rate /= 2
+        self._halvings += 1
+        if self._halvings > _MOST_HALVINGS:
+            raise_if_not_finite(X)
+            raise ValueError(
+                f"training diverges at any learning rate, down to {self._rate:g}: the features are too large for "
+                f"{computed_dtype(X)}; scale them, or pass standardize=True"
+            )
 
 
-def fill_tables(tables: tuple[Array, Array], rng: np.random.Generator) -> None:
-    """Draw new shifts."""
-    column_shifts, row_shifts = tables
-    column_shifts[:] = rng.integers(row_shifts.shape[1], size=column_shifts.shape)
-    row_shifts[:] = rng.integers(column_shifts.shape[1], size=row_shifts.shape)
-
-
-def warn_of_divergence(
-    X: Array,
-    offset: Array | None,
-    scale: Array | None,
-    learning_rate: float,
-    result: TrainingResult,
-    stacklevel: int,
-) -> None:
+def divergence(X: Any, offset: Array | None, scale: Array | None, learning_rate: float, result: TrainingResult) -> str:
     """Say that training diverged, and which rate would not.
 
     The cost's curvature is at most a quarter of the mean squared length of a row, the 1 of the bias included (Bohning,
     "Multinomial logistic regression algorithm", 1992): batch gradient descent can't diverge below 2 / curvature.
     """
-    sample = widened(X[:: max(1, X.shape[0] // 1000)]).astype(np.float64)
-    if offset is not None and scale is not None:
-        sample = (sample - offset) / scale
     with np.errstate(over="ignore"):
-        curvature = 0.25 * (1 + float(np.mean(np.einsum("ij,ij->i", sample, sample))))
+        squares = row_squares(X[:: max(1, X.shape[0] // 1000)], offset, scale)
+        curvature = 0.25 * (1 + float(np.mean(squares)))
     safe = 1 / curvature
     advice = f"about {safe:.1g} is safe for these features" if safe > 0 else "these features are too large for any"
-    warnings.warn(
+    return (
         f"training diverged in iteration {result.n_epochs - 1} and was stopped: learning_rate={learning_rate:g} is too "
-        f"large; {advice}, and scaling them (to mean 0 and variance 1, say) allows larger ones",
-        RuntimeWarning,
-        stacklevel=stacklevel,
+        f"large; {advice}, and scaling them (to mean 0 and variance 1, say) allows larger ones"
     )
-
-
-class Progress:
-    """A live line with the cost on a terminal; elsewhere a line for each recorded cost."""
-
-    def __init__(self, n_epochs: int) -> None:
-        self._n_epochs = n_epochs
-        self._live = sys.stdout.isatty()
-        self._start = time.perf_counter()
-        self._shown = -math.inf
-        self._iteration = 0
-        self._cost = math.nan
-
-    def update(self, iteration: int, cost: float | None) -> None:
-        """Call after each epoch, with its cost if it was recorded."""
-        self._iteration = iteration
-        if cost is not None:
-            self._cost = cost
-            if not self._live:
-                print(f"Cost at iteration {iteration}: {cost:.6f}")
-        now = time.perf_counter()
-        if self._live and now - self._shown >= 0.1:
-            self._shown = now
-            self._show(now)
-
-    def close(self) -> None:
-        if self._live:
-            self._show(time.perf_counter())
-            print()
-
-    def _show(self, now: float) -> None:
-        rate = (self._iteration + 1) / max(now - self._start, 1e-9)
-        line = f"iteration {self._iteration}/{self._n_epochs}  cost {self._cost:.6f}  {rate:.1f} iterations/s"
-        print(f"\r{line}\033[K", end="", flush=True)

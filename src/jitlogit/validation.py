@@ -2,16 +2,46 @@
 
 from __future__ import annotations
 
-import math
-import numbers
-import warnings
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from ._team import max_threads
 from .kernels.plan import PADDING
+from .kernels.sparse_work import CSR
+from .parameters import (
+    check_batch_size as check_batch_size,
+)
+from .parameters import (
+    check_bool as check_bool,
+)
+from .parameters import (
+    check_choice as check_choice,
+)
+from .parameters import (
+    check_count as check_count,
+)
+from .parameters import (
+    check_fraction as check_fraction,
+)
+from .parameters import (
+    check_n_threads as check_n_threads,
+)
+from .parameters import (
+    check_not_negative as check_not_negative,
+)
+from .parameters import (
+    check_number as check_number,
+)
+from .parameters import (
+    check_positive as check_positive,
+)
+from .parameters import (
+    check_random_state as check_random_state,
+)
+from .parameters import (
+    check_shuffle as check_shuffle,
+)
 
 Array = npt.NDArray[Any]
 
@@ -23,6 +53,33 @@ _COMPACT = (np.dtype(np.uint8), np.dtype(np.int8), np.dtype(np.float16))
 
 # Checks that need a temporary go over the data in blocks of this many elements.
 _BLOCK = 1 << 18
+
+
+def is_sparse(X: Any) -> bool:
+    """Whether `X` is one of SciPy's sparse arrays or matrices, looked at without importing SciPy."""
+    return hasattr(X, "tocsr") and hasattr(X, "nnz")
+
+
+def check_sparse(X: Any, name: str = "X") -> Any:
+    """Return a SciPy sparse `X` (m, n) in CSR, of float32 or float64, without a copy where it is such already.
+
+    CSC, COO and other formats are converted once; so are other dtypes, as by `check_X`, and rows whose indices aren't
+    sorted, or that hold one twice.
+    """
+    rows = X.tocsr()
+    if len(rows.shape) != 2 or 0 in rows.shape:
+        raise ValueError(f"{name} must be of shape (n_samples, n_features), with one of each; got {rows.shape}")
+    if rows.dtype.kind not in "fiub":
+        raise TypeError(f"{name} must hold real numbers; got dtype {rows.dtype}")
+    if not rows.has_canonical_format:
+        rows = rows.copy()
+        rows.sum_duplicates()
+    return rows.astype(float_dtype(rows), copy=False)
+
+
+def check_rows(X: Any, name: str = "X") -> Any:
+    """`check_sparse` of sparse, `check_X` of other data."""
+    return check_sparse(X, name) if is_sparse(X) else check_X(X, name)
 
 
 def check_X(X: Any, name: str = "X") -> Array:
@@ -60,13 +117,15 @@ def is_bfloat16(array: Array) -> bool:
     return array.dtype == bfloat16 or array.dtype.name == "bfloat16"
 
 
-def computed_dtype(X: Array) -> np.dtype[Any]:
+def computed_dtype(X: Any) -> np.dtype[Any]:
     """The precision that kernels compute in with `X` from `check_X`."""
     return np.dtype(np.float64 if X.dtype == np.float64 else np.float32)
 
 
-def as_rows(X: Array) -> Array:
-    """The view of `X` from `check_X` that kernels take: float16 travels as uint16, bfloat16 as int16."""
+def as_rows(X: Any) -> Any:
+    """The view of `X` from `check_rows` that kernels take: float16 travels as uint16, bfloat16 as int16."""
+    if is_sparse(X):
+        return CSR(_read_only(X.data), _read_only(X.indices), _read_only(X.indptr))
     if is_bfloat16(X):
         return _read_only(X.view(np.int16))
     return _read_only(X.view(np.uint16)) if X.dtype == np.float16 else X
@@ -95,6 +154,37 @@ def check_scaling(offset: Any, scale: Any, n_features: int) -> tuple[Array, Arra
             )
         pair.append(np.array(np.broadcast_to(array, (n_features,))))
     return pair[0], pair[1]
+
+
+def check_class_labels(y: Any, n_samples: int, n_classes: int | None) -> tuple[Array, int]:
+    """Return labels 0 ... K - 1 as an (m,) array of uint32, with room for whole lanes behind, and K."""
+    array = _as_numeric(y, "y_train").reshape(-1)
+    if array.size != n_samples:
+        raise ValueError(f"y_train must hold one label for each of the {n_samples} examples; got {array.size}")
+    if not (array.min() >= 0 and np.array_equal(array, np.floor(array))):
+        raise ValueError("y_train must hold whole numbers from 0 on: numpy.unique(y, return_inverse=True) makes such")
+    largest = int(array.max())
+    count = max(2, largest + 1) if n_classes is None else check_count(n_classes, "n_classes")
+    if count < 2 or largest >= count:
+        raise ValueError(f"n_classes={count} must be 2 at least, and more than the largest label, {largest}")
+    labels = np.empty(n_samples + PADDING, np.uint32)[:n_samples]
+    labels[:] = array
+    return _read_only(labels), count
+
+
+def check_sample_weight(sample_weight: Any, n_samples: int, dtype: np.dtype[Any]) -> Array | None:
+    """Return weights of the rows as an (m,) array of `dtype` and of mean 1, None for None."""
+    if sample_weight is None:
+        return None
+    array = _as_numeric(sample_weight, "sample_weight")
+    if array.shape not in ((n_samples,), (n_samples, 1), (1, n_samples)):
+        raise ValueError(
+            f"sample_weight must hold one weight for each of the {n_samples} examples; got shape {array.shape}"
+        )
+    mean = array.mean(dtype=np.float64)
+    if not np.isfinite(array).all() or array.min() < 0 or mean == 0:
+        raise ValueError("sample_weight must be finite, not negative, and not zero for all examples")
+    return np.asarray(array.reshape(-1) / mean, dtype)
 
 
 def check_labels(Y: Any, n_samples: int, name: str = "Y") -> Array:
@@ -163,128 +253,43 @@ def check_probabilities(A: Any, dtype: np.dtype[Any] | None = None, name: str = 
     return row
 
 
-def check_number(value: Any, name: str) -> float:
-    """Return a finite real number as a float."""
-    if isinstance(value, np.ndarray) and value.size == 1:
-        value = value.item()
-    if isinstance(value, bool | np.bool_) or not isinstance(value, numbers.Real):
-        raise TypeError(f"{name} must be a number; got {value!r}")
-    try:
-        number = float(value)
-    except OverflowError:
-        number = math.inf
-    if not math.isfinite(number):
-        raise ValueError(f"{name} must be finite; got {value!r}")
-    return number
-
-
-def check_positive(value: Any, name: str) -> float:
-    """Return a positive and finite real number as a float."""
-    number = check_number(value, name)
-    if not number > 0:
-        raise ValueError(f"{name} must be positive; got {value!r}")
-    return number
-
-
-def check_fraction(value: Any, name: str) -> float:
-    """Return a number from 0 to 1 as a float."""
-    number = check_number(value, name)
-    if not 0 <= number <= 1:
-        raise ValueError(f"{name} must lie between 0 and 1; got {value!r}")
-    return number
-
-
-def check_count(value: Any, name: str) -> int:
-    """Return an integer of at least 1."""
-    if isinstance(value, np.ndarray) and value.size == 1:
-        value = value.item()
-    number = check_number(value, name)
-    if not isinstance(value, numbers.Integral) or number < 1:
-        raise ValueError(f"{name} must be an integer of at least 1; got {value!r}")
-    return int(value)
-
-
-def check_bool(value: Any, name: str) -> bool:
-    """Return True or False."""
-    if not isinstance(value, bool | np.bool_):
-        raise TypeError(f"{name} must be True or False; got {value!r}")
-    return bool(value)
-
-
-def check_random_state(random_state: Any) -> np.random.Generator:
-    """Return a generator for None, a seed, or a generator (that one itself)."""
-    try:
-        return np.random.default_rng(random_state)
-    except (TypeError, ValueError) as error:
-        raise type(error)(
-            f"random_state must be None, a non-negative integer or a numpy.random.Generator; got {random_state!r}"
-        ) from None
-
-
-def check_batch_size(batch_size: Any, n_samples: int) -> int:
-    """Return the number of rows of a mini-batch; None is all, and more than there are is clipped with a warning."""
-    if batch_size is None:
-        return n_samples
-    size = check_count(batch_size, "batch_size")
-    if size > n_samples:
-        warnings.warn(
-            f"batch_size={size} is more than the {n_samples} examples and was clipped to {n_samples}; "
-            "pass batch_size=None for batch gradient descent",
-            UserWarning,
-            stacklevel=3,
-        )
-    return min(size, n_samples)
-
-
-def check_shuffle(value: Any) -> bool | str:
-    """Return whether and how to shuffle: False, True or "blocks"."""
-    if isinstance(value, str):
-        if value != "blocks":
-            raise ValueError(f'shuffle must be True, False or "blocks"; got {value!r}')
-        return value
-    return check_bool(value, "shuffle")
-
-
-def check_n_threads(n_threads: Any) -> int | None:
-    """Return a number of threads that Numba can set, or None for as many as it is set to."""
-    if n_threads is None:
-        return None
-    count = check_count(n_threads, "n_threads")
-    if count > max_threads():
-        raise ValueError(
-            f"n_threads={count} is more than the {max_threads()} threads that Numba was started with; "
-            f"set the environment variable NUMBA_NUM_THREADS={count} before Python starts, or ask for fewer"
-        )
-    return count
-
-
-def raise_if_not_finite(X: Array, name: str = "X") -> None:
+def raise_if_not_finite(X: Any, name: str = "X") -> None:
     """Raise a ValueError that says where `X` first holds NaN or inf.
 
     Kernels carry either through to their results, so this is called when a result isn't finite: good data is not read
     once more to be checked.
     """
+    if is_sparse(X):
+        stored = np.flatnonzero(~np.isfinite(X.data))
+        if stored.size:
+            row = int(np.searchsorted(X.indptr, stored[0], "right")) - 1
+            _raise_not_finite(name, row, int(X.indices[stored[0]]), X.data[stored[0]])
+        return
     step = max(1, _BLOCK // X.shape[1])
     for start in range(0, X.shape[0], step):
         block = widened(X[start : start + step])
         bad = np.argwhere(~np.isfinite(block))
         if bad.size:
             i, j = int(bad[0, 0]) + start, int(bad[0, 1])
-            raise ValueError(
-                f"{name} must be finite; {name}[{i}, {j}] is {block[i - start, j]}: remove such rows or replace the "
-                "values (the mean of the column is a common choice)"
-            )
+            _raise_not_finite(name, i, j, block[i - start, j])
 
 
-def float_dtype(array: Array) -> np.dtype[Any]:
+def _raise_not_finite(name: str, i: int, j: int, value: Any) -> None:
+    raise ValueError(
+        f"{name} must be finite, without NaN and inf; {name}[{i}, {j}] is {value}: remove such rows or replace the "
+        "values (the mean of the column is a common choice)"
+    )
+
+
+def float_dtype(array: Any) -> np.dtype[Any]:
     """float32 where NumPy promotes the array's dtype beside float32 to it, else float64."""
-    return np.dtype(np.float32 if np.result_type(array, np.float32) == np.float32 else np.float64)
+    return np.dtype(np.float32 if np.result_type(array.dtype, np.float32) == np.float32 else np.float64)
 
 
 def _as_numeric(values: Any, name: str) -> Array:
     if isinstance(values, np.ma.MaskedArray):
         raise TypeError(f"{name} must not be a masked array: fill its gaps with values, or drop those rows")
-    if hasattr(values, "toarray") and hasattr(values, "nnz"):
+    if is_sparse(values):
         raise TypeError(f"{name} must be a dense array; got {type(values).__name__}: use {name}.toarray()")
     try:
         array = np.asarray(values)

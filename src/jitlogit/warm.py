@@ -34,19 +34,22 @@ def warmup(dtypes: Any = ("float32", "float64"), orders: Iterable[str] = ("C",))
     orders = list(orders)
     if not set(orders) <= {"C", "F"}:
         raise ValueError(f'orders must be "C", "F" or both; got {orders!r}')
-    Y = np.arange(32) % 2
+    m = 2 * FOLD_ROWS + 1
+    Y = np.arange(m) % 2
     for dtype in [np.dtype(dtype) for dtype in several]:
         for order in orders:
             n = 2 if order == "C" else LEAST_TURNED_FEATURES
-            X = np.zeros((32, n), dtype, order=order)  # type: ignore[call-overload]
-            for scale in (None, 1.0):  # small batches and large or scaled ones have kernels of their own
-                W, b, _ = train_logistic_regression(X, Y, 0.1, 1, scale=scale)
-                train_logistic_regression(X, Y, 0.1, PAYING_EPOCHS, scale=scale)
-                train_logistic_regression(X, Y, 0.1, 1, batch_size=2, scale=scale)
+            X = np.zeros((m, n), dtype, order=order)  # type: ignore[call-overload]
+            for scale in (None, 1.0):  # with a scale, updates follow a rule
+                for batch_size in (2, 32, FOLD_ROWS + 1, None):  # small, large, all
+                    for n_epochs, shuffle in ((1, True), (PAYING_EPOCHS, False)):  # and so have packed rows
+                        W, b, _ = train_logistic_regression(
+                            X, Y, 0.1, n_epochs, batch_size=batch_size, shuffle=shuffle, scale=scale
+                        )
             if order == "F":  # and so have small batches of many columns
-                train_logistic_regression(X[:, :2], Y, 0.1, 1)
-                wide = np.zeros((FOLD_ROWS, LEAST_SHARED_FEATURES), dtype, order=order)  # type: ignore[call-overload]
-                train_logistic_regression(wide, np.arange(FOLD_ROWS) % 2, 0.1, 1)
+                train_logistic_regression(X[:, :2], Y, 0.1, 1, batch_size=2, shuffle=False)
+                wide = np.zeros((m, LEAST_SHARED_FEATURES), dtype, order=order)  # type: ignore[call-overload]
+                train_logistic_regression(wide, Y, 0.1, 1, batch_size=FOLD_ROWS, shuffle=False)
             predict(X, W, b)
             A = forward_pass(X, W, b)
             compute_gradients(X, Y, A)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
@@ -39,11 +40,11 @@ TASK_BATCHES = 64
 # Members sleep in turn, if one sleeps before one in so many meetings.
 _MEETINGS_A_SLEEP = 8
 _MOST_REST = 32
-#: Members rightly sleep while another is away for a time slice. Before longer batches, that isn't seldom.
-SHORT_BATCH_BYTES = 4 * 1024 * 1024
+# Members rightly sleep while another is away for a time slice. Before longer batches, that isn't seldom.
+_SHORT_BATCH_BYTES = 4 * 1024 * 1024
 # A pause is about 15 ns. A barrier is mostly over within microseconds, and so is what comes between epochs.
 _SPINS = 3000
-_CHECK_IN_NAPS = 20
+_FIRST_SPINS = 10_000
 _NAP_MICROSECONDS = 10
 
 
@@ -136,15 +137,17 @@ def check_in(control):
 def announce(control, members, batch):
     """Begin a task at a batch, with up to `members` members that have checked in; return it, see `members_of`.
 
-    The first task waits a little for them.
+    The first task waits for them for as long as a thread takes to start; a first member that slept would have its core
+    given to the other.
     """
     if control[_REST] <= 0:
         control[_DIVISOR] = 1
     wanted = max(1, members // control[_DIVISOR])
     number = read(control, TASK) // MOST_MEMBERS + 1
-    waited = 0 if number == 1 else _SPINS + _CHECK_IN_NAPS
-    while read(control, CHECKED_IN) < wanted - 1 and waited < _SPINS + _CHECK_IN_NAPS:
-        waited = wait(waited)
+    waited = 0 if number == 1 else _FIRST_SPINS
+    while read(control, CHECKED_IN) < wanted - 1 and waited < _FIRST_SPINS:
+        pause()
+        waited += 1
     task = number * MOST_MEMBERS + min(wanted, read(control, CHECKED_IN) + 1)
     control[_FIRST_BATCH] = batch
     write(control, TASK, task)
@@ -152,8 +155,25 @@ def announce(control, members, batch):
 
 
 @helper
-def look_back(control, members, batches, meetings, sleeps):
+def next_task(control, members, member, task, first_batch, n_batches, helping):
+    """Begin a task at a batch, or wait for the one after `task`; return it, its first batch and the one after its last.
+
+    It is negative at the end.
+    """
+    if helping:
+        task = await_task(control, member, task)
+    elif first_batch < n_batches:
+        task = announce(control, members, first_batch)
+    else:
+        task = np.int64(END)
+    first_batch = control[_FIRST_BATCH]
+    return task, first_batch, min(first_batch + TASK_BATCHES, n_batches)
+
+
+@helper
+def look_back(control, members, task, batches, batch_bytes, sleeps):
     """After a task before some of whose meetings the first member slept: who sleep in turn are fewer for a while."""
+    meetings = batches if batch_bytes <= _SHORT_BATCH_BYTES and members_of(task) > 1 else 0
     control[_REST] -= batches
     control[_MEETINGS] += meetings
     control[_SLEEPS] += sleeps
@@ -179,12 +199,6 @@ def number_of(task):
 def members_of(task):
     """How many members take part in a task."""
     return task % MOST_MEMBERS
-
-
-@inline
-def first_batch_of(control):
-    """First batch of the task that members are at."""
-    return control[_FIRST_BATCH]
 
 
 @helper

@@ -8,25 +8,16 @@ batches look (see `plan`), never from the threads, so the sums have the same bit
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import numpy as np
 
-from .._jit import helper, inline, inline_by_type, kernel
+from .._jit import by_type, helper, inline, inline_by_type, kernel
 from . import lanes, stochastic, storage, update
-from .barrier import (
-    SHORT_BATCH_BYTES,
-    TASK_BATCHES,
-    announce,
-    await_task,
-    check_in,
-    first_batch_of,
-    look_back,
-    meet,
-    members_of,
-    number_of,
-)
+from .barrier import TASK_BATCHES, check_in, look_back, meet, members_of, next_task, number_of
 from .features import feature_epoch
+from .labels import count_of
 from .order import fill_order
 from .plan import FOLD_ROWS, Plan
 from .tile import add_rows
@@ -34,7 +25,7 @@ from .turned import turn_batches
 
 
 @helper
-def _sum_chunk(
+def sum_chunk(
     rows, labels, order, start, stop, following, tile_rows, with_loss, weights, bias, room, gradient, out_sums
 ):
     """Sums over the rows at positions start ... stop - 1: gradient (n), residuals and losses, into out_sums (n + 2).
@@ -95,37 +86,52 @@ def _several_rows(rows, labels, order, start, stop, tile_rows, with_loss, learni
 
 
 @helper
-def _large_batch(learning_rate, size, sums, total, scaling, weights, bias):
-    """Add the chunks' sums in order, update the parameters, return the sum of the losses.
-
-    With features x' = (x - offset) / scale, weights and bias are those that x itself is multiplied with: v = w / scale
-    and c = b - sum(v offset). A step of w and b by their gradients then is one of v and c by the gradients d and e that
-    are computed here.
-    """
+def _large_batch(rule, member, learning_rate, size, sums, total, weights, bias):
+    """Add the chunks' sums in order, update the parameters, return the sum of the losses."""
     n_features = sums.shape[1] - 2
-    offset, inverse_square = scaling
     for j in range(n_features + 2):
         total[j] = sums[0, j]
     for c in range(1, sums.shape[0]):
         for j in range(n_features + 2):
             total[j] += sums[c, j]
-    residual_sum = total[n_features]
-    for j in range(offset.size):
-        d = inverse_square[j] * (total[j] - offset[j] * residual_sum)
-        total[j] = d
-        total[n_features] -= offset[j] * d
+    _update(rule, member, learning_rate, size, n_features, total, weights, bias)
+    return total[n_features + 1]
+
+
+@by_type
+def _update(rule, member, learning_rate, size, n_features, total, weights, bias):
+    return _plain_update if str(rule) == "none" else _update_by_rule
+
+
+def _plain_update(rule, member, learning_rate, size, n_features, total, weights, bias):
     step = learning_rate / size
     for j in range(n_features):
         weights[j] -= step * total[j]
     bias[0] -= step * total[n_features]
-    return total[n_features + 1]
+
+
+def _update_by_rule(rule, member, learning_rate, size, n_features, total, weights, bias):
+    update.apply(rule, member, learning_rate, size, total, weights, bias)
+
+
+@by_type
+def _fetch(rule, member):
+    return _fetch_nothing if str(rule) == "none" else _fetch_parameters
+
+
+def _fetch_nothing(rule, member):
+    pass
+
+
+def _fetch_parameters(rule, member):
+    update.fetch_parameters(rule, member)
 
 
 @inline
 def _chunk(rows, labels, blocks, batch_size, n_chunks, batch, c):
     """First position of a chunk, and the one after its last."""
     first = (blocks[batch] if blocks.size else batch) * storage.spacing(rows, batch_size)
-    size = min(batch_size, labels.size - first)
+    size = min(batch_size, count_of(labels) - first)
     step = lanes.width(rows)
     start, stop = size * c // n_chunks // step * step, size * (c + 1) // n_chunks // step * step
     return first + start, first + (stop if c + 1 < n_chunks else size)
@@ -141,7 +147,7 @@ def _walk(
     batch_size,
     tile_rows,
     settings,
-    scaling,
+    rule,
     work,
     control,
     member,
@@ -157,8 +163,7 @@ def _walk(
     n_chunks = work.sums.shape[1]
     members = members_of(task)
     first_chunk, stop_chunk = n_chunks * member // members, n_chunks * (member + 1) // members
-    learning_rate = settings[0]
-    with_loss = settings[1] != 0
+    with_loss = settings[2] != 0
     weights = work.weights[member]
     bias = work.bias[member]
     room = work.tiles[member]
@@ -167,6 +172,7 @@ def _walk(
         for j in range(weights.size):
             weights[j] = work.weights[0, j]
         bias[0] = work.bias[0, 0]
+        _fetch(rule, member)
     loss_sum = 0.0
     sleeps = 0
     if members == 1:
@@ -187,7 +193,7 @@ def _walk(
             if c + 1 == stop_chunk:
                 upcoming = min(batch + 1, stop_batch - 1)
                 following, _ = _chunk(rows, labels, blocks, batch_size, n_chunks, upcoming, first_chunk)
-            _sum_chunk(
+            sum_chunk(
                 rows,
                 labels,
                 order,
@@ -207,20 +213,19 @@ def _walk(
         if member and batch + 1 == stop_batch:
             break
         first, stop = _chunk(rows, labels, blocks, batch_size, 1, batch, 0)
-        loss_sum += _large_batch(learning_rate, stop - first, sums, work.totals[member], scaling, weights, bias)
+        rate = settings[0] + batch * settings[1]
+        loss_sum += _large_batch(rule, member, rate, stop - first, sums, work.totals[member], weights, bias)
     return loss_sum, sleeps
 
 
 @kernel
-def epoch(
-    rows, labels, tables, order, blocks, batch_size, tile_rows, settings, scaling, work, control, members, helping
-):
+def epoch(rows, labels, tables, order, blocks, batch_size, tile_rows, settings, rule, work, control, members, helping):
     """One epoch of mini-batch gradient descent, or a helper's part of all epochs of a fit.
 
     Parameters
     ----------
     rows : (m, n), a storage
-    labels : (m,) of uint8
+    labels : (m,) of uint8, or labels.Weighted
     tables : pair of (2, n_columns) and (2, n_rows) of uint32
         Shifts of the shuffle, see `order.fill_order`.
     order : (m,) of unsigned integers, or None
@@ -228,10 +233,10 @@ def epoch(
     blocks : (n_batches,) or (0,) of int64
         The order of the batches; empty for their own.
     batch_size, tile_rows : int
-    settings : (2,) of float64
-        Learning rate; whether the losses are computed.
-    scaling : pair of (n,) or (0,) of float64
-        Offset and 1 / scale^2 of the features, see `_large_batch`; empty for features as they are stored.
+    settings : (3,) of float64
+        Learning rate of the first batch; by how much it grows from batch to batch; whether the losses are computed.
+    rule : update.Rule or None
+        None for plain gradient descent on features as they are stored.
     work : WorkSpace
         Its weights and bias are updated.
     control, members, helping
@@ -243,17 +248,16 @@ def epoch(
         Sum of the losses, each before its own update; 0 if they aren't computed.
     """
     spacing = storage.spacing(rows, batch_size)
-    n_batches = (labels.size + spacing - 1) // spacing
+    n_batches = (count_of(labels) + spacing - 1) // spacing
+    batch_bytes = batch_size * rows.shape[1] * rows.itemsize
     member = check_in(control) if helping else np.int64(0)
     task = np.int64(0)
-    first_batch = 0
+    stop_batch = task
     loss_sum = 0.0
-    while helping or first_batch < n_batches:
-        task = await_task(control, member, task) if helping else announce(control, members, first_batch)
+    while True:
+        task, first_batch, stop_batch = next_task(control, members, member, task, stop_batch, n_batches, helping)
         if task < 0:
-            return 0.0
-        first_batch = first_batch_of(control)
-        stop_batch = min(first_batch + TASK_BATCHES, n_batches)
+            return loss_sum
         losses, sleeps = _walk(
             rows,
             labels,
@@ -263,7 +267,7 @@ def epoch(
             batch_size,
             tile_rows,
             settings,
-            scaling,
+            rule,
             work,
             control,
             member,
@@ -273,31 +277,26 @@ def epoch(
         )
         loss_sum += losses
         if not helping:
-            short = batch_size * rows.shape[1] * rows.itemsize <= SHORT_BATCH_BYTES
-            meetings = stop_batch - first_batch if short and members_of(task) > 1 else 0
-            look_back(control, members, stop_batch - first_batch, meetings, sleeps)
-        first_batch = stop_batch
-    return loss_sum
+            if not math.isfinite(work.bias[0, 0]):
+                return math.nan
+            look_back(control, members, task, stop_batch - first_batch, batch_bytes, sleeps)
 
 
 @kernel
 def small_epoch(
-    rows, labels, tables, order, blocks, batch_size, tile_rows, settings, scaling, work, control, members, helping
+    rows, labels, tables, order, blocks, batch_size, tile_rows, settings, rule, work, control, members, helping
 ):
-    """As `epoch`, of batches that one member sums in the data's own precision, of features as they are stored."""
+    """As `epoch`, of batches that one member sums in the data's own precision, without a rule or weights of rows."""
     n_positions = labels.size
     spacing = storage.spacing(rows, batch_size)
-    rate, with_loss = settings[0], settings[1] != 0
+    with_loss = settings[2] != 0
     weights, bias, gradient, room = work.weights[0], work.bias[0], work.gradients[0], work.tiles[0]
     loss_sum = 0.0
     fill_order(tables[0], tables[1], 0, n_positions, order)
-    batch = 0
-    for position in range(0, n_positions, spacing):
-        first = position
-        if blocks.size:
-            first = blocks[batch] * spacing
-            batch += 1
+    for batch in range((n_positions + spacing - 1) // spacing):
+        first = (blocks[batch] if blocks.size else batch) * spacing
         stop = min(first + batch_size, n_positions)
+        rate = settings[0] + batch * settings[1]
         loss_sum += _small_batch(
             rows, labels, order, first, stop, tile_rows, with_loss, rate, room, gradient, weights, bias
         )
@@ -306,12 +305,12 @@ def small_epoch(
 
 @kernel
 def turned_epoch(
-    rows, labels, tables, order, blocks, batch_size, tile_rows, settings, scaling, work, control, members, helping
+    rows, labels, tables, order, blocks, batch_size, tile_rows, settings, rule, work, control, members, helping
 ):
     """As `small_epoch`, on turned copies of F-ordered rows in their own order or in blocks."""
     n_batches = (rows.shape[0] + batch_size - 1) // batch_size
     group = work.turned.shape[0] // batch_size
-    rate, with_loss = settings[0], settings[1] != 0
+    with_loss = settings[2] != 0
     weights, bias, gradient, room = work.weights[0], work.bias[0], work.gradients[0], work.tiles[0]
     loss_sum = 0.0
     for batch in range(n_batches):
@@ -319,6 +318,7 @@ def turned_epoch(
             turn_batches(rows, blocks, batch_size, batch, min(batch + group, n_batches), work.turned)
         first, stop = _chunk(rows, labels, blocks, batch_size, 1, batch, 0)
         place = batch % group * batch_size
+        rate = settings[0] + batch * settings[1]
         turned, its_labels = work.turned[place : place + stop - first], labels[first:]
         loss_sum += _small_batch(
             turned, its_labels, None, 0, stop - first, tile_rows, with_loss, rate, room, gradient, weights, bias
@@ -326,12 +326,12 @@ def turned_epoch(
     return loss_sum
 
 
-def epoch_kernel(cut: Plan, batch_size: int, scaled: bool) -> Callable[..., float]:
-    """The kernel for batches cut up as planned; a fit compiles no other."""
+def epoch_kernel(cut: Plan, batch_size: int, plain: bool) -> Callable[..., float]:
+    """The kernel for batches cut up as planned, `plain` without a rule or weights of rows; a fit compiles no other."""
     if cut.n_parts > 1:
         return feature_epoch
     if cut.turned_rows:
         return turned_epoch
-    if cut.n_chunks == 1 and batch_size <= FOLD_ROWS and not scaled:
+    if cut.n_chunks == 1 and batch_size <= FOLD_ROWS and plain:
         return small_epoch
     return epoch

@@ -12,18 +12,8 @@ import numpy as np
 
 from .._jit import helper, kernel
 from . import lanes, link, storage, update
-from .barrier import (
-    TASK_BATCHES,
-    announce,
-    await_task,
-    check_in,
-    first_batch_of,
-    look_back,
-    meet,
-    members_of,
-    number_of,
-)
-from .tile import signs
+from .barrier import TASK_BATCHES, check_in, look_back, meet, members_of, next_task, number_of
+from .labels import signs
 
 
 @helper
@@ -82,12 +72,12 @@ def _walk(rows, labels, blocks, batch_size, settings, work, control, member, tas
         if size % step:  # lanes beyond the last row have no residual
             lanes.store(sign, size, nothing)
             lanes.store(z, size, nothing)
-        if settings[1] != 0 and not member:
+        if settings[2] != 0 and not member:
             link.losses(z, sign, size, value)
             for t in range(size):
                 loss_sum += value[t]
         residual_sum = link.residuals(z, sign, size, value)
-        rate = settings[0] / size
+        rate = (settings[0] + batch * settings[1]) / size
         for part in range(first_part, stop_part):
             j, end = _part(n_features, step, n_parts, part)
             storage.accumulate(rows.T[j:end].T, None, first, size, value, gradient)
@@ -100,26 +90,22 @@ def _walk(rows, labels, blocks, batch_size, settings, work, control, member, tas
 
 @kernel
 def feature_epoch(
-    rows, labels, tables, order, blocks, batch_size, tile_rows, settings, scaling, work, control, members, helping
+    rows, labels, tables, order, blocks, batch_size, tile_rows, settings, rule, work, control, members, helping
 ):
     """As `epoch`, of small batches of F-ordered rows in their own order or in blocks, features as stored."""
     n_batches = (labels.size + batch_size - 1) // batch_size
+    batch_bytes = batch_size * rows.shape[1] * rows.itemsize
     member = check_in(control) if helping else np.int64(0)
     task = np.int64(0)
-    first_batch = 0
+    stop_batch = task
     loss_sum = 0.0
-    while helping or first_batch < n_batches:
-        task = await_task(control, member, task) if helping else announce(control, members, first_batch)
+    while True:
+        task, first_batch, stop_batch = next_task(control, members, member, task, stop_batch, n_batches, helping)
         if task < 0:
-            return 0.0
-        first_batch = first_batch_of(control)
-        stop_batch = min(first_batch + TASK_BATCHES, n_batches)
+            return loss_sum
         losses, sleeps = _walk(
             rows, labels, blocks, batch_size, settings, work, control, member, task, first_batch, stop_batch
         )
         loss_sum += losses
         if not helping:
-            meetings = stop_batch - first_batch if members_of(task) > 1 else 0
-            look_back(control, members, stop_batch - first_batch, meetings, sleeps)
-        first_batch = stop_batch
-    return loss_sum
+            look_back(control, members, task, stop_batch - first_batch, batch_bytes, sleeps)

@@ -26,6 +26,19 @@ def prefetch(typing: Any, array: Any, i: Any, j: Any) -> Any:
     return types.void(array, types.int64, types.int64), emit
 
 
+@primitive(lambda array, i: None)
+def prefetch_item(typing: Any, array: Any, i: Any) -> Any:
+    """As `prefetch`, for array[i]."""
+
+    def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        pointer, _ = pointer_to(context, builder, array, args[0], [args[1]])
+        for_reading, second_level, data = (ir.Constant(I32, k) for k in (0, 2, 1))
+        call(builder, "llvm.prefetch.p0", ir.VoidType(), [pointer, for_reading, second_level, data])
+        return context.get_dummy_value()
+
+    return types.void(array, types.int64), emit
+
+
 def _plain_store_turned(out: Any, i: Any, j: Any, array: Any, i_array: Any) -> None:
     width = plain_width(array)
     out[i : i + width, j : j + width] = plain_widen(array[i_array : i_array + width, j : j + width])

@@ -17,17 +17,31 @@ _GROUP_ROWS = 64
 
 
 @by_type
-def put(out, i, probability, threshold):
-    """out_i = probability, or whether it is at least the threshold."""
-    return _put_class if str(out.dtype) == "int64" else _put_probability
+def put(out, i, value, threshold):
+    """out_i = value, or whether it is at least the threshold."""
+    return _put_class if str(out.dtype) == "int64" else _put_value
 
 
-def _put_probability(out, i, probability, threshold):
-    out[i] = probability
+def _put_value(out, i, value, threshold):
+    out[i] = value
 
 
-def _put_class(out, i, probability, threshold):
-    out[i] = probability >= threshold
+def _put_class(out, i, value, threshold):
+    out[i] = value >= threshold
+
+
+@by_type
+def _probabilities(z, count, threshold):
+    """z = sigmoid(z) of the first `count`, unless there is no threshold."""
+    return _leave_scores if str(threshold) == "none" else _to_probabilities
+
+
+def _leave_scores(z, count, threshold):
+    pass
+
+
+def _to_probabilities(z, count, threshold):
+    link.probabilities(z, count, z)
 
 
 @helper
@@ -39,7 +53,7 @@ def _whole_groups(n_samples, n_chunks, c):
 @kernel
 def forward(rows, weights, bias, tiles, n_chunks, out, threshold, part, first_chunk, stop_chunk):
     """Probabilities sigmoid(rows_i . weights + bias) into out (m,), or whether they are at least `threshold`, where out
-    holds integers; returns in how many tiles a score isn't finite.
+    holds integers, or scores, where the threshold is None; returns in how many tiles a score isn't finite.
 
     `weights` (n + PADDING,) are zero beyond n.
     """
@@ -58,7 +72,7 @@ def forward(rows, weights, bias, tiles, n_chunks, out, threshold, part, first_ch
         for t in range(0, count, step):
             nothing += lanes.load(z, t) * 0.0  # NaN for inf and NaN
         not_finite += lanes.total(nothing) != 0.0
-        link.probabilities(z, count, z)
+        _probabilities(z, count, threshold)
         for t in range(count):
             put(out, first + t, z[t], threshold)
     return not_finite

@@ -17,12 +17,16 @@ _PAIR_BYTES = range(1100, 3601)
 _EIGHT_WIDE_BYTES = 4096
 _LONG_TILE_BYTES = 256 * 1024
 _MAX_TILE_ROWS = 64
+_CLASS_TILE_BYTES = 16 * 1024
 _COLUMN_TILE_BYTES = 2 * 1024 * 1024
 _MAX_COLUMN_ROWS = 1024
 _MIN_COLUMN_ROWS = 128
 _SEVERAL_COLUMN_ROWS = 512
 # A meeting of threads costs about as much as reading this much.
 _CHUNK_BYTES = 64 * 1024
+# Of narrow rows, computing takes longer than reading.
+_NARROW_FEATURES = 32
+_NARROW_CHUNK_BYTES = 32 * 1024
 # Rows from all over the memory come several times as slowly.
 _SHUFFLED_CHUNK_BYTES = 16 * 1024
 _MIN_CHUNK_ROWS = 16
@@ -63,10 +67,10 @@ class Plan(NamedTuple):
         return max(FOLD_ROWS, self.tile_rows)
 
 
-def plan(batch_size: int, rows: NDArray[Any], shuffled: bool = False, scaled: bool = False) -> Plan:
+def plan(batch_size: int, rows: NDArray[Any], shuffled: bool = False, ruled: bool = False) -> Plan:
     """Choose tiles and chunks for mini-batches of `batch_size` of the rows, (m, n) or packed.
 
-    Rows are in their own order or `shuffled`, features as they are stored or `scaled`.
+    Rows are in their own order or `shuffled`; `ruled`: with a rule for updates or weights of rows.
     """
     n_features = rows.shape[1]
     row_bytes = n_features * rows.itemsize
@@ -74,21 +78,23 @@ def plan(batch_size: int, rows: NDArray[Any], shuffled: bool = False, scaled: bo
     if rows.ndim == 3 or rows.flags.c_contiguous:
         tile_rows = _MAX_TILE_ROWS if rows.ndim == 3 else row_tile(row_bytes, wide_bytes)
         chunk_rows, several_rows = _MIN_CHUNK_ROWS, _SEVERAL_CHUNK_ROWS
+        chunk_bytes = _NARROW_CHUNK_BYTES if n_features <= _NARROW_FEATURES else _CHUNK_BYTES
     else:
         tile_rows = max(_MIN_COLUMN_ROWS, min(_MAX_COLUMN_ROWS, _COLUMN_TILE_BYTES // row_bytes))
         tile_rows -= tile_rows % _MIN_COLUMN_ROWS
         chunk_rows, several_rows = _MIN_COLUMN_ROWS, _SEVERAL_COLUMN_ROWS
+        chunk_bytes = _CHUNK_BYTES
     work_bytes = (n_features + 2) * 24
     limit = min(
         _MAX_CHUNKS,
-        batch_size * row_bytes // (_SHUFFLED_CHUNK_BYTES if shuffled else _CHUNK_BYTES),
+        batch_size * row_bytes // (_SHUFFLED_CHUNK_BYTES if shuffled else chunk_bytes),
         batch_size // chunk_rows,
         max(2, batch_size // several_rows),
         max(2, _MAX_WORK_BYTES // work_bytes),
     )
     n_chunks = 1 << max(0, limit.bit_length() - 1)  # a power of two shares out evenly
     turned_rows = 0
-    by_column = not (rows.flags.c_contiguous or shuffled or scaled)
+    by_column = not (rows.flags.c_contiguous or shuffled or ruled)
     if by_column and n_features >= LEAST_SHARED_FEATURES and batch_size <= FOLD_ROWS:
         run_bytes = _LEAST_WIDE_RUN_BYTES if n_features >= _WIDE_FEATURES else _LEAST_RUN_BYTES
         if run_bytes <= batch_size * rows.itemsize:
@@ -98,6 +104,20 @@ def plan(batch_size: int, rows: NDArray[Any], shuffled: bool = False, scaled: bo
         turned_rows = max(1, min(_MAX_TURNED_ROWS, _TURNED_BYTES // row_bytes) // batch_size) * batch_size
         tile_rows = row_tile(wide_bytes, wide_bytes)
     return Plan(tile_rows, n_chunks, turned_rows)
+
+
+def class_plan(batch_size: int, rows: NDArray[Any], n_classes: int, shuffled: bool) -> Plan:
+    """As `plan`, for a score and a gradient of each class: tiles that the first-level cache holds, read once for each.
+
+    A class's sums are shared out too, so that what a member adds up stays small.
+    """
+    cut = plan(batch_size, rows, shuffled, ruled=True)
+    row_bytes = rows.shape[1] * rows.itemsize
+    tile_rows = cut.tile_rows
+    if rows.flags.c_contiguous:
+        tile_rows = max(8, min(_MAX_TILE_ROWS, _CLASS_TILE_BYTES // row_bytes // 8 * 8))
+    limit = max(2, _MAX_WORK_BYTES // (rows.shape[1] * n_classes * 8))
+    return Plan(tile_rows, min(cut.n_chunks, 1 << (limit.bit_length() - 1)))
 
 
 def row_tile(row_bytes: int, wide_bytes: int) -> int:
@@ -148,3 +168,8 @@ def on_lines(shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
     memory = np.zeros(size + LINE_BYTES // dtype.itemsize, dtype)
     skipped = -memory.ctypes.data % LINE_BYTES // dtype.itemsize
     return memory[skipped : skipped + size].reshape(shape)
+
+
+def tiles_for(members: int, block_rows: int, dtype: Any) -> NDArray[Any]:
+    """Room for a value of each row of a block, by member."""
+    return np.empty((members, block_rows + PADDING), dtype)

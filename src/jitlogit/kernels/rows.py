@@ -33,11 +33,11 @@ def score_of_single_row(rows, i, weights):
 
 
 def add_single_row(rows, i, residual, out_gradient):
-    _add_one(rows, i, residual, out_gradient)
+    add_one(rows, i, residual, out_gradient)
 
 
 @inline
-def _add_one(rows, i, residual, out_gradient):
+def add_one(rows, i, residual, out_gradient):
     n = rows.shape[1]
     step = lanes.width(rows)
     whole = n - n % step
@@ -144,7 +144,7 @@ def accumulate_by_row(rows, order, first, count, residual, out_gradient):
         for t in range(0, by_eight, 8):
             add_eight(rows, eight_rows(order, first + t), residual, t, out_gradient)
     for t in range(by_eight, count):
-        _add_one(rows, row_at(order, first + t), lanes.broadcast(residual, t), out_gradient)
+        add_one(rows, row_at(order, first + t), lanes.broadcast(residual, t), out_gradient)
 
 
 @inline

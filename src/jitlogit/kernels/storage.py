@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from .._jit import by_type
 from . import lanes
+from .class_rows import class_accumulate_by_row, class_scores_by_row
 from .columns import (
     accumulate_by_column,
     accumulate_by_gathered_column,
@@ -46,6 +47,28 @@ def accumulate(rows, order, first, count, residual, out_gradient):
     if rows.layout == "F":
         return accumulate_by_column if is_own(order) else accumulate_by_gathered_column
     return accumulate_by_row
+
+
+@by_type
+def class_scores(rows, order, first, count, ahead, weights, bias, out_z):
+    """As `scores`, of the weights (K, n) and bias (K, 1) of several classes, into out_z (K, count)."""
+    return class_scores_by_row if rows.layout == "C" else _class_scores_one_by_one
+
+
+def _class_scores_one_by_one(rows, order, first, count, ahead, weights, bias, out_z):
+    for k in range(weights.shape[0]):
+        scores(rows, order, first, count, ahead, weights[k], weights.dtype.type(bias[k, 0]), out_z[k])
+
+
+@by_type
+def class_accumulate(rows, order, first, count, residual, out_gradient):
+    """As `accumulate`, of residuals (K, count) into the gradients (K, n) of several classes."""
+    return class_accumulate_by_row if rows.layout == "C" else _class_accumulate_one_by_one
+
+
+def _class_accumulate_one_by_one(rows, order, first, count, residual, out_gradient):
+    for k in range(out_gradient.shape[0]):
+        accumulate(rows, order, first, count, residual[k], out_gradient[k])
 
 
 @by_type

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from .._jit import by_type, inline, inline_by_type, outline
 from . import eights, lanes, link, storage
+from .labels import is_weighted, signs, weigh
 from .order import is_own, row_at
 from .rows import add_eight, add_pair, eight_rows, eight_scores, fetch, pair_features, score_and_add
 
@@ -20,7 +21,9 @@ def add_rows(rows, labels, order, first, count, ahead, tile_rows, with_loss, wei
     on are next: where the order isn't their own, their memory is asked for meanwhile. The gradient is summed in its own
     precision. `room` (3, tile_rows + PADDING) is room to work in.
     """
-    return _by_row_length if rows.ndim == 2 and rows.layout == "C" else _tiles
+    if is_weighted(labels) or rows.ndim == 3 or rows.layout != "C":
+        return _tiles
+    return _by_row_length
 
 
 def _by_row_length(rows, labels, order, first, count, ahead, tile_rows, with_loss, weights, bias, room, out_gradient):
@@ -158,25 +161,9 @@ def _add_tiles(rows, labels, order, first, count, ahead, tile_rows, with_loss, w
             lanes.store(z, used, nothing)
         if with_loss:
             link.losses(z, sign, used, value)
+            weigh(labels, order, start, used, residual_sum, value)
             for t in range(used):
                 loss_sum += value[t]
-        residual_sum += link.residuals(z, sign, used, value)
+        residual_sum += weigh(labels, order, start, used, link.residuals(z, sign, used, value), value)
         storage.accumulate(rows, order, start, used, value, out_gradient)
     return residual_sum, loss_sum
-
-
-@by_type
-def signs(labels, order, first, count, out_sign):
-    """Signs for `link.residuals`: +1 for y = 0, -1 for y = 1; those beyond `count` rows are of no consequence."""
-    return _own_signs if is_own(order) else _ordered_signs
-
-
-def _own_signs(labels, order, first, count, out_sign):
-    for t in range(0, count, lanes.width(out_sign)):
-        lanes.store(out_sign, t, lanes.load_as(out_sign, labels, first + t) * -2.0 + 1.0)
-
-
-def _ordered_signs(labels, order, first, count, out_sign):
-    one = out_sign.dtype.type(1)
-    for t in range(count):
-        out_sign[t] = -one if labels[row_at(order, first + t)] else one

@@ -1,0 +1,116 @@
+"""Linear probes: classifiers on images of bytes and on embeddings of half precision, beside scikit-learn's.
+
+The images are 60,000 of 28 x 28 bytes and 10 classes (`--data FOLDER` with mnist_63k, else generated ones alike), the
+embeddings 200,000 of 512 float16 and 100 classes. Ours trains on them as they are; scikit-learn's LogisticRegression
+(lbfgs, at most 100 iterations, which takes minutes: `--alone` leaves it out) needs a scaled float32 copy. Each runs in
+a process of its own, whose peak memory beyond the data is shown.
+
+    python benchmarks/probe.py
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import subprocess
+import sys
+import time
+import warnings
+from pathlib import Path
+
+import numpy as np
+
+
+def images(folder: Path | None) -> tuple[np.ndarray, ...]:
+    if folder:
+        found = np.load(folder / "mnist_63k" / "mnist_63k.npz")
+        X, y = found["X"].reshape(len(found["y"]), -1), found["y"].astype(np.int64)
+        return X[:60_000], y[:60_000], X[60_000:], y[60_000:]
+    rng = np.random.default_rng(0)
+    strokes = rng.random((10, 784)) ** 4
+    y = rng.integers(10, size=63_000)
+    X = np.empty((63_000, 784), np.uint8)
+    for start in range(0, 63_000, 1000):
+        part = strokes[y[start : start + 1000]] + rng.normal(0, 0.5, (1000, 784))
+        X[start : start + 1000] = np.clip(part, 0, 1) * 255
+    return X[:60_000], y[:60_000], X[60_000:], y[60_000:]
+
+
+def embeddings(folder: Path | None) -> tuple[np.ndarray, ...]:
+    rng = np.random.default_rng(0)
+    centres = rng.standard_normal((100, 512)) * 0.12
+    y = rng.integers(100, size=210_000)
+    X = np.empty((210_000, 512), np.float16)
+    for start in range(0, 210_000, 5000):
+        X[start : start + 5000] = centres[y[start : start + 5000]] + rng.standard_normal((5000, 512), np.float32)
+    return X[:200_000], y[:200_000], X[200_000:], y[200_000:]
+
+
+SETS = {"images": images, "embeddings": embeddings}
+DESCRIBED = {
+    "images": "60,000 images of 784 bytes, 10 classes",
+    "embeddings": "200,000 embeddings of 512 float16, 100 classes",
+}
+
+
+def probe(which: str, name: str, folder: Path | None, shrink: float) -> dict[str, float]:
+    X, y, X_test, y_test = SETS[name](folder)
+    X, y = X[: int(len(y) * shrink)], y[: int(len(y) * shrink)]
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    if which == "jitlogit":
+        from jitlogit import MiniBatchLogisticRegression
+
+        model = MiniBatchLogisticRegression(random_state=0, max_iter="auto" if shrink == 1 else 5)
+        few = min(2000, len(y))
+        model.fit(X[:few], np.arange(few) % len(np.unique(y)))  # compiles
+        start = time.perf_counter()
+        model.fit(X, y)
+    else:
+        from sklearn.linear_model import LogisticRegression
+
+        model = LogisticRegression(C=1 / (1e-4 * len(y)))
+        start = time.perf_counter()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            if X.dtype == np.uint8:
+                X, X_test = np.float32(X) / 255, np.float32(X_test) / 255
+            model.fit(X.astype(np.float32, copy=False), y)
+    seconds = time.perf_counter() - start
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    accuracy = float(np.mean(model.predict(X_test.astype(np.float32)) == y_test))
+    return {"seconds": seconds, "accuracy": accuracy, "megabytes": (peak - before) / 1024}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path)
+    parser.add_argument("--alone", action="store_true", help="without scikit-learn's LogisticRegression")
+    parser.add_argument("--shrink", type=float, default=1.0, help="part of the rows that is trained on")
+    parser.add_argument("--readme", type=Path, help="file whose table is replaced")
+    parser.add_argument("--one", nargs=2, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.one:
+        print(json.dumps(probe(*options.one, options.data, options.shrink)))
+        return
+    data = ["--data", str(options.data)] if options.data else []
+    lines = ["| data | classifier | seconds | accuracy | MB beyond the data |", "|---|---|---|---|---|"]
+    for name in SETS:
+        for which in ("jitlogit",) if options.alone else ("jitlogit", "scikit-learn"):
+            command = [sys.executable, __file__, "--one", which, name, "--shrink", str(options.shrink), *data]
+            found = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+            print(
+                f"{name:10s} {which:12s} {found['seconds']:7.2f} s, accuracy {found['accuracy']:.4f}, "
+                f"{found['megabytes']:6.0f} MB beyond the data",
+                flush=True,
+            )
+            figures = f"{found['seconds']:.2f} | {found['accuracy']:.4f} | {found['megabytes']:.0f}"
+            lines.append(f"| {DESCRIBED[name]} | {which} | {figures} |")
+    if options.readme:
+        text = options.readme.read_text()
+        start = text.index("-->", text.index("<!-- probe: made by")) + 4
+        options.readme.write_text(text[:start] + "\n".join(lines) + "\n" + text[text.index("<!-- probe: end -->") :])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,55 @@
+"""scikit-learn's own callbacks (from 1.9 on): told of a fit, and of each epoch as a task of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+try:
+    from sklearn.callback import CallbackSupportMixin, with_callbacks
+except ImportError:  # scikit-learn before 1.9
+
+    class CallbackSupportMixin:  # type: ignore[no-redef]
+        """Nothing to support."""
+
+    def with_callbacks(method: Any) -> Any:
+        return method
+
+
+__all__ = ["CallbackSupportMixin", "FitTasks", "with_callbacks"]
+
+
+class FitTasks:
+    """A fit of `estimator`, which scikit-learn's callbacks are told of."""
+
+    def __init__(self, estimator: Any, X: Any, y: Any, n_epochs: int) -> None:
+        self._told = {"estimator": estimator, "X": X, "y": y}
+        self._n_epochs = n_epochs
+        self._done = 0
+        self._fit: Any = None
+        if hasattr(estimator, "_init_callback_context"):
+            self._fit = estimator._init_callback_context(max_subtasks=n_epochs)
+            self._fit.call_on_fit_task_begin(**self._told)
+            self._begin_epoch()
+
+    def _begin_epoch(self) -> None:
+        self._epoch = self._fit.subcontext(task_name="epoch")
+        self._epoch.call_on_fit_task_begin(**self._told)
+
+    def end_epoch(self, number: int, attributes: Callable[[], dict[str, Any]]) -> bool:
+        """After an epoch, with what makes an estimator of the parameters then; return whether to stop.
+
+        Epochs that are done again, after training diverged, are not told of.
+        """
+        if self._fit is None or number < self._done:
+            return False
+        self._done = number + 1
+        stop = self._epoch.call_on_fit_task_end(**self._told, reconstruction_attributes=attributes)
+        if not stop and self._done < self._n_epochs:
+            self._begin_epoch()
+        return bool(stop)
+
+    def end(self, attributes: Callable[[], dict[str, Any]]) -> None:
+        """After the last epoch."""
+        if self._fit is not None:
+            self._fit.call_on_fit_task_end(**self._told, reconstruction_attributes=attributes)

@@ -1,0 +1,100 @@
+"""The penalised cost as a function of the parameters: value and gradient from one read of X."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from .prediction import scores_of
+from .reference import sigmoid, softmax
+from .validation import Array
+from .walks import make_walk
+
+
+class Cost:
+    """Mean of the weighted losses plus  sum_j l2_j w_j^2 / 2.
+
+    The parameters (K, n + 1) belong to features (x - offset) / scale.
+
+    K is 1 for two classes. The bias isn't penalised, and stays zero without an intercept.
+
+    `l1`, of a penalty  sum_j l1_j |w_j|  that solvers add, is not part of the cost.
+
+    Attributes
+    ----------
+    passes : float
+        How often X has been read.
+    """
+
+    def __init__(
+        self,
+        X: Any,
+        labels: Array,
+        n_classes: int | None,
+        sample_weight: Array | None,
+        offset: Array,
+        scale: Array,
+        l2: Array,
+        fit_intercept: bool,
+        n_threads: int | None,
+        l1: Array | None = None,
+    ) -> None:
+        self.X, self.offset, self.scale, self.l2 = X, offset, scale, l2
+        self.l1 = np.zeros(l2.size) if l1 is None else l1
+        self.fit_intercept = fit_intercept
+        self.n_scores = n_classes or 1
+        self.labels, self.sample_weight = labels, sample_weight
+        self.n_threads = n_threads
+        self.passes = 0.0
+        self.n_classes = n_classes
+        self._walk = make_walk(X, labels, n_classes, sample_weight, offset, n_threads)
+
+    def raw(self, parameters: Array) -> tuple[Array, Array]:
+        """Weights (K, n) and biases (K,) of the features as they are stored."""
+        weights = parameters[:, :-1] / self.scale
+        return weights, parameters[:, -1] - weights @ self.offset
+
+    def __call__(self, parameters: Array) -> tuple[float, Array]:
+        """Cost, and its gradient (K, n + 1)."""
+        weights, bias = self.raw(parameters)
+        sums = self._pass(self._walk.losses, weights, bias)
+        return float(sums[0, -1]) / self.X.shape[0] + self.penalty(parameters), self._scaled(sums, parameters)
+
+    def _scaled(self, sums: Array, parameters: Array) -> Array:
+        """From sums over the rows of x r and r, for scaled features, and the penalty's part."""
+        m, n = self.X.shape
+        residuals = sums[:, n : n + 1] / m
+        gradient = np.empty_like(parameters)
+        np.multiply(self.l2, parameters[:, :-1], out=gradient[:, :-1])
+        for k in range(self.n_scores):  # row by row, in the cache
+            gradient[k, :-1] += (sums[k, :n] / m - self.offset * residuals[k]) / self.scale
+        gradient[:, -1:] = residuals if self.fit_intercept else 0.0
+        return gradient
+
+    def scores(self, parameters: Array) -> Array:
+        """Scores (m,), or (m, K) of several classes, from a read of X."""
+        self.passes += 1
+        return scores_of(self.X, *self.raw(parameters), self.n_threads)
+
+    def hessian_at(self, parameters: Array) -> Callable[[Array], Array]:
+        """The Hessian there, as a product with an array like the parameters; each reads X once."""
+        scores = self.scores(parameters).reshape(self.X.shape[0], -1)
+        counts = np.ones(scores.shape[0], scores.dtype) if self.sample_weight is None else self.sample_weight
+        p = sigmoid(scores) if self.n_classes is None else softmax(scores.T).T
+        p = np.ascontiguousarray(p, scores.dtype).reshape(scores.shape)
+
+        def times(direction: Array) -> Array:
+            sums = self._pass(partial(self._walk.curvature_times, p, counts), *self.raw(direction))
+            return self._scaled(sums, direction)
+
+        return times
+
+    def _pass(self, sums: Callable[[Array, Array], Array], weights: Array, bias: Array) -> Array:
+        self.passes += 1
+        return sums(weights, bias)
+
+    def penalty(self, parameters: Array) -> float:
+        return float(sum(np.vdot(self.l2 * row, row) for row in parameters[:, :-1])) / 2

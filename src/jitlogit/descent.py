@@ -1,0 +1,203 @@
+"""From parameters to the minimum of a convex cost: preconditioned L-BFGS, and proximal gradient descent."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from .validation import Array
+
+# Parts of the slope along a step: by how much of it the cost must fall, and how much of it may be left (Nocedal and
+# Wright, "Numerical Optimization", 2006, section 3.1).
+_SUFFICIENT = 1e-4
+_LEFT = 0.9
+_MOST_TRIES = 30
+# With so many pairs, steps that are too long show that the given approximation of the Hessian is too small.
+_PAIRS_THAT_TELL = 3
+
+
+class Found(NamedTuple):
+    """Where a minimisation ended."""
+
+    parameters: Array
+    cost: float
+    gradient: Array
+    iterations: int
+    stalled: bool  # no step lowers the cost any more, and what one should is within its rounding
+
+
+class _Pair(NamedTuple):
+    """A step and by how much the gradient changed in it."""
+
+    step: Array
+    change: Array
+    product: float  # of the two
+
+
+def minimise(
+    cost: Callable[[Array], tuple[float, Array]],
+    parameters: Array,
+    solve: Callable[[Array], Array],
+    tol: float,
+    max_iter: int,
+    rounding: float,
+    memory: int = 10,
+    on_step: Callable[[int, float, Array], bool] | None = None,
+    at: Callable[[Array], None] | None = None,
+) -> Found:
+    """Minimise by L-BFGS (Nocedal and Wright, algorithm 7.4), whose first approximation of the Hessian is given.
+
+    Parameters
+    ----------
+    cost : callable
+        Value and gradient.
+    solve : callable
+        Product of the approximate inverse Hessian and an array like the parameters.
+    tol : float
+        Largest element of the gradient at which to stop.
+    rounding : float
+        Relative error of a cost's value: steps may raise it by that much where the slope says that they are good
+        (Hager and Zhang, "A new conjugate gradient method with guaranteed descent", 2005).
+    memory : int
+        Pairs of steps and changes of the gradient that are kept; 0 for steps by `solve` alone.
+    on_step : callable or None
+        Called with the iteration, the cost and the parameters; stops when it returns True.
+    at : callable or None
+        Called with the parameters before each call of `solve`, which may be another one there.
+    """
+    value, gradient = cost(parameters)
+    pairs: deque[_Pair] = deque(maxlen=memory)
+    scaled = False
+    for iteration in range(max_iter):
+        if np.abs(gradient).max() <= tol:
+            return Found(parameters, value, gradient, iteration, False)
+        if at is not None:
+            at(parameters)
+        direction = -_product(gradient, pairs, solve, scaled)
+        slope = float(np.vdot(direction, gradient))
+        if not slope < 0:
+            pairs.clear()
+            direction = -solve(gradient)
+            slope = float(np.vdot(direction, gradient))
+        found = _search(cost, parameters, value, direction, slope, rounding)
+        if found is None:
+            return Found(parameters, value, gradient, iteration, -slope <= 2 * rounding * abs(value))
+        length, value, new_gradient = found
+        step = length * direction
+        scaled = scaled or (length < 1 and len(pairs) >= _PAIRS_THAT_TELL)
+        change = new_gradient - gradient
+        product = float(np.vdot(step, change))
+        if memory and product > 0:
+            pairs.append(_Pair(step, change, product))
+        parameters, gradient = parameters + step, new_gradient
+        if on_step and on_step(iteration, value, parameters):
+            return Found(parameters, value, gradient, iteration + 1, False)
+    return Found(parameters, value, gradient, max_iter, False)
+
+
+def _product(gradient: Array, pairs: deque[_Pair], solve: Callable[[Array], Array], scaled: bool) -> Array:
+    """The approximate inverse Hessian times the gradient, by two loops over the pairs.
+
+    `scaled`: the given approximation times what it missed in the last step (Nocedal and Wright, equation 7.20).
+    """
+    q = gradient.copy()
+    factors = []
+    for pair in reversed(pairs):
+        factors.append(float(np.vdot(pair.step, q)) / pair.product)
+        q -= factors[-1] * pair.change
+    q = solve(q)
+    if scaled and pairs:
+        last = pairs[-1]
+        q *= last.product / float(np.vdot(last.change, solve(last.change)))
+    for pair, factor in zip(pairs, reversed(factors), strict=True):
+        q += (factor - float(np.vdot(pair.change, q)) / pair.product) * pair.step
+    return q
+
+
+def _search(
+    cost: Callable[[Array], tuple[float, Array]],
+    parameters: Array,
+    value: float,
+    direction: Array,
+    slope: float,
+    rounding: float,
+) -> tuple[float, float, Array] | None:
+    """A step's length along the direction, with the cost and the gradient there; None where no step helps.
+
+    The whole step is tried first; then the minimum of the parabola with the slopes at both ends, or twice as much.
+    """
+    length, low, high = 1.0, 0.0, np.inf
+    low_slope = slope
+    for _ in range(_MOST_TRIES):
+        new_value, gradient = cost(parameters + length * direction)
+        new_slope = float(np.vdot(gradient, direction))
+        sound = np.isfinite(new_value) and np.isfinite(new_slope)
+        lower = sound and new_value <= value + _SUFFICIENT * length * slope
+        flat = sound and new_value <= value + rounding * abs(value) and abs(new_slope) <= _LEFT * abs(slope)
+        if (lower and new_slope >= _LEFT * slope) or flat:
+            return length, new_value, gradient
+        if lower and new_slope < 0:  # still steep: on
+            low, low_slope = length, new_slope
+            length = 2 * length if np.isinf(high) else (low + high) / 2
+            continue
+        high = length
+        if sound and new_slope > low_slope:
+            length = low - low_slope * (high - low) / (new_slope - low_slope)
+        else:
+            length = low + 0.1 * (high - low)
+        length = min(max(length, low + 0.05 * (high - low)), low + 0.95 * (high - low))
+        if not high - low > 1e-12:
+            break
+    return None
+
+
+def minimise_with_l1(
+    cost: Callable[[Array], tuple[float, Array]],
+    parameters: Array,
+    l1: Array,
+    curvature: float,
+    tol: float,
+    max_iter: int,
+    rounding: float,
+    on_step: Callable[[int, float, Array], bool] | None = None,
+) -> Found:
+    """Minimise a smooth cost plus  sum_j l1_j |w_j|  over parameters (K, n + 1), the last of which are biases.
+
+    Accelerated proximal gradient descent (Beck and Teboulle, "A fast iterative shrinkage-thresholding algorithm for
+    linear inverse problems", 2009), begun anew where the momentum points uphill (O'Donoghue and Candes, "Adaptive
+    restart for accelerated gradient schemes", 2015). `curvature` is a guess of the gradient's Lipschitz constant, which
+    is doubled where a step proves it too small. The gradient of what is found is the change by the last step times the
+    curvature: zero at the minimum.
+    """
+    threshold = np.append(l1, 0.0)
+    ahead, momentum = parameters, 1.0
+    value, gradient = cost(ahead)
+    residual = gradient
+    for iteration in range(max_iter):
+        while True:
+            moved = ahead - gradient / curvature
+            new = np.sign(moved) * np.maximum(np.abs(moved) - threshold / curvature, 0)
+            step = new - ahead
+            new_value, new_gradient = cost(new)
+            bound = value + float(np.sum(gradient * step)) + curvature / 2 * float(np.sum(step**2))
+            if new_value <= bound + rounding * abs(bound) or curvature > 1e100:
+                break
+            curvature *= 2
+        residual = curvature * (ahead - new)
+        total = new_value + float(np.sum(threshold * np.abs(new)))
+        change = new - parameters
+        if np.sum(residual * change) > 0:  # uphill
+            momentum, factor = 1.0, 0.0
+        else:
+            following = (1 + np.sqrt(1 + 4 * momentum**2)) / 2
+            momentum, factor = following, (momentum - 1) / following
+        parameters = new
+        stopped = on_step is not None and on_step(iteration, total, new)
+        if np.abs(residual).max() <= tol or stopped:
+            return Found(new, total, residual, iteration + 1, False)
+        ahead = new + factor * change
+        value, gradient = cost(ahead) if factor else (new_value, new_gradient)
+    return Found(parameters, total, residual, max_iter, False)

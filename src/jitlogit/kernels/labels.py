@@ -1,0 +1,107 @@
+"""Labels of the rows, and their weights where rows count unequally."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .._jit import by_type
+from . import lanes
+from .order import is_own, row_at
+
+
+class Weighted(NamedTuple):
+    """Labels whose rows have weights, of mean 1; takes the place of an array of labels."""
+
+    labels: NDArray[Any]  # (m,) of uint8
+    sample_weight: NDArray[Any]  # (m,) in the precision that kernels compute in
+
+
+def is_weighted(labels):
+    """Whether the type of labels, while a kernel is compiled, is `Weighted`."""
+    return not hasattr(labels, "layout")
+
+
+@by_type
+def count_of(labels):
+    """Number of positions."""
+    return _count_of_weighted if is_weighted(labels) else _count
+
+
+def _count(labels):
+    return labels.size
+
+
+def _count_of_weighted(labels):
+    return labels.labels.size
+
+
+@by_type
+def label_of(labels, i):
+    """Label of row i."""
+    return _label_of_weighted if is_weighted(labels) else _label
+
+
+def _label(labels, i):
+    return np.int64(labels[i])
+
+
+def _label_of_weighted(labels, i):
+    return np.int64(labels.labels[i])
+
+
+@by_type
+def weight_of(labels, i):
+    """Weight of row i, in double precision."""
+    return _weight if is_weighted(labels) else _no_weight
+
+
+def _weight(labels, i):
+    return np.float64(labels.sample_weight[i])
+
+
+def _no_weight(labels, i):
+    return 1.0
+
+
+@by_type
+def signs(labels, order, first, count, out_sign):
+    """Signs for `link.residuals`: +1 for y = 0, -1 for y = 1; those beyond `count` rows are of no consequence."""
+    if is_weighted(labels):
+        return _signs_of_weighted
+    return _own_signs if is_own(order) else _ordered_signs
+
+
+def _own_signs(labels, order, first, count, out_sign):
+    for t in range(0, count, lanes.width(out_sign)):
+        lanes.store(out_sign, t, lanes.load_as(out_sign, labels, first + t) * -2.0 + 1.0)
+
+
+def _ordered_signs(labels, order, first, count, out_sign):
+    one = out_sign.dtype.type(1)
+    for t in range(count):
+        out_sign[t] = -one if labels[row_at(order, first + t)] else one
+
+
+def _signs_of_weighted(labels, order, first, count, out_sign):
+    signs(labels.labels, order, first, count, out_sign)
+
+
+@by_type
+def weigh(labels, order, first, count, total, out_value):
+    """Multiply values of rows at positions from `first` on, whose sum is `total`, by the weights; return the sum."""
+    return _weigh if is_weighted(labels) else _weigh_equally
+
+
+def _weigh_equally(labels, order, first, count, total, out_value):
+    return total
+
+
+def _weigh(labels, order, first, count, total, out_value):
+    total = total - total  # a zero of its type
+    for t in range(count):
+        out_value[t] *= labels.sample_weight[row_at(order, first + t)]
+        total = total + out_value[t]
+    return total

@@ -1,0 +1,105 @@
+"""What scikit-learn classifiers with one coefficient for each feature have in common."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import numpy as np
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils import column_or_1d
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from . import validation as check
+from .prediction import scores_of
+from .reference import sigmoid, softmax
+from .validation import Array
+
+Method = TypeVar("Method", bound=Callable[..., Any])
+
+
+def or_leave_as_it_was(method: Method) -> Method:
+    """Whatever a method that fails has changed in the estimator is changed back."""
+
+    @functools.wraps(method)
+    def call(self: Any, *arguments: Any, **options: Any) -> Any:
+        before = dict(vars(self))
+        try:
+            return method(self, *arguments, **options)
+        except BaseException:
+            vars(self).clear()
+            vars(self).update(before)
+            raise
+
+    return call  # type: ignore[return-value]
+
+
+class LinearClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+    """Classes told apart by the largest score, X coef_ + intercept_; two by the sign of one score."""
+
+    n_threads: Any
+    # Set by fits.
+    coef_: Array
+    intercept_: Array
+    classes_: Array
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
+
+    def decision_function(self, X: Any) -> Array:
+        """Scores X coef_ + intercept_, (n_samples,) for two classes, positive for the second, else (n_samples, K).
+
+        In float64 for float64 X, else in float32. Raises ValueError if X doesn't have the features that were fitted, or
+        isn't finite.
+        """
+        check_is_fitted(self)
+        return scores_of(self._checked_X(X, reset=False), self.coef_, self.intercept_, self._threads())
+
+    def predict(self, X: Any) -> Array:
+        """The most probable class of each row."""
+        scores = self.decision_function(X)
+        places = (scores > 0).astype(np.intp) if scores.ndim == 1 else scores.argmax(axis=1)
+        return np.asarray(self.classes_[places])
+
+    def predict_proba(self, X: Any) -> Array:
+        """Probabilities (n_samples, K) of the classes, in the order of `classes_`, of float64."""
+        scores = self.decision_function(X).astype(np.float64)
+        if scores.ndim == 1:
+            return np.column_stack([sigmoid(-scores), sigmoid(scores)])
+        return softmax(scores.T).T
+
+    def predict_log_proba(self, X: Any) -> Array:
+        """Logarithms of `predict_proba`, computed from the scores: exact also where a probability rounds to 0."""
+        scores = self.decision_function(X).astype(np.float64)
+        if scores.ndim == 1:
+            return -np.column_stack([np.logaddexp(0, scores), np.logaddexp(0, -scores)])
+        scores -= scores.max(axis=1, keepdims=True)
+        return np.asarray(scores - np.log(np.exp(scores).sum(axis=1, keepdims=True)))
+
+    def _checked(self, X: Any, y: Any, reset: bool) -> tuple[Array, Array]:
+        X, y = validate_data(
+            self,
+            X,
+            y,
+            reset=reset,
+            accept_sparse="csr",
+            dtype="numeric",
+            ensure_all_finite=False,
+            multi_output=True,
+            ensure_min_samples=1,
+        )
+        y = column_or_1d(y, warn=True)
+        check_classification_targets(y)
+        return check.check_rows(X), y
+
+    def _checked_X(self, X: Any, reset: bool) -> Array:
+        return check.check_rows(  # type: ignore[no-any-return]
+            validate_data(self, X, reset=reset, accept_sparse="csr", dtype="numeric", ensure_all_finite=False)
+        )
+
+    def _threads(self) -> int | None:
+        return check.check_n_threads(self.n_threads)

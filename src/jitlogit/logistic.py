@@ -1,0 +1,244 @@
+"""scikit-learn's LogisticRegression on the kernels: parameters in, the optimum out, with a certificate."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from typing import Any, NamedTuple
+
+import numpy as np
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import compute_class_weight
+
+from . import validation as check
+from .cost import Cost
+from .linear import LinearClassifier, or_leave_as_it_was
+from .optimum import SOLVERS, Optimum, choose_solver, find_optimum
+from .recording import raw_parameters, scaled_parameters
+from .rows_and_classes import (
+    check_classes,
+    classes_of,
+    generator_from,
+    places_of,
+    row_weights,
+    with_class_weights,
+)
+from .statistics import RunningMoments
+from .validation import Array
+
+
+class _Data(NamedTuple):
+    """What is fitted, and how its features are scaled inside."""
+
+    X: Any
+    y: Array
+    labels: Array
+    weights: Array | None  # (m,) of rows and their classes
+    offset: Array
+    scale: Array
+    intercept: bool
+
+
+def _raw(data: _Data, found: Optimum) -> tuple[Array, Array]:
+    """`coef_` and `intercept_`."""
+    return raw_parameters(found.parameters[:, :-1], found.parameters[:, -1], data.offset, data.scale)
+
+
+class LogisticRegression(LinearClassifier):
+    """Logistic regression at its optimum: scikit-learn's class of that name, with a certificate.
+
+    Minimises  C sum_i s_i loss_i + (1 - l1_ratio) ||w||^2 / 2 + l1_ratio ||w||_1  over weights and intercepts, which
+    aren't penalised; of two classes by one score, of more by softmax.
+
+    Parameters
+    ----------
+    C : float
+        Inverse strength of the penalty; ``numpy.inf`` for none.
+    l1_ratio : float
+        The L1 norm's part of the penalty, between 0 and 1.
+    tol : float
+        Largest element of the mean loss's gradient, of features scaled to variance 1, at which to stop.
+    fit_intercept : bool
+    class_weight : None, "balanced" or dict
+        Factor of the weights of a class's rows; "balanced" is inversely proportional to the classes' frequencies.
+    random_state : None, int or numpy.random.RandomState
+        Source of the sample of rows whose Hessian is taken.
+    solver : str
+        "newton-cholesky": Newton's method; "newton-sample": L-BFGS that, if it takes more than twelve iterations, goes
+        on with the Hessian of a sample of rows; "newton-cg": Newton's method by conjugate gradients; "lbfgs": L-BFGS;
+        "minibatch": the same after three epochs of mini-batches; "gd": gradient descent; these with a line search, and
+        only without an L1 norm. "proximal": accelerated proximal gradient descent, with one. All on scaled features.
+        "auto" chooses by the penalty, shape and sparsity. Each reaches the same optimum.
+    max_iter : int
+    warm_start : bool
+        Whether `fit` begins with the coefficients that are there.
+    standardize : bool
+        Whether the penalty acts on the coefficients of features of variance 1; `coef_` belongs to X as it is.
+    n_threads : None or int
+        Most threads to use, None for as many as Numba is set to. Results have the same bits for any number.
+    callbacks : None, or callable or list of callables
+        Called after each iteration with a dict of "iteration" and "cost"; a true result stops.
+    verbose : int
+        Whether to print the cost after each iteration.
+
+    Attributes
+    ----------
+    coef_ : (1, n_features) of float64, (n_classes, n_features) for more than two classes
+    intercept_ : (1,) or (n_classes,) of float64
+    classes_ : (n_classes,)
+    n_iter_ : (1,) of int
+    n_features_in_, feature_names_in_
+    objective_ : float
+        Mean loss and penalty: the sum above over C sum_i s_i.
+    gradient_norm_ : float
+        Largest element of its gradient, of scaled features.
+    optimality_gap_ : float
+        Bound on how far `objective_` is above its minimum, infinite without a penalty.
+    n_passes_ : float
+        How often X was read, parts of it counted as such.
+    converged_ : bool
+    """
+
+    def __init__(
+        self,
+        *,
+        C: float = 1.0,
+        l1_ratio: float = 0.0,
+        tol: float = 1e-4,
+        fit_intercept: bool = True,
+        class_weight: Any = None,
+        random_state: Any = None,
+        solver: str = "auto",
+        max_iter: int = 1000,
+        warm_start: bool = False,
+        standardize: bool = False,
+        n_threads: Any = None,
+        callbacks: Any = None,
+        verbose: Any = 0,
+    ) -> None:
+        self.C = C
+        self.l1_ratio = l1_ratio
+        self.tol = tol
+        self.fit_intercept = fit_intercept
+        self.class_weight = class_weight
+        self.random_state = random_state
+        self.solver = solver
+        self.max_iter = max_iter
+        self.warm_start = warm_start
+        self.standardize = standardize
+        self.n_threads = n_threads
+        self.callbacks = callbacks
+        self.verbose = verbose
+
+    @or_leave_as_it_was
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> LogisticRegression:
+        """Find the optimum.
+
+        Parameters
+        ----------
+        X : array_like, data frame or SciPy sparse array (n_samples, n_features)
+            As in `MiniBatchLogisticRegression`.
+        y : array_like (n_samples,)
+            Labels of two kinds or more.
+        sample_weight : None or array_like (n_samples,)
+            Not negative.
+
+        Returns
+        -------
+        The estimator itself.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If a parameter or the data can't be used; the message says what to do.
+
+        Warns
+        -----
+        ConvergenceWarning
+            If `max_iter` iterations didn't suffice.
+        """
+        data = self._read(X, y, sample_weight)
+        initial = None
+        if check.check_bool(self.warm_start, "warm_start") and hasattr(self, "coef_"):
+            initial = scaled_parameters(self.coef_, self.intercept_, data.offset, data.scale)
+        self._keep(data, self._find(data, self.C, data.weights, initial))
+        return self
+
+    def _read(self, X: Any, y: Any, sample_weight: Any) -> _Data:
+        """Check the data; sets what they alone determine."""
+        X, y = self._checked(X, y, reset=True)
+        self.classes_ = classes_of(y)
+        check_classes(self.classes_)
+        labels = places_of(y, self.classes_, "y")
+        weights = row_weights(sample_weight, X)
+        intercept = check.check_bool(self.fit_intercept, "fit_intercept")
+        nothing = RunningMoments(class_weights=np.zeros(self.classes_.size))
+        seen = nothing.after(X, labels, weights, True, self._threads())
+        offset, scale = seen.mean_and_scale()
+        if not intercept:
+            offset, scale = np.zeros(offset.size), np.sqrt(scale**2 + seen.mean**2)
+        weights = with_class_weights(weights, labels, y, self.classes_, self.class_weight, compute_class_weight)
+        return _Data(X, y, labels, weights, offset, scale, intercept)
+
+    def _find(self, data: _Data, C: Any, weights: Array | None, initial: Array | None) -> Optimum:
+        """The optimum for weights (m,) of the rows."""
+        m, scale = data.X.shape[0], data.scale
+        total = float(m if weights is None else weights.sum())
+        alpha = 0.0 if math.inf == C else 1 / (check.check_positive(C, "C") * total)
+        part = check.check_fraction(self.l1_ratio, "l1_ratio")
+        sizes = np.ones(scale.size) if check.check_bool(self.standardize, "standardize") else scale
+        n_classes = None if self.classes_.size == 2 else self.classes_.size
+        solver = self._solver(data.X, n_classes, alpha * part > 0)
+        cost = Cost(
+            data.X,
+            data.labels,
+            n_classes,
+            check.check_sample_weight(weights, m, check.computed_dtype(data.X)),
+            data.offset,
+            scale,
+            alpha * (1 - part) / sizes**2,
+            data.intercept,
+            self._threads(),
+            alpha * part / sizes,
+        )
+        return find_optimum(
+            cost,
+            solver,
+            check.check_not_negative(self.tol, "tol"),
+            check.check_count(self.max_iter, "max_iter"),
+            initial,
+            generator_from(self.random_state),
+            self._told,
+        )
+
+    def _keep(self, data: _Data, found: Optimum) -> None:
+        """Set the fitted attributes."""
+        if not found.converged:
+            warnings.warn(
+                f"the optimum was not reached in {found.iterations} iterations: the largest element of the gradient is "
+                f"{np.abs(found.gradient).max():.2g}, tol={self.tol:g}; raise max_iter, or check the data's scale",
+                ConvergenceWarning,
+                stacklevel=4,
+            )
+        self.coef_, self.intercept_ = _raw(data, found)
+        self.n_iter_ = np.array([found.iterations])
+        self.objective_, self.gradient_norm_ = found.cost, float(np.abs(found.gradient).max())
+        self.optimality_gap_, self.n_passes_, self.converged_ = found.gap, found.passes, found.converged
+
+    def _solver(self, X: Any, n_classes: int | None, with_l1: bool) -> str:
+        solver = check.check_choice(self.solver, "solver", SOLVERS)
+        if solver == "auto":
+            return choose_solver(X, n_classes, with_l1)
+        if with_l1 and solver != "proximal":
+            raise ValueError(f'solver="{solver}" is for l1_ratio=0; use "proximal" or "auto" with an L1 penalty')
+        if check.is_sparse(X) and solver == "newton-cholesky":
+            raise ValueError(f'solver="{solver}" needs dense X, whose Hessian it takes; use "lbfgs" or "auto"')
+        return solver
+
+    def _told(self, iteration: int, cost: float, parameters: Array) -> bool:
+        if self.verbose:
+            print(f"iteration {iteration}: {cost:.9f}")
+        callbacks = [] if self.callbacks is None else self.callbacks
+        callbacks = callbacks if isinstance(callbacks, list) else [callbacks]
+        asked = [bool(callback({"iteration": iteration, "cost": cost})) for callback in callbacks]
+        return any(asked)

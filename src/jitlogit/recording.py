@@ -1,0 +1,90 @@
+"""What an estimator's training leaves behind: history, and parameters of the features as they are."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from .callbacks import FitTasks
+from .fits import Epoch
+from .prediction import mean_loss_and_accuracy
+from .validation import Array
+
+HISTORY = ("loss", "val_loss", "val_accuracy", "learning_rate", "gradient_norm", "seconds", "rows_per_second")
+
+
+def scaled_parameters(coef: Array, intercept: Array, offset: Array, scale: Array) -> Array:
+    """Parameters of the scaled features (K, n + 1), from `coef_` (K, n) and `intercept_` (K,)."""
+    return np.column_stack([coef * scale, intercept + coef @ offset])
+
+
+def raw_parameters(weights: Array, bias: Array, offset: Array, scale: Array) -> tuple[Array, Array]:
+    """`coef_` and `intercept_`, from the parameters of the scaled features, (K, n) and (K,)."""
+    coef = weights.astype(np.float64) / scale
+    return coef, bias - coef @ offset
+
+
+class Record:
+    """Writes the history, calls callbacks, and says when to stop."""
+
+    def __init__(
+        self,
+        m: int,
+        validation: tuple[Array, Array] | None,
+        offset: Array,
+        scale: Array,
+        callbacks: list[Callable[[dict[str, float]], Any]],
+        tol: float | None,
+        patience: int,
+        history: dict[str, list[float]],
+        tasks: FitTasks | None,
+    ) -> None:
+        self._callbacks = callbacks
+        self._tasks = tasks
+        self._m = m
+        self._validation = validation
+        self._scaling = offset, scale
+        self._tol = tol
+        self._patience = patience
+        self._best = math.inf
+        self._failed = 0
+        self._before = len(history.get("loss", []))
+        self.history = {name: list(history.get(name, [])) for name in HISTORY}
+        if validation is None:
+            del self.history["val_loss"], self.history["val_accuracy"]
+
+    def add(self, epoch: Epoch) -> bool:
+        """Take note of an epoch; return whether training should stop."""
+        known = {
+            "loss": epoch.cost,
+            "learning_rate": epoch.learning_rate,
+            "gradient_norm": epoch.gradient_norm,
+            "seconds": epoch.seconds,
+            "rows_per_second": self._m / max(epoch.seconds, 1e-9),
+        }
+        watched = epoch.cost
+
+        def fitted() -> dict[str, Array]:
+            parameters = epoch.parameters()
+            coef, intercept = raw_parameters(parameters[:, :-1], parameters[:, -1], *self._scaling)
+            return {"coef_": coef, "intercept_": intercept}
+
+        if self._validation is not None:
+            coef, intercept = fitted().values()
+            watched, right = mean_loss_and_accuracy(*self._validation, coef, intercept)
+            known |= {"val_loss": watched, "val_accuracy": right}
+        for name, value in known.items():
+            del self.history[name][self._before + epoch.number :]  # if training went back
+            self.history[name].append(value)
+        asked = [bool(callback({"epoch": epoch.number, **known})) for callback in self._callbacks]
+        if self._tasks is not None:
+            asked.append(self._tasks.end_epoch(epoch.number, fitted))
+        stop = any(asked)
+        if self._tol is None:
+            return stop
+        self._failed = 0 if watched < self._best - self._tol else self._failed + 1
+        self._best = min(self._best, watched)
+        return stop or self._failed >= self._patience

@@ -1,0 +1,250 @@
+"""The system, steps 1 to 7, and the loop over passes and mini-batches."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .descent import Options, as_float, features, gradient_descent, mean_gradient, scores
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+
+def sigmoid(z: Any) -> Any:
+    """Step 2: 1 / (1 + e^-z), element by element.
+
+    Written with e^-|z|, which is never above 1, so it neither overflows nor loses digits in either tail.
+
+    Parameters
+    ----------
+    z : array_like, any shape
+        Scores.
+
+    Returns
+    -------
+    array of z's shape, float32 for float32 z, else float64
+        Probabilities in [0, 1].
+    """
+    z = as_float(z)
+    with np.errstate(under="ignore"):
+        e = np.exp(-np.abs(z))
+        return np.where(z >= 0, 1, e) / (1 + e)
+
+
+def forward_pass(X: Any, W: Any, b: Any, *, offset: Any = None, scale: Any = None) -> Array:
+    """Steps 1 and 2: A = sigmoid((X W)^T + b).
+
+    Parameters
+    ----------
+    X : (m, n)
+    W : (n, 1)
+    b : float
+    offset, scale : None, float or (n,)
+        The features are (X - offset) / scale.
+
+    Returns
+    -------
+    A : (1, m)
+        Probability of class 1 for each example.
+    """
+    return np.asarray(sigmoid(scores(features(X, offset, scale), W, b)))
+
+
+def compute_cost(A: Any, Y: Any) -> float:
+    """Steps 3 and 4: J = -(1/m) sum [y log a + (1 - y) log(1 - a)].
+
+    A probability that has been rounded to 0 or 1 has lost its score, so A is clipped to [eps, 1 - eps] first, eps being
+    the spacing of its dtype at 1 (2.2e-16 for float64): no single loss comes out above -log(eps), 36 for float64.
+    Training computes its costs from the scores, without this limit.
+
+    Parameters
+    ----------
+    A : (1, m)
+        Probabilities.
+    Y : (1, m)
+        Labels 0 and 1.
+
+    Returns
+    -------
+    J : float
+        Mean loss in nats.
+    """
+    A = as_float(A)
+    Y = np.asarray(Y)
+    eps = np.finfo(A.dtype).eps
+    A = np.clip(A, eps, 1 - eps)
+    losses = -(Y * np.log(A) + (1 - Y) * np.log(1 - A))
+    return float(np.mean(losses, dtype=np.float64))
+
+
+def compute_gradients(X: Any, Y: Any, A: Any) -> tuple[Array, float]:
+    """Step 6: dZ = A - Y, dW = (1/m) X^T dZ^T, db = (1/m) sum dZ.
+
+    Parameters
+    ----------
+    X : (m, n)
+    Y : (1, m)
+    A : (1, m)
+        Probabilities, from `forward_pass`.
+
+    Returns
+    -------
+    dW : (n, 1)
+    db : float
+        Gradient of the cost J, a mean over the examples.
+    """
+    X = as_float(X)
+    dW, db = mean_gradient(X, np.asarray(A, X.dtype) - np.asarray(Y, X.dtype))
+    return dW, float(db[0])
+
+
+def update_parameters(W: Any, b: Any, dW: Any, db: Any, learning_rate: float) -> tuple[Array, float]:
+    """Step 7: W - alpha dW and b - alpha db, in new objects.
+
+    Parameters
+    ----------
+    W, dW : (n, 1)
+    b, db : float
+    learning_rate : float
+        alpha. Too large, and the cost oscillates or diverges; too small, and training is slow.
+
+    Returns
+    -------
+    W : (n, 1)
+    b : float
+    """
+    W = as_float(W)
+    return W - W.dtype.type(learning_rate) * np.asarray(dW, W.dtype), float(b - learning_rate * db)
+
+
+def predict(X: Any, W: Any, b: Any, threshold: float = 0.5, *, offset: Any = None, scale: Any = None) -> Array:
+    """Class 1 where the probability is at least `threshold`, else 0.
+
+    Parameters
+    ----------
+    X : (m, n)
+    W : (n, 1)
+    b : float
+    threshold : float
+    offset, scale : None, float or (n,)
+        The features are (X - offset) / scale.
+
+    Returns
+    -------
+    (1, m) of int64
+    """
+    return (forward_pass(X, W, b, offset=offset, scale=scale) >= threshold).astype(np.int64)
+
+
+def accuracy(predictions: Any, Y: Any) -> float:
+    """Fraction of `predictions` (1, m) that equal the labels Y (1, m)."""
+    return float(np.mean(np.ravel(predictions) == np.ravel(Y)))
+
+
+def train_logistic_regression(
+    X_train: Any,
+    Y_train: Any,
+    learning_rate: float = 0.01,
+    num_iterations: int = 1000,
+    *,
+    batch_size: int | None = None,
+    shuffle: bool | str = True,
+    random_state: Any = None,
+    record_every: int = 100,
+    verbose: bool = False,
+    offset: Any = None,
+    scale: Any = None,
+    sample_weight: Any = None,
+    alpha: float = 0.0,
+    l1_ratio: float = 0.0,
+    optimizer: str = "sgd",
+    schedule: str = "constant",
+    average: bool = False,
+) -> tuple[Array, float, list[float]]:
+    """Gradient descent from W = 0 and b = 0.
+
+    Parameters
+    ----------
+    X_train : (m, n)
+        float32 and float64 are used as they are, other dtypes are converted once.
+    Y_train : (1, m), (m,) or (m, 1)
+        Labels 0 and 1.
+    learning_rate : float
+        Length of an update, in step 7 called alpha.
+    num_iterations : int
+        Passes over the training set, whatever the batch size.
+    batch_size : int or None
+        None is batch gradient descent: one update per pass. 1 is stochastic, 32 to 256 usual for mini-batch gradient
+        descent: ceil(m / batch_size) updates per pass, the last batch may be short.
+    shuffle : bool or "blocks"
+        True: each pass visits the examples in a new random order, which fixes its batches. "blocks": batches are
+        of neighbours, and each pass visits blocks of batches in a new random order, see `shuffled_blocks`. Without
+        effect if `batch_size` is None.
+    random_state : None, int, SeedSequence or numpy.random.Generator
+        Argument of `numpy.random.default_rng`, the source of the orders.
+    record_every : int
+        The cost of passes 0, record_every, 2 record_every, ... is recorded.
+    verbose : bool
+        Whether to show progress.
+    offset, scale : None, float or (n,)
+        The features trained on are (X - offset) / scale.
+    sample_weight : None, (m,), (1, m) or (m, 1)
+        The cost is the weighted mean of the losses, sum s_i L_i / sum s_i; that of a batch is the sum of its s_i L_i,
+        divided by its size times the mean weight of all examples.
+    alpha, l1_ratio : float
+        The penalty alpha [(1 - l1_ratio) / 2 ||W||^2 + l1_ratio ||W||_1] is added to the cost; b is not penalised. The
+        first part adds to the gradient, the second is a proximal step after each update, see `soft_threshold`.
+    optimizer : str
+        How the gradient becomes an update, see `Optimizer`.
+    schedule : str
+        How the learning rate changes, see `scheduled_rate`; "adaptive" lowers it on a `Plateau` of the costs.
+    average : bool
+        Whether to return the mean of W and of b after each update but those of the first of several passes, instead of
+        the last (Polyak and Juditsky, "Acceleration of stochastic approximation by averaging", 1992).
+
+    Returns
+    -------
+    W : (n, 1), float64 for float64 X, else float32
+    b : float
+    costs : list of float
+        Recorded costs: the mean of the losses seen during a pass, each before its own update, without the penalty. In
+        batch gradient descent that is J before the update. A cost that isn't finite is left out.
+
+    Warns
+    -----
+    RuntimeWarning
+        If training diverged: the parameters were no longer finite, or the cost, looked at when it is recorded and in
+        the last pass, exceeded `DIVERGED_COST`. Training then stops, with the last finite parameters.
+    """
+    X = features(X_train, offset, scale)
+    Y = np.reshape(Y_train, (1, X.shape[0])).astype(X.dtype)
+
+    def residuals(Z: Array, rows: Any) -> Array:
+        return np.asarray(sigmoid(Z) - Y[:, rows])
+
+    def losses(Z: Array, rows: Any) -> Array:
+        return _losses(Z, Y[:, rows])
+
+    options = Options(batch_size, shuffle, record_every, verbose, alpha, l1_ratio, optimizer, schedule, average)
+    W, b, costs = gradient_descent(
+        X,
+        1,
+        residuals,
+        losses,
+        sample_weight,
+        learning_rate,
+        num_iterations,
+        np.random.default_rng(random_state),
+        options,
+    )
+    return W, float(b[0]), costs
+
+
+def _losses(Z: Array, Y: Array) -> Array:
+    """Step 3 from the scores: L = log(1 + e^q), q the score of the class that the example does not belong to.
+
+    With y = 0, L = -log(1 - sigmoid(z)) = log(1 + e^z); with y = 1, L = -log sigmoid(z) = log(1 + e^-z).
+    """
+    with np.errstate(under="ignore"):
+        return np.asarray(np.logaddexp(0, np.where(Y == 1, -Z, Z)))

@@ -1,0 +1,48 @@
+"""A few rows, dense or sparse, of features x' = (x - offset) / scale: products with them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .validation import Array, is_sparse, widened
+
+
+class ScaledRows:
+    """Rows as a linear operator in float64; sparse ones stay sparse."""
+
+    def __init__(self, X: Any, offset: Array, scale: Array) -> None:
+        self._sparse = is_sparse(X)
+        self._offset: Array = offset if self._sparse else np.zeros(1)
+        self._scale: Array = scale if self._sparse else np.ones(1)
+        self._rows: Any = X.astype(np.float64) if self._sparse else (widened(X).astype(np.float64) - offset) / scale
+        self._columns: Any = self._rows.T
+
+    def times(self, vector: Array) -> Array:
+        """x' . vector of each row, (m,)."""
+        scaled = vector / self._scale
+        return np.asarray(self._rows @ scaled - np.sum(self._offset * scaled))
+
+    def transposed_times(self, values: Array) -> Array:
+        """Sum over the rows of value x', (n,)."""
+        return np.asarray((self._columns @ values - self._offset * values.sum()) / self._scale)
+
+    def with_constant(self, constant: float) -> Array:
+        """The rows, dense, and a column of a constant behind them (m, n + 1)."""
+        rows = (self._rows.toarray() - self._offset) / self._scale if self._sparse else self._rows
+        return np.append(rows, np.full((self._rows.shape[0], 1), float(constant)), axis=1)
+
+    def squares(self) -> Array:
+        """Squared length of each row, (m,)."""
+        if not self._sparse:
+            return np.asarray(np.einsum("ij,ij->i", self._rows, self._rows))
+        inverse = 1 / self._scale**2
+        crossed = self._rows @ (self._offset * inverse)
+        return np.asarray(self._rows.multiply(self._rows) @ inverse - 2 * crossed + np.sum(self._offset**2 * inverse))
+
+
+def row_squares(X: Any, offset: Array | None, scale: Array | None) -> Array:
+    """Squared length of each row, (m,), of features that may not be scaled."""
+    n = X.shape[1]
+    return ScaledRows(X, np.zeros(n) if offset is None else offset, np.ones(n) if scale is None else scale).squares()

@@ -1,0 +1,111 @@
+"""Which rows of an estimator's data count for how much."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from sklearn.model_selection import StratifiedShuffleSplit
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import _check_sample_weight
+
+from .kernels.plan import PADDING
+from .validation import Array
+
+_BLOCK = 1 << 18
+
+
+def check_classes(classes: Array) -> None:
+    """Raise ValueError unless there are two classes at least."""
+    if classes.size < 2:
+        raise ValueError(f"y must hold labels of two classes at least; it has one class only: {classes[0]}")
+
+
+def classes_of(y: Array) -> Array:
+    """The different labels, sorted; block by block, without a temporary of y's size."""
+    found = y[:0]
+    if y.dtype == bool:
+        return np.array([value for value in (False, True) if (y == value).any()])
+    for block in _blocks(y):
+        found = np.union1d(found, block)
+    return found
+
+
+def places_of(y: Array, classes: Array, name: str) -> Array:
+    """Places (m,) of labels among the sorted classes, as kernels take them: uint8 for two classes, else uint32, with
+    room for whole lanes behind. ValueError for a label that isn't among the classes."""
+    places = np.empty(y.size + PADDING, np.uint8 if classes.size <= 2 else np.uint32)[: y.size]
+    if y.dtype == classes.dtype == bool and classes.size == 2:
+        places[:] = y
+        places.flags.writeable = False
+        return places
+    for block, out in zip(_blocks(y), _blocks(places), strict=True):
+        out[:] = np.minimum(np.searchsorted(classes, block), classes.size - 1)
+        other = classes[out] != block
+        if other.any():
+            raise ValueError(f"{name} holds labels that aren't among the classes {classes}: {np.unique(block[other])}")
+    places.flags.writeable = False
+    return places
+
+
+def _blocks(array: Array) -> list[Array]:
+    return [array[start : start + _BLOCK] for start in range(0, array.size, _BLOCK)]
+
+
+def pair_of(eval_set: Any) -> tuple[Any, Any]:
+    """Features and labels."""
+    try:
+        X, y = eval_set
+    except (TypeError, ValueError):
+        raise ValueError("eval_set must be a pair of features and labels, (X_val, y_val)") from None
+    return X, y
+
+
+def row_weights(sample_weight: Any, X: Array) -> Array | None:
+    """Weights (m,) of float64, not negative and not all zero; None for None."""
+    if sample_weight is None:
+        return None
+    weights = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+    if not weights.any():
+        raise ValueError("sample_weight is zero for all rows: at least one must count")
+    return np.asarray(weights)
+
+
+def with_class_weights(
+    weights: Array | None,
+    labels: Array,
+    y: Array,
+    classes: Array,
+    class_weight: Any,
+    balance: Callable[..., Any],
+) -> Array | None:
+    """Weights of rows times those of their classes, which `balance`, like `compute_class_weight`, finds."""
+    if class_weight is None:
+        return weights
+    of_rows = balance(class_weight, classes=classes, y=y)[labels]
+    return np.asarray(of_rows if weights is None else weights * of_rows)
+
+
+def held_out(labels: Array, fraction: float, rng: np.random.Generator) -> Array:
+    """Indices of a random part of the rows, in order, with as large a part of each class."""
+    splitter = StratifiedShuffleSplit(1, test_size=fraction, random_state=int(rng.integers(2**31)))
+    _, held = next(splitter.split(np.empty((labels.size, 0)), labels))
+    return np.sort(held)
+
+
+def without(weights: Array | None, held: Array, m: int) -> Array:
+    """Weights that are zero for some rows."""
+    weights = np.ones(m) if weights is None else weights.copy()
+    weights[held] = 0
+    return weights
+
+
+def generator_from(random_state: Any, calls: int = 0) -> np.random.Generator:
+    """A generator that a seed and a number of earlier calls determine, or that a RandomState's next number does."""
+    if random_state is None:
+        return np.random.default_rng()
+    if isinstance(random_state, np.random.Generator):
+        return random_state
+    seed = int(check_random_state(random_state).randint(np.iinfo(np.int32).max))
+    return np.random.default_rng([seed, 0 if isinstance(random_state, np.random.RandomState) else calls])

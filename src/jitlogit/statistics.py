@@ -1,0 +1,194 @@
+"""What the data say about how to train on them: location and scale of the features, curvature of the cost."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ._team import members_for, share
+from .kernels.moments import moments
+from .kernels.plan import PADDING, plan
+from .rows import ScaledRows
+from .validation import Array, as_rows, computed_dtype, is_sparse, raise_if_not_finite, widened
+
+# Rows that the curvature is measured on, and iterations: its use is a step length, for which a tenth is close enough.
+_SAMPLE_ROWS = 1000
+_POWER_ITERATIONS = 15
+_POWER_TOLERANCE = 0.02
+_LEAST_BATCH, _USUAL_BATCH, _LARGE_BATCH = 32, 64, 256
+_VISITS = 1_000_000
+_LEAST_EPOCHS = 5
+_FULL_BATCH_EPOCHS = 1000
+_MOMENTUM_NOISE = 3.0
+#: Rates of optimizers whose steps don't depend on the gradient's size.
+ADAPTIVE_RATES = {"adagrad": 0.1, "adam": 0.01}
+# Standard deviations below this part of a column's largest value are rounding errors.
+_CONSTANT = {np.dtype(np.float32): 1e-6, np.dtype(np.float64): 1e-14}
+
+
+def _moments(X: Any, sample_weight: Array | None, n_threads: int | None) -> tuple[Array, Array]:
+    """Means and variances of the columns of `X` from `check_X`, float64 (n,); weights are of mean 1.
+
+    Squares are summed of differences from the first row, in the data's own precision for up to 256 rows, then in
+    float64. Raises ValueError if X isn't finite, or its squares aren't.
+    """
+    if is_sparse(X):
+        return _sparse_moments(X, sample_weight)
+    m, n = X.shape
+    dtype = computed_dtype(X)
+    shift = np.zeros(n + PADDING, dtype)
+    shift[:n] = widened(X[:1])[0]
+    cut = plan(m, X)
+    sums = np.empty((cut.n_chunks, 2, n))
+    members = members_for(n_threads, cut.n_chunks, X.nbytes)
+    blocks = np.zeros((members, 2, n + PADDING), dtype)
+    share(moments, members, cut.n_chunks, as_rows(X), sample_weight, shift, blocks, cut.n_chunks, sums)
+    with np.errstate(over="ignore", invalid="ignore"):
+        first, second = sums.sum(axis=0) / m
+        variance = second - first**2
+    if not np.isfinite(variance).all():
+        _raise_for_squares(X)
+    return shift[:n] + first, np.maximum(variance, 0)
+
+
+def _sparse_moments(X: Any, sample_weight: Array | None) -> tuple[Array, Array]:
+    from sklearn.utils.sparsefuncs import mean_variance_axis  # which takes NaN for a gap
+
+    if not np.isfinite(X.data.sum(dtype=np.float64)):
+        raise_if_not_finite(X)
+    with np.errstate(over="ignore", invalid="ignore"):
+        mean, variance = mean_variance_axis(X, axis=0, weights=sample_weight)
+    if not np.isfinite(variance).all():
+        _raise_for_squares(X)
+    return mean.astype(np.float64), variance.astype(np.float64)
+
+
+def _raise_for_squares(X: Any) -> None:
+    raise_if_not_finite(X)
+    raise ValueError(f"X holds values so large that their squares overflow {computed_dtype(X)}: scale its columns")
+
+
+class RunningMoments(NamedTuple):
+    """Means and variances of the features, and weights of the classes, of all rows seen so far.
+
+    Combined as in Chan, Golub and LeVeque, "Updating formulae and a pairwise algorithm for computing sample variances"
+    (1979).
+    """
+
+    weight: float = 0.0
+    mean: Any = 0.0
+    variance: Any = 0.0
+    class_weights: Any = ()  # (n_classes,) sums of the rows' weights
+    dtype: np.dtype[Any] = np.dtype(np.float32)
+
+    def after(
+        self, X: Any, labels: Array, weights: Array | None, standardize: bool, n_threads: int | None
+    ) -> RunningMoments:
+        """With more rows; unless they are to be standardised, means stay 0 and scales 1."""
+        mean_weight = 1.0 if weights is None else float(np.mean(weights))
+        dtype = computed_dtype(X)
+        mean, variance = np.zeros(X.shape[1]), np.ones(X.shape[1])
+        if standardize:
+            mean, variance = _moments(
+                X, None if weights is None else np.asarray(weights / mean_weight, dtype), n_threads
+            )
+        total = self.weight + X.shape[0] * mean_weight
+        part = X.shape[0] * mean_weight / total
+        difference = mean - self.mean
+        return RunningMoments(
+            total,
+            self.mean + difference * part,
+            self.variance * (1 - part) + variance * part + difference**2 * part * (1 - part),
+            self.class_weights + np.bincount(labels, weights, np.size(self.class_weights)),
+            dtype,
+        )
+
+    def mean_and_scale(self) -> tuple[Array, Array]:
+        """Means of the features, and standard deviations, 1 for constant ones; float64 (n,)."""
+        scale = np.sqrt(self.variance)
+        return self.mean, np.where(scale <= _CONSTANT[self.dtype] * np.abs(self.mean), 1.0, scale)
+
+    def class_weight(self, class_weight: Any, *, classes: Array, y: Array) -> Array:
+        """As scikit-learn's `compute_class_weight`, "balanced" over all rows seen."""
+        if isinstance(class_weight, str) and class_weight == "balanced":
+            return np.asarray(self.weight / (classes.size * np.maximum(self.class_weights, np.finfo(float).tiny)))
+        if not isinstance(class_weight, dict):
+            raise ValueError(f'class_weight must be None, "balanced" or a dict; got {class_weight!r}')
+        return np.array([class_weight.get(label, 1.0) for label in classes.tolist()])
+
+
+def auto_batch_size(m: int) -> int:
+    """Rows of a batch: few for few rows, so that an epoch has several updates."""
+    return min(m, max(_LEAST_BATCH, min(_USUAL_BATCH, m // 64), min(_LARGE_BATCH, m // 1024)))
+
+
+def auto_epochs(m: int, full_batch: bool) -> int:
+    """As many epochs as visit a million rows, or so many of batch gradient descent."""
+    return _FULL_BATCH_EPOCHS if full_batch else max(_LEAST_EPOCHS, -(-_VISITS // m))
+
+
+def auto_learning_rate(
+    X: Any,
+    sample_weight: Array | None,
+    offset: Array,
+    scale: Array,
+    fit_intercept: bool,
+    optimizer: str,
+    l2: float,
+    batch_size: int,
+    rng: np.random.Generator,
+) -> float:
+    """A learning rate at which training is stable, and fast.
+
+    Stochastic gradient descent with batches of B rows contracts for rates up to  2 / (L + (T - L) / B),  L the largest
+    eigenvalue of the mean Hessian and T that of the mean of the squared Hessians of rows over L, at most the mean of
+    their traces (Bottou, Curtis and Nocedal, "Optimization Methods for Large-Scale Machine Learning", 2018, section
+    4.2; Ma, Bassily and Belkin, "The power of interpolation", 2018). Half of that is taken, the curvature `l2` of the
+    penalty added to L. Momentum adds up ten steps, and so ten times the noise, of which three are counted: losses of
+    most rows are less curved than at z = 0, which L and T are bounds for. The steps of adagrad and adam have the size
+    of the rate, whatever the gradient's, and suit standardised features.
+    """
+    if optimizer in ADAPTIVE_RATES:
+        return ADAPTIVE_RATES[optimizer]
+    largest, trace = curvature(X, sample_weight, offset, scale, fit_intercept, rng)
+    noise = trace / batch_size if batch_size < X.shape[0] else 0.0
+    if optimizer != "sgd":
+        noise *= _MOMENTUM_NOISE
+    bound = largest + l2 + noise
+    if not np.isfinite(bound):
+        raise_if_not_finite(X)
+        raise ValueError("X holds values so large that no learning rate is small enough: scale its columns")
+    return 1 / bound if bound > 0 else 1.0
+
+
+def curvature(
+    X: Any, sample_weight: Array | None, offset: Array, scale: Array, fit_intercept: bool, rng: np.random.Generator
+) -> tuple[float, float]:
+    """Bounds on the largest second derivative of the mean loss, and on its mean over single rows.
+
+    A loss's Hessian is at most x x^T / 4, x with a 1 for the bias (Bohning, "Multinomial logistic regression
+    algorithm", 1992). The first bound is the largest eigenvalue of the mean of these, by power iteration, the second
+    the mean of their traces; of rows as often as they weigh; both of a random sample of at most 1000 rows.
+    """
+    m = X.shape[0]
+    chosen = np.sort(rng.choice(m, _SAMPLE_ROWS, replace=False)) if m > _SAMPLE_ROWS else np.arange(m)
+    with np.errstate(over="ignore", invalid="ignore"):
+        sample = ScaledRows(X[chosen], offset, scale)
+        weights = np.ones(chosen.size) if sample_weight is None else sample_weight[chosen].astype(np.float64)
+        vector, of_bias = np.ones(X.shape[1]), float(fit_intercept)
+        largest = previous = 0.0
+        for _ in range(_POWER_ITERATIONS):
+            values = weights * (sample.times(vector) + of_bias) / chosen.size
+            before = np.hypot(np.linalg.norm(vector), of_bias)
+            vector, of_bias = sample.transposed_times(values), fit_intercept * values.sum()
+            length = np.hypot(np.linalg.norm(vector), of_bias)
+            largest = float(length / before)
+            if largest == 0:
+                break
+            vector, of_bias = vector / length, of_bias / length
+            if abs(largest - previous) <= _POWER_TOLERANCE * largest:
+                break
+            previous = largest
+        trace = float(np.sum(weights**2 * (sample.squares() + fit_intercept)) / chosen.size)
+    return largest / 4, trace / 4

@@ -1,0 +1,336 @@
+"""The optimum: scikit-learn's, by every solver, with a certificate that is never below the truth."""
+
+from __future__ import annotations
+
+import pickle
+import warnings
+
+import numpy as np
+import pytest
+from conftest import JIT_OFF, compiled, make_data
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import sparse
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression as Theirs
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils.estimator_checks import estimator_checks_generator
+
+from jitlogit import LogisticRegression, optimum
+from jitlogit.cost import Cost
+from jitlogit.descent import Found, minimise
+from jitlogit.optimum import SOLVERS
+from jitlogit.validation import check_rows
+
+M = 60 if JIT_OFF else 400
+
+
+def make_classes(m, n, classes, seed=0):
+    rng = np.random.default_rng(seed)
+    X = rng.standard_normal((m, n)) * np.linspace(0.5, 2, n) + np.linspace(-1, 1, n)
+    scores = X @ rng.standard_normal((n, classes)) / np.sqrt(n)
+    return X, (scores + rng.gumbel(size=scores.shape)).argmax(axis=1)
+
+
+def objective(model, X, y, C, weights=None):
+    weights = np.ones(len(y)) if weights is None else weights
+    log = model.predict_log_proba(np.asarray(X, np.float64))[np.arange(len(y)), y]
+    return -np.sum(weights * log) / weights.sum() + np.sum(model.coef_**2) / (2 * C * weights.sum())
+
+
+@compiled
+def test_scikit_learns_checks():
+    before = np.random.get_state()  # noqa: NPY002
+    ran = 0
+    for model, check in estimator_checks_generator(LogisticRegression()):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            try:
+                check(model)
+            except Exception as error:
+                if type(error).__name__ == "SkipTest":
+                    continue
+                raise AssertionError(f"{getattr(check, 'func', check).__name__}: {error}") from error
+        ran += 1
+    np.random.set_state(before)  # noqa: NPY002 - the checks draw from it
+    assert ran > 40
+
+
+@pytest.mark.parametrize("solver", SOLVERS)
+@pytest.mark.parametrize("classes", [2, 4])
+@pytest.mark.parametrize("fit_intercept", [True, False])
+@pytest.mark.parametrize("form", [np.asarray, np.asfortranarray, sparse.csr_array], ids=["C", "F", "csr"])
+def test_every_solver_ends_at_scikit_learns_optimum(solver, classes, fit_intercept, form):
+    if solver == "newton-cholesky" and form is sparse.csr_array:
+        with pytest.raises(ValueError, match="needs dense X"):
+            LogisticRegression(solver=solver).fit(
+                *[form(part) if part.ndim == 2 else part for part in make_classes(20, 3, 2)]
+            )
+        return
+    X, y = make_classes(M, 3, classes)
+    weights = np.random.default_rng(1).random(M) + 0.1
+    for C in (0.01,) if JIT_OFF else (0.01, 1.0):
+        exact = Theirs(C=C, fit_intercept=fit_intercept, solver="newton-cholesky", tol=1e-12).fit(X, y, weights)
+        model = LogisticRegression(C=C, fit_intercept=fit_intercept, solver=solver, tol=1e-9, random_state=0)
+        model.fit(form(X), y, weights)
+        np.testing.assert_allclose(model.coef_, exact.coef_, atol=1e-4 * np.abs(exact.coef_).max())
+        centred = exact.intercept_ - (exact.intercept_.mean() if classes > 2 else 0)
+        ours = model.intercept_ - (model.intercept_.mean() if classes > 2 else 0)
+        np.testing.assert_allclose(ours, centred, atol=1e-4)
+        gap = objective(model, X, y, C, weights) - objective(exact, X, y, C, weights)
+        assert gap <= model.optimality_gap_ <= 1e-8
+        assert model.objective_ == pytest.approx(objective(model, X, y, C, weights), rel=1e-12)
+        assert model.converged_
+        assert model.gradient_norm_ <= 1e-8
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+@pytest.mark.parametrize("l1_ratio", [0.3, 1.0])
+@pytest.mark.parametrize("form", [np.asarray, sparse.csr_array], ids=["C", "csr"])
+def test_l1_penalties_end_at_scikit_learns_optimum(classes, l1_ratio, form):
+    X, y = make_classes(M, 4, classes)
+    for C in (0.05, 1.0):
+        exact = Theirs(
+            C=C, l1_ratio=l1_ratio, solver="saga", tol=1e-12, max_iter=100_000, random_state=np.random.RandomState(0)
+        )
+        exact.fit(X, y)
+        model = LogisticRegression(C=C, l1_ratio=l1_ratio, tol=1e-3 if JIT_OFF else 1e-9, max_iter=5000).fit(form(X), y)
+        if not JIT_OFF:
+            np.testing.assert_allclose(model.coef_, exact.coef_, atol=1e-4 * max(1, np.abs(exact.coef_).max()))
+            assert model.optimality_gap_ <= 1e-6
+
+        def total(fitted, C=C):
+            l2 = objective(fitted, X, y, C) - l1_ratio * np.sum(fitted.coef_**2) / (2 * C * M)
+            return l2 + l1_ratio * np.abs(fitted.coef_).sum() / (C * M)
+
+        assert total(model) == pytest.approx(model.objective_, rel=1e-9)
+        assert total(model) - total(exact) <= model.optimality_gap_
+        rough = LogisticRegression(C=C, l1_ratio=l1_ratio, tol=0.03).fit(form(X), y)
+        assert total(rough) - total(exact) <= rough.optimality_gap_
+    with pytest.raises(ValueError, match='use "proximal" or "auto"'):
+        LogisticRegression(l1_ratio=l1_ratio, solver="lbfgs").fit(form(X), y)
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+def test_the_cost_is_what_it_says_and_its_gradient_is_its_slope(classes):
+    X, y = make_classes(50, 3, classes)
+    labels = np.zeros(50 + 128, np.uint8 if classes == 2 else np.uint32)[:50]
+    labels[:] = y
+    rng = np.random.default_rng(0)
+    weights, offset, scale, l2 = rng.random(50), rng.random(3), rng.random(3) + 0.5, rng.random(3)
+    parameters = rng.standard_normal((1 if classes == 2 else classes, 4))
+    values = []
+    for form in (np.asarray, np.asfortranarray, sparse.csr_array):
+        cost = Cost(check_rows(form(X)), labels, None if classes == 2 else classes, weights, offset, scale, l2, True, 1)
+        value, gradient = cost(parameters)
+        values.append(value)
+        for place in np.ndindex(parameters.shape):
+            moved = [parameters.copy(), parameters.copy()]
+            moved[0][place] -= 1e-6
+            moved[1][place] += 1e-6
+            slope = (cost(moved[1])[0] - cost(moved[0])[0]) / 2e-6
+            assert gradient[place] == pytest.approx(slope, abs=1e-7)
+        times = cost.hessian_at(parameters)
+        for place in np.ndindex(parameters.shape):
+            unit = np.zeros_like(parameters)
+            unit[place] = 1.0
+            change = (cost(parameters + 1e-6 * unit)[1] - cost(parameters - 1e-6 * unit)[1]) / 2e-6
+            np.testing.assert_allclose(times(unit), change, atol=1e-7)
+    Z = (X - offset) / scale
+    scores = Z @ parameters[:, :-1].T + parameters[:, -1]
+    if classes == 2:
+        scores = np.column_stack([np.zeros(50), scores])
+    own = scores[np.arange(50), y]
+    expected = np.mean(weights * (np.log(np.exp(scores).sum(axis=1)) - own))
+    expected += np.sum(l2 * parameters[:, :-1] ** 2) / 2
+    np.testing.assert_allclose(values, expected, rtol=1e-12)
+
+
+@compiled
+def test_large_data_begin_at_the_optimum_of_a_sample():
+    X, y = make_classes(100_000, 6, 2)
+    exact = Theirs(solver="newton-cholesky", tol=1e-12).fit(X, y)
+    for dtype, close in ((np.float64, 1e-5), (np.float32, 1e-4)):
+        model = LogisticRegression(solver="newton-sample", tol=1e-7, random_state=0).fit(X.astype(dtype), y)
+        np.testing.assert_allclose(model.coef_, exact.coef_, atol=close)
+        assert model.n_passes_ < 12
+        gap = objective(model, X, y, 1.0) - objective(exact, X, y, 1.0)
+        assert gap <= 1e-9
+        assert gap <= model.optimality_gap_
+
+
+@settings(max_examples=20 if JIT_OFF else 200, deadline=None)
+@given(
+    seed=st.integers(0, 10_000),
+    n=st.integers(1, 6),
+    classes=st.sampled_from([2, 3]),
+    C=st.sampled_from([1e-4, 1e-2, 1.0, 100.0]),
+    tol=st.sampled_from([1e-1, 1e-2, 1e-4]),
+    dtype=st.sampled_from([np.float32, np.float64]),
+)
+def test_the_certificate_is_never_below_the_truth(seed, n, classes, C, tol, dtype):
+    X, y = make_classes(40, n, classes, seed)
+    X = X.astype(dtype)
+    if len(np.unique(y)) < classes:
+        return
+    model = LogisticRegression(C=C, tol=tol, random_state=0).fit(X, y)
+    exact = LogisticRegression(C=C, tol=1e-10, random_state=0).fit(X.astype(np.float64), y)
+    least = objective(exact, X, y, C) - exact.optimality_gap_
+    assert objective(model, X, y, C) - least <= model.optimality_gap_ + 2 * exact.optimality_gap_ + 1e-12
+
+
+HARD = {
+    "separable": (lambda rng: rng.standard_normal((80, 4)), lambda X, rng: X[:, 0] > 0),
+    "wide": (lambda rng: rng.standard_normal((20, 120)), lambda X, rng: np.arange(20) % 2),
+    "constant column": (
+        lambda rng: np.c_[rng.standard_normal((80, 2)), np.ones(80)],
+        lambda X, rng: rng.random(80) < 0.4,
+    ),
+    "same column twice": (lambda rng: np.tile(rng.standard_normal((80, 2)), 2), lambda X, rng: rng.random(80) < 0.4),
+    "scales": (
+        lambda rng: rng.standard_normal((80, 5)) * [1e-6, 1e-3, 1, 1e3, 1e6],
+        lambda X, rng: rng.random(80) < 0.4,
+    ),
+    "3 % positive": (lambda rng: rng.standard_normal((100, 3)), lambda X, rng: np.arange(100) < 3),
+    "three classes": (lambda rng: rng.standard_normal((90, 3)), lambda X, rng: np.arange(90) % 3),
+}
+
+
+@pytest.mark.parametrize("name", HARD)
+@pytest.mark.parametrize("solver", ["auto", "newton-sample", "lbfgs", "newton-cg", "minibatch"])
+def test_hard_data_converge_or_say_that_they_did_not(name, solver):
+    rng = np.random.default_rng(0)
+    X = HARD[name][0](rng)
+    y = HARD[name][1](X, rng)
+    for C in (1e-8, 1.0, 1e8, np.inf):
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            model = LogisticRegression(C=C, solver=solver, random_state=0, max_iter=300).fit(X, y)
+        assert np.isfinite(model.coef_).all()
+        assert np.isfinite(model.predict_proba(X)).all()
+        assert model.converged_ == (not caught)
+        assert all(warning.category is ConvergenceWarning for warning in caught)
+
+
+def test_parameters_that_mean_nothing_are_errors():
+    X, Y = make_data(40, 3)
+    for parameters, message in (
+        ({"C": -1.0}, "C must be positive"),
+        ({"solver": "saga"}, "solver must be one of"),
+        ({"tol": -1.0}, "tol must not be negative"),
+        ({"max_iter": 0}, "max_iter must be an integer"),
+        ({"fit_intercept": 2}, "fit_intercept must be True or False"),
+    ):
+        with pytest.raises((ValueError, TypeError), match=message):
+            LogisticRegression(**parameters).fit(X, Y[0])
+    with pytest.warns(ConvergenceWarning, match="not reached in 1 iterations"):
+        LogisticRegression(solver="gd", max_iter=1).fit(X, Y[0])
+
+
+def test_standardised_columns_make_scales_mean_nothing():
+    X, Y = make_data(M, 3)
+    expected = LogisticRegression(C=0.1, tol=1e-9).fit((X - X.mean(axis=0)) / X.std(axis=0), Y[0])
+    model = LogisticRegression(C=0.1, tol=1e-9, standardize=True).fit(X * [1e-3, 1, 1e3] + 1, Y[0])
+    np.testing.assert_allclose(model.coef_ * [1e-3, 1, 1e3] * X.std(axis=0), expected.coef_, rtol=1e-5)
+
+
+def test_it_is_a_citizen_of_scikit_learn(capsys):
+    X, Y = make_data(M, 3)
+    model = LogisticRegression(random_state=0).fit(X, Y[0])
+    assert np.array_equal(pickle.loads(pickle.dumps(model)).predict_proba(X), model.predict_proba(X))
+    assert LogisticRegression(random_state=0, warm_start=True).fit(X, Y[0]).fit(X, Y[0]).n_iter_[0] == 0
+    search = GridSearchCV(
+        make_pipeline(StandardScaler(), LogisticRegression()),
+        {"logisticregression__C": [1e-9, 1.0]},
+        scoring="neg_log_loss",
+        cv=2,
+    )
+    assert search.fit(X, Y[0]).best_params_ == {"logisticregression__C": 1.0}
+    seen = []
+    told = LogisticRegression(
+        verbose=1, callbacks=lambda state: seen.append(state) or len(seen) == 2, tol=0.0, max_iter=9
+    )
+    with pytest.warns(ConvergenceWarning):
+        told.fit(X, Y[0])
+    assert [state["iteration"] for state in seen] == [0, 1]
+    assert capsys.readouterr().out.splitlines()[0].startswith("iteration 0: 0.")
+
+
+def test_the_line_search_handles_steps_that_are_far_too_short_or_long():
+    for factor in (1e-3, 1e3):
+        found = minimise(
+            lambda p: (float(np.sum(np.logaddexp(p - 3, 3 - p))), np.tanh(p - 3)),
+            np.zeros((1, 2)),
+            lambda g, factor=factor: factor * g,
+            tol=1e-8,
+            max_iter=100,
+            rounding=1e-14,
+        )
+        np.testing.assert_allclose(found.parameters, 3, atol=1e-7)
+
+
+def test_without_a_penalty_nothing_is_certified():
+    X, Y = make_data(M, 3)
+    model = LogisticRegression(C=np.inf).fit(X, Y[0])
+    assert model.optimality_gap_ == np.inf
+
+
+@pytest.mark.parametrize("form", [np.asarray, sparse.csr_array], ids=["C", "csr"])
+@pytest.mark.parametrize("part", [1, 4])
+def test_many_iterations_go_on_with_the_hessian_of_a_sample(form, part, monkeypatch):
+    X, y = make_classes(M, 3, 2)
+    weights = np.random.default_rng(1).random(M) + 0.1
+    sizes = []
+    make = optimum.Preconditioner
+    monkeypatch.setattr(
+        optimum,
+        "Preconditioner",
+        lambda cost, chosen: sizes.append(None if chosen is None else chosen.size) or make(cost, chosen),
+    )
+    monkeypatch.setattr(optimum, "sample_size", lambda m, n: M // part)
+    monkeypatch.setattr(optimum, "_ITERATIONS_BEFORE_A_HESSIAN", 1)
+    monkeypatch.setattr(optimum, "_ITERATIONS_OF_A_HESSIAN", 2)
+    model = LogisticRegression(solver="newton-sample", tol=1e-9, random_state=0).fit(form(X), y, weights)
+    exact = Theirs(solver="newton-cholesky", tol=1e-12).fit(X, y, weights)
+    assert sizes == [None, M // part]
+    assert model.n_iter_[0] > 3
+    np.testing.assert_allclose(model.coef_, exact.coef_, atol=1e-5)
+
+
+def test_steps_that_were_too_long_are_scaled():
+    curvature = np.linspace(1, 3, 40).reshape(1, -1) ** 3
+    tries = []
+
+    def cost(p):
+        tries.append(1)
+        return float(np.sum(curvature * np.log(np.cosh(p)))), curvature * np.tanh(p)
+
+    start = np.full((1, 40), 2.0)
+    found = minimise(cost, start, lambda g: 2 * g, tol=1e-8, max_iter=200, rounding=1e-13, memory=5)
+    assert np.abs(found.gradient).max() <= 1e-8
+    assert len(tries) < 1.3 * found.iterations + 5
+
+
+def test_a_slope_that_rounding_hides_moves_no_bias():
+    def cost(parameters):  # whose slope changes by whole 1e-6 only
+        return 0.5 + parameters[0, 0] ** 2 / 8, np.round(parameters / 4, 6) + 1e-9
+
+    found = Found(np.zeros((1, 1)), 0.5, np.full((1, 1), 1e-9), 3, False)
+    best = optimum._with_best_bias(cost, found, 1e-6)
+    assert abs(best.parameters[0, 0]) < 1e-7
+    found = Found(np.full((1, 1), 0.1), *cost(np.full((1, 1), 0.1)), 3, False)
+    assert abs(optimum._with_best_bias(cost, found, 1e-6).gradient[0, 0]) < 2e-6
+
+
+def test_a_search_that_fails_far_from_the_minimum_is_no_convergence():
+    found = minimise(
+        lambda p: (float(np.sum(p**2)), -2 * p),  # a slope that promises what isn't there
+        np.ones((1, 2)),
+        lambda g: g,
+        tol=1e-8,
+        max_iter=9,
+        rounding=1e-13,
+    )
+    assert not found.stalled

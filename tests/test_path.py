@@ -1,0 +1,93 @@
+"""The search for the penalty's strength: scikit-learn's numbers, from one X."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import pytest
+from conftest import JIT_OFF, compiled
+from matplotlib.figure import Figure
+from scipy import sparse
+from sklearn.linear_model import LogisticRegression as Theirs
+from sklearn.model_selection import GridSearchCV, KFold
+from sklearn.utils.estimator_checks import estimator_checks_generator
+from test_logistic import make_classes
+
+from jitlogit import LogisticRegressionCV, plots
+
+M = 60 if JIT_OFF else 300
+CS = [1e-3, 0.1, 10.0]
+
+
+@compiled
+def test_scikit_learns_checks():
+    before = np.random.get_state()  # noqa: NPY002
+    ran = 0
+    for model, check in estimator_checks_generator(LogisticRegressionCV(Cs=2, cv=2)):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            name = getattr(check, "func", check).__name__
+            if "sample_weight_equivalence" in name:
+                continue  # folds of repeated rows are others
+            try:
+                check(model)
+            except Exception as error:
+                if type(error).__name__ == "SkipTest":
+                    continue
+                raise AssertionError(f"{name}: {error}") from error
+        ran += 1
+    np.random.set_state(before)  # noqa: NPY002 - the checks draw from it
+    assert ran > 40
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+@pytest.mark.parametrize("form", [np.asarray, sparse.csr_array], ids=["C", "csr"])
+def test_scores_are_those_of_a_grid_search(classes, form):
+    X, y = make_classes(M, 4, classes)
+    folds = KFold(3)
+    model = LogisticRegressionCV(Cs=CS[::-1], cv=folds, tol=1e-8, random_state=0).fit(form(X), y)
+    theirs = Theirs(solver="newton-cholesky", tol=1e-10)
+    search = GridSearchCV(theirs, {"C": CS}, cv=folds, scoring="neg_log_loss").fit(X, y)
+    expected = [search.cv_results_[f"split{k}_test_score"] for k in range(3)]
+    np.testing.assert_allclose(model.scores_, expected, rtol=1e-5)
+    assert model.Cs_.tolist() == CS
+    assert search.best_params_ == {"C": model.C_}
+    np.testing.assert_allclose(model.coef_, search.best_estimator_.coef_, atol=1e-4)
+    assert model.n_passes_ > 9
+
+
+def test_other_scorers_and_weights():
+    X, y = make_classes(M, 4, 2)
+    folds = KFold(3)
+    model = LogisticRegressionCV(Cs=CS, cv=folds, tol=1e-8, scoring="roc_auc", random_state=0).fit(X, y)
+    search = GridSearchCV(Theirs(solver="newton-cholesky"), {"C": CS}, cv=folds, scoring="roc_auc").fit(X, y)
+    np.testing.assert_allclose(model.scores_.mean(axis=0), search.cv_results_["mean_test_score"], atol=2e-3)
+    # Held-out rows of weight zero don't count, nor do those that are trained on.
+    counted = np.arange(M) % 4 > 0
+    weighted = LogisticRegressionCV(Cs=CS, cv=folds, tol=1e-8).fit(X, y, sample_weight=counted.astype(float))
+    kept = np.cumsum(counted) - 1
+    parts = [(kept[train[counted[train]]], kept[test[counted[test]]]) for train, test in folds.split(X)]
+    alone = LogisticRegressionCV(Cs=CS, cv=parts, tol=1e-8).fit(X[counted], y[counted])
+    np.testing.assert_allclose(weighted.scores_, alone.scores_, rtol=1e-5)
+    np.testing.assert_allclose(weighted.coef_, alone.coef_, atol=1e-5)
+
+
+def test_values_of_c():
+    X, y = make_classes(M, 4, 2)
+    assert LogisticRegressionCV(Cs=3, cv=2).fit(X, y).Cs_.tolist() == [1e-4, 1.0, 1e4]
+    for Cs in ([], [0.0], [np.nan], 0):
+        with pytest.raises(ValueError, match="Cs must be"):
+            LogisticRegressionCV(Cs=Cs).fit(X, y)
+
+
+def test_the_path_is_drawn():
+    X, y = make_classes(M, 4, 2)
+    model = LogisticRegressionCV(Cs=CS, cv=3).fit(X, y)
+    ax = plots.plot_path(model, Figure().subplots())
+    assert len(ax.lines) == 5
+    np.testing.assert_allclose(ax.lines[3].get_ydata(), -model.scores_.mean(axis=0))
+    assert ax.get_ylabel() == "validation loss (nats)"
+    assert ax.get_legend().get_texts()[1].get_text() == f"best: {model.C_:.2g}"
+    model.scoring = "accuracy"
+    assert plots.plot_path(model, Figure().subplots()).get_ylabel() == "validation score"
