@@ -8,10 +8,13 @@ from typing import Any
 
 import numpy as np
 
+from .kernels.labels import class_weights, with_room
 from .prediction import scores_of
 from .reference import sigmoid, softmax
 from .validation import Array
 from .walks import make_walk
+
+_LEAST_SHARE = 1e-6
 
 
 class Cost:
@@ -51,6 +54,27 @@ class Cost:
         self.passes = 0.0
         self.n_classes = n_classes
         self._walk = make_walk(X, labels, n_classes, sample_weight, offset, n_threads)
+
+    def of_rows(self, chosen: Array) -> Cost:
+        """The cost of these rows alone."""
+        weights = None if self.sample_weight is None else self.sample_weight[chosen]
+        return Cost(
+            self.X[chosen],
+            with_room(self.labels[chosen]),
+            self.n_classes,
+            weights,
+            self.offset,
+            self.scale,
+            self.l2,
+            self.fit_intercept,
+            self.n_threads,
+            self.l1,
+        )
+
+    def class_shares(self) -> Array:
+        """How much of the weight each class has, none of them nothing."""
+        counts = class_weights(self.labels, self.sample_weight, max(2, self.n_scores))
+        return np.asarray(np.maximum(counts / counts.sum(), _LEAST_SHARE))
 
     def raw(self, parameters: Array) -> tuple[Array, Array]:
         """Weights (K, n) and biases (K,) of the features as they are stored."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -19,6 +19,14 @@ _MOST_TRIES = 30
 _PAIRS_THAT_TELL = 3
 
 
+class Pair(NamedTuple):
+    """A step and by how much the gradient changed in it."""
+
+    step: Array
+    change: Array
+    product: float  # of the two
+
+
 class Found(NamedTuple):
     """Where a minimisation ended."""
 
@@ -26,15 +34,8 @@ class Found(NamedTuple):
     cost: float
     gradient: Array
     iterations: int
-    stalled: bool  # no step lowers the cost any more, and what one should is within its rounding
-
-
-class _Pair(NamedTuple):
-    """A step and by how much the gradient changed in it."""
-
-    step: Array
-    change: Array
-    product: float  # of the two
+    stalled: bool = False  # no step lowers the cost any more, and what one should is within its rounding
+    pairs: tuple[Pair, ...] = ()  # that approximate the Hessian
 
 
 def minimise(
@@ -47,6 +48,7 @@ def minimise(
     memory: int = 10,
     on_step: Callable[[int, float, Array], bool] | None = None,
     at: Callable[[Array], None] | None = None,
+    pairs: Sequence[Pair] = (),
 ) -> Found:
     """Minimise by L-BFGS (Nocedal and Wright, algorithm 7.4), whose first approximation of the Hessian is given.
 
@@ -67,38 +69,44 @@ def minimise(
         Called with the iteration, the cost and the parameters; stops when it returns True.
     at : callable or None
         Called with the parameters before each call of `solve`, which may be another one there.
+    pairs : sequence of Pair
+        Of a cost that is nearly the same, to begin with.
     """
     value, gradient = cost(parameters)
-    pairs: deque[_Pair] = deque(maxlen=memory)
+    kept = deque(pairs, maxlen=memory)
     scaled = False
+
+    def here(iterations: int, stalled: bool = False) -> Found:
+        return Found(parameters, value, gradient, iterations, stalled, tuple(kept))
+
     for iteration in range(max_iter):
         if np.abs(gradient).max() <= tol:
-            return Found(parameters, value, gradient, iteration, False)
+            return here(iteration)
         if at is not None:
             at(parameters)
-        direction = -_product(gradient, pairs, solve, scaled)
+        direction = -_product(gradient, kept, solve, scaled)
         slope = float(np.vdot(direction, gradient))
         if not slope < 0:
-            pairs.clear()
+            kept.clear()
             direction = -solve(gradient)
             slope = float(np.vdot(direction, gradient))
         found = _search(cost, parameters, value, direction, slope, rounding)
         if found is None:
-            return Found(parameters, value, gradient, iteration, -slope <= 2 * rounding * abs(value))
+            return here(iteration, -slope <= 2 * rounding * abs(value))
         length, value, new_gradient = found
         step = length * direction
-        scaled = scaled or (length < 1 and len(pairs) >= _PAIRS_THAT_TELL)
+        scaled = scaled or (length < 1 and len(kept) >= _PAIRS_THAT_TELL)
         change = new_gradient - gradient
         product = float(np.vdot(step, change))
         if memory and product > 0:
-            pairs.append(_Pair(step, change, product))
+            kept.append(Pair(step, change, product))
         parameters, gradient = parameters + step, new_gradient
         if on_step and on_step(iteration, value, parameters):
-            return Found(parameters, value, gradient, iteration + 1, False)
-    return Found(parameters, value, gradient, max_iter, False)
+            return here(iteration + 1)
+    return here(max_iter)
 
 
-def _product(gradient: Array, pairs: deque[_Pair], solve: Callable[[Array], Array], scaled: bool) -> Array:
+def _product(gradient: Array, pairs: deque[Pair], solve: Callable[[Array], Array], scaled: bool) -> Array:
     """The approximate inverse Hessian times the gradient, by two loops over the pairs.
 
     `scaled`: the given approximation times what it missed in the last step (Nocedal and Wright, equation 7.20).
@@ -197,7 +205,7 @@ def minimise_with_l1(
         parameters = new
         stopped = on_step is not None and on_step(iteration, total, new)
         if np.abs(residual).max() <= tol or stopped:
-            return Found(new, total, residual, iteration + 1, False)
+            return Found(new, total, residual, iteration + 1)
         ahead = new + factor * change
         value, gradient = cost(ahead) if factor else (new_value, new_gradient)
-    return Found(parameters, total, residual, max_iter, False)
+    return Found(parameters, total, residual, max_iter)

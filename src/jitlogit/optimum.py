@@ -9,7 +9,7 @@ import numpy as np
 from scipy.linalg import solve_triangular
 
 from .cost import Cost
-from .descent import Found, minimise, minimise_with_l1
+from .descent import Found, Pair, minimise, minimise_with_l1
 from .fits import Steps
 from .reference import sigmoid, softmax
 from .rows import ScaledRows
@@ -29,6 +29,12 @@ _MOST_SAMPLE_ROWS = 20_000
 _ITERATIONS_BEFORE_A_HESSIAN, _ITERATIONS_OF_A_HESSIAN = 12, 10
 _MOST_PRODUCTS = 50
 _EPOCHS_BEFORE = 3
+_BIAS_ROWS = 2000
+# Rows of the sample that a search begins with: so many, or so many for each feature, at most so small a part; and the
+# largest element of the gradient at which they have told enough.
+_FIRST_ROWS, _FIRST_ROWS_A_FEATURE, _LEAST_FIRST_ROWS_A_FEATURE, _FIRST_PART = 10_000, 8, 4, 8
+_LEAST_FIRST_ROWS = 1000
+_FIRST_TOLERANCE, _FIRST_ITERATIONS = 1e-2, 100
 # A loss whose score is large is all but flat; Hessians are not taken to be less curved than this part of it.
 _LEAST_CURVATURE = 1e-6
 _ROUNDING = {np.dtype(np.float32): 1e-6, np.dtype(np.float64): 1e-13}
@@ -184,6 +190,12 @@ def sample_size(m: int, n: int) -> int:
     return min(m, size)
 
 
+def first_size(m: int, n: int) -> int:
+    """Rows that a search begins with, so few that it reads them for next to nothing; 0 where they tell too little."""
+    size = min(m // _FIRST_PART, max(_FIRST_ROWS, _FIRST_ROWS_A_FEATURE * n))
+    return size if size >= max(_LEAST_FIRST_ROWS, _LEAST_FIRST_ROWS_A_FEATURE * n) else 0
+
+
 def find_optimum(
     cost: Cost,
     solver: str,
@@ -194,8 +206,8 @@ def find_optimum(
     on_step: Callable[[int, float, Array], bool] | None = None,
 ) -> Optimum:
     """Minimise the cost; see `jitlogit.LogisticRegression`."""
-    (m, n), rounding = cost.X.shape, _ROUNDING[computed_dtype(cost.X)]
-    parameters = np.zeros((cost.n_scores, n + 1)) if initial is None else initial
+    m, rounding = cost.X.shape[0], _ROUNDING[computed_dtype(cost.X)]
+    parameters = _without_features(cost) if initial is None else initial
     if solver == "proximal":
         largest, _ = curvature_of(cost.X, cost.sample_weight, cost.offset, cost.scale, cost.fit_intercept, rng)
         guess = largest + cost.l2.max()
@@ -203,8 +215,11 @@ def find_optimum(
         gap = l1_gap(cost, found.parameters, rounding)
         converged = bool(np.abs(found.gradient).max() <= tol)
         return Optimum(found.parameters, found.cost, found.gradient, gap, found.iterations, cost.passes, converged)
-    if solver == "minibatch" and initial is None:
+    pairs: tuple[Pair, ...] = ()
+    if initial is None and solver == "minibatch":
         parameters = _start_from_batches(cost, rng)
+    elif initial is None and solver != "gd":
+        parameters, pairs = _start_from_sample(cost, parameters, rounding, rng)
     curvature: Any = Preconditioner(cost, np.arange(m) if solver == "newton-cholesky" else None)
     if solver == "newton-cg":
         curvature = ConjugateGradients(cost, curvature)
@@ -215,10 +230,39 @@ def find_optimum(
         curvature.at(parameters)
     whole_newton = solver == "newton-cg" or (solver == "newton-cholesky" and cost.n_scores == 1)
     memory = 0 if whole_newton or solver == "gd" else 10
-    found = minimise(cost, parameters, curvature.solve, tol, max_iter, rounding, memory, on_step, at)
+    found = minimise(cost, parameters, curvature.solve, tol, max_iter, rounding, memory, on_step, at, pairs)
     converged = bool(np.abs(found.gradient).max() <= tol) or found.stalled
-    final, gap = certify(cost, found, rounding)
+    final, gap = certify(cost, found, rounding, rng)
     return Optimum(final.parameters, final.cost, final.gradient, gap, found.iterations, cost.passes, converged)
+
+
+def _without_features(cost: Cost) -> Array:
+    """The best parameters with no weights: each class's share of the rows."""
+    parameters = np.zeros((cost.n_scores, cost.X.shape[1] + 1))
+    if cost.fit_intercept:
+        logs = np.log(cost.class_shares())
+        parameters[:, -1] = logs[1] - logs[0] if cost.n_scores == 1 else logs - logs.mean()
+    return parameters
+
+
+def _start_from_sample(
+    cost: Cost, parameters: Array, rounding: float, rng: np.random.Generator
+) -> tuple[Array, tuple[Pair, ...]]:
+    """Near a sample's optimum, with what its steps show of the Hessian.
+
+    The same as subsampled quasi-Newton methods begin with (Byrd, Hansen, Nocedal and Singer, "A stochastic quasi-Newton
+    method for large-scale optimization", 2016), since a sample's Hessian differs from that of all rows by little.
+    """
+    m, n = cost.X.shape
+    size = first_size(m, n)
+    if not size:
+        return parameters, ()
+    first = cost.of_rows(np.sort(rng.choice(m, size, replace=False)))
+    diagonal = Preconditioner(first, None)
+    diagonal.at(parameters)
+    found = minimise(first, parameters, diagonal.solve, _FIRST_TOLERANCE, _FIRST_ITERATIONS, rounding)
+    cost.passes += first.passes * size / m
+    return found.parameters, found.pairs
 
 
 def _start_from_batches(cost: Cost, rng: np.random.Generator) -> Array:
@@ -249,25 +293,29 @@ def _start_from_batches(cost: Cost, rng: np.random.Generator) -> Array:
     return np.column_stack([result.weights, result.bias]).astype(np.float64)
 
 
-def certify(cost: Cost, found: Found, rounding: float) -> tuple[Found, float]:
-    """Make the biases best for the weights; return that, and a bound on how far it is above the minimum.
+def certify(cost: Cost, found: Found, rounding: float, rng: np.random.Generator) -> tuple[Found, float]:
+    """A bound on how far what was found is above the minimum, and that, with better biases where they make most of it.
 
     With residuals r that sum to zero for each class, Fenchel's dual of the cost at r is the cost less
     sum_j g_j^2 / (2 l2_j), g the gradient (Boyd and Vandenberghe, "Convex Optimization", 2004, section 5.7): that
     is the gap between the two. Added are rounding, and what is left of the sums of residuals, times how far a bias is
     taken to be from its best: its size and 20 at most.
     """
-    if cost.fit_intercept and cost.n_scores == 1:
-        found = _with_best_bias(cost, found, rounding)
-    elif cost.fit_intercept:
-        parameters = found.parameters.copy()
-        _best_biases(cost, parameters)
-        found = _if_no_worse(found, parameters, *cost(parameters), rounding)
     if not cost.l2.all():
         return found, float("inf") if np.abs(found.gradient).max() > 0 else 0.0
-    gap = float(np.sum(found.gradient[:, :-1] ** 2 / (2 * cost.l2)))
+    of_weights, of_biases = _gap(cost, found)
+    if of_biases > of_weights:
+        better = _with_best_bias if cost.n_scores == 1 else _with_best_biases
+        found = better(cost, found, rounding, rng)
+        of_weights, of_biases = _gap(cost, found)
+    return found, of_weights + of_biases + rounding * abs(found.cost)
+
+
+def _gap(cost: Cost, found: Found) -> tuple[float, float]:
+    """The parts of the bound that weights and biases make."""
     reach = 20 + np.abs(found.parameters[:, -1]).max()
-    return found, gap + float(np.abs(found.gradient[:, -1]).sum() * reach) + rounding * abs(found.cost)
+    of_weights = float(np.sum(found.gradient[:, :-1] ** 2 / (2 * cost.l2)))
+    return of_weights, float(np.abs(found.gradient[:, -1]).sum() * reach)
 
 
 def l1_gap(cost: Cost, parameters: Array, rounding: float) -> float:
@@ -307,19 +355,21 @@ def _if_no_worse(found: Found, parameters: Array, value: float, gradient: Array,
     return found
 
 
-def _with_best_bias(cost: Cost, found: Found, rounding: float) -> Found:
-    """Two steps by secants, the first by the largest curvature that there is."""
-    parameters, slope, curvature = found.parameters, found.gradient[0, -1], 0.25
-    for _ in range(2):
-        step = -slope / curvature
-        parameters = parameters.copy()
-        parameters[0, -1] += step
-        value, gradient = cost(parameters)
-        if step:
-            curvature = min(0.25, max(_LEAST_CURVATURE, (gradient[0, -1] - slope) / step))
-        slope = gradient[0, -1]
-        found = _if_no_worse(found, parameters, value, gradient, rounding)
-    return found
+def _with_best_bias(cost: Cost, found: Found, rounding: float, rng: np.random.Generator) -> Found:
+    """A step of Newton's method, with the curvature of a sample's losses."""
+    m = cost.X.shape[0]
+    sample = cost.of_rows(np.sort(rng.choice(m, min(m, _BIAS_ROWS), replace=False)))
+    p = sigmoid(sample.scores(found.parameters).astype(np.float64))
+    curvature = p * (1 - p) if sample.sample_weight is None else sample.sample_weight * p * (1 - p)
+    parameters = found.parameters.copy()
+    parameters[0, -1] -= found.gradient[0, -1] / max(_LEAST_CURVATURE, float(curvature.mean()))
+    return _if_no_worse(found, parameters, *cost(parameters), rounding)
+
+
+def _with_best_biases(cost: Cost, found: Found, rounding: float, rng: np.random.Generator) -> Found:
+    parameters = found.parameters.copy()
+    _best_biases(cost, parameters)
+    return _if_no_worse(found, parameters, *cost(parameters), rounding)
 
 
 def _best_biases(cost: Cost, parameters: Array) -> None:

@@ -10,10 +10,11 @@ from sklearn.model_selection import StratifiedShuffleSplit
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import _check_sample_weight
 
-from .kernels.plan import PADDING
+from .kernels.labels import empty_places
 from .validation import Array
 
 _BLOCK = 1 << 18
+_FEW = 1000  # rows that mostly hold all classes
 
 
 def check_classes(classes: Array) -> None:
@@ -24,29 +25,31 @@ def check_classes(classes: Array) -> None:
 
 def classes_of(y: Array) -> Array:
     """The different labels, sorted; block by block, without a temporary of y's size."""
-    found = y[:0]
-    if y.dtype == bool:
-        return np.array([value for value in (False, True) if (y == value).any()])
+    found = np.unique(y[:_FEW])
     for block in _blocks(y):
-        found = np.union1d(found, block)
+        other = block[~_among(block, found)]
+        if other.size:
+            found = np.union1d(found, other)
     return found
 
 
 def places_of(y: Array, classes: Array, name: str) -> Array:
     """Places (m,) of labels among the sorted classes, as kernels take them: uint8 for two classes, else uint32, with
     room for whole lanes behind. ValueError for a label that isn't among the classes."""
-    places = np.empty(y.size + PADDING, np.uint8 if classes.size <= 2 else np.uint32)[: y.size]
-    if y.dtype == classes.dtype == bool and classes.size == 2:
-        places[:] = y
-        places.flags.writeable = False
-        return places
+    places = empty_places(y.size, np.uint8 if classes.size <= 2 else np.uint32)
     for block, out in zip(_blocks(y), _blocks(places), strict=True):
-        out[:] = np.minimum(np.searchsorted(classes, block), classes.size - 1)
-        other = classes[out] != block
-        if other.any():
-            raise ValueError(f"{name} holds labels that aren't among the classes {classes}: {np.unique(block[other])}")
+        known = _among(block, classes)
+        if not known.all():
+            raise ValueError(f"{name} holds labels that aren't among the classes {classes}: {np.unique(block[~known])}")
+        out[:] = block == classes[-1] if classes.size == 2 else np.searchsorted(classes, block)
     places.flags.writeable = False
     return places
+
+
+def _among(block: Array, classes: Array) -> Array:
+    if classes.size == 2:
+        return np.asarray((block == classes[0]) | (block == classes[1]))
+    return np.isin(block, classes)
 
 
 def _blocks(array: Array) -> list[Array]:

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ._team import members_for, share
+from .kernels.labels import class_weights
 from .kernels.moments import moments
 from .kernels.plan import PADDING, plan
 from .rows import ScaledRows
@@ -100,7 +101,7 @@ class RunningMoments(NamedTuple):
             total,
             self.mean + difference * part,
             self.variance * (1 - part) + variance * part + difference**2 * part * (1 - part),
-            self.class_weights + np.bincount(labels, weights, np.size(self.class_weights)),
+            self.class_weights + class_weights(labels, weights, np.size(self.class_weights)),
             dtype,
         )
 

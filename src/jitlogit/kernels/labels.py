@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from .._jit import by_type
 from . import lanes
 from .order import is_own, row_at
+from .plan import PADDING
 
 
 class Weighted(NamedTuple):
@@ -17,6 +18,26 @@ class Weighted(NamedTuple):
 
     labels: NDArray[Any]  # (m,) of uint8
     sample_weight: NDArray[Any]  # (m,) in the precision that kernels compute in
+
+
+def empty_places(size: int, dtype: Any) -> NDArray[Any]:
+    """Room (size,) for labels, and for whole lanes behind."""
+    return np.zeros(size + PADDING, dtype)[:size]
+
+
+def with_room(labels: NDArray[Any]) -> NDArray[Any]:
+    """A copy in such room."""
+    copy = empty_places(labels.size, labels.dtype)
+    copy[:] = labels
+    return copy
+
+
+def class_weights(labels: NDArray[Any], sample_weight: NDArray[Any] | None, n_classes: int) -> NDArray[Any]:
+    """Sums (n_classes,) of the rows' weights, 1 each for None."""
+    if sample_weight is None and n_classes == 2:
+        ones = np.count_nonzero(labels)
+        return np.array([labels.size - ones, ones], np.float64)
+    return np.bincount(labels, sample_weight, n_classes).astype(np.float64)
 
 
 def is_weighted(labels):
