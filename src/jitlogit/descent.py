@@ -135,10 +135,13 @@ def _search(
 ) -> tuple[float, float, Array] | None:
     """A step's length along the direction, with the cost and the gradient there; None where no step helps.
 
-    The whole step is tried first; then the minimum of the parabola with the slopes at both ends, or twice as much.
+    The whole step is tried first; then twice as much, or the minimum of the parabola with the slopes at both ends. A
+    cost that is nearly straight behind a bend has its minimum far before the parabola's: after one that was too long,
+    steps get four times shorter at least.
     """
     length, low, high = 1.0, 0.0, np.inf
-    low_slope = slope
+    low_slope, high_slope = slope, np.inf
+    too_long = 0  # tries in succession
     for _ in range(_MOST_TRIES):
         new_value, gradient = cost(parameters + length * direction)
         new_slope = float(np.vdot(gradient, direction))
@@ -148,17 +151,16 @@ def _search(
         if (lower and new_slope >= _LEFT * slope) or flat:
             return length, new_value, gradient
         if lower and new_slope < 0:  # still steep: on
-            low, low_slope = length, new_slope
-            length = 2 * length if np.isinf(high) else (low + high) / 2
-            continue
-        high = length
-        if sound and new_slope > low_slope:
-            length = low - low_slope * (high - low) / (new_slope - low_slope)
+            low, low_slope, too_long = length, new_slope, 0
+            if np.isinf(high):
+                length *= 2
+                continue
         else:
-            length = low + 0.1 * (high - low)
-        length = min(max(length, low + 0.05 * (high - low)), low + 0.95 * (high - low))
+            high, high_slope, too_long = length, new_slope if sound else np.inf, too_long + 1
         if not high - low > 1e-12:
             break
+        part = low_slope / (low_slope - high_slope) if low_slope < high_slope < np.inf else 0.1
+        length = low + min(max(part, 0.05), 0.95 if too_long < 2 else 0.25) * (high - low)
     return None
 
 
