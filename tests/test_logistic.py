@@ -17,8 +17,9 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import estimator_checks_generator
+from threadpoolctl import threadpool_info, threadpool_limits
 
-from jitlogit import LogisticRegression, optimum
+from jitlogit import LogisticRegression, certificate, optimum, preconditioning
 from jitlogit.cost import Cost
 from jitlogit.descent import Found, minimise
 from jitlogit.kernels.labels import with_room
@@ -284,18 +285,18 @@ def test_many_iterations_go_on_with_the_hessian_of_a_sample(form, part, monkeypa
     X, y = make_classes(M, 3, 2)
     weights = np.random.default_rng(1).random(M) + 0.1
     sizes = []
-    make = optimum.Preconditioner
+    make = preconditioning.Preconditioner
     monkeypatch.setattr(
-        optimum,
+        preconditioning,
         "Preconditioner",
         lambda cost, chosen: sizes.append(None if chosen is None else chosen.size) or make(cost, chosen),
     )
-    monkeypatch.setattr(optimum, "sample_size", lambda m, n: M // part)
-    monkeypatch.setattr(optimum, "_ITERATIONS_BEFORE_A_HESSIAN", 1)
-    monkeypatch.setattr(optimum, "_ITERATIONS_OF_A_HESSIAN", 2)
+    monkeypatch.setattr(preconditioning, "sample_size", lambda m, n: M // part)
+    monkeypatch.setattr(preconditioning, "_ITERATIONS_BEFORE_A_HESSIAN", 1)
+    monkeypatch.setattr(preconditioning, "_ITERATIONS_OF_A_HESSIAN", 2)
     model = LogisticRegression(solver="newton-sample", tol=1e-9, random_state=0).fit(form(X), y, weights)
     exact = Theirs(solver="newton-cholesky", tol=1e-12).fit(X, y, weights)
-    assert sizes == [None, M // part]
+    assert sizes == [M // part]
     assert model.n_iter_[0] > 3
     np.testing.assert_allclose(model.coef_, exact.coef_, atol=1e-5)
 
@@ -325,6 +326,19 @@ def test_every_search_begins_with_few_rows(solver, classes, form, monkeypatch):
     exact = Theirs(solver="newton-cholesky", tol=1e-12).fit(X, y, weights)
     np.testing.assert_allclose(model.coef_, exact.coef_, atol=1e-5)
     assert model.n_passes_ % 1 in (0, 0.5)
+
+
+def test_other_libraries_threads_are_as_before_after_a_fit():
+    def counts():
+        return [library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"]
+
+    during = []
+    with threadpool_limits(2, user_api="blas"):
+        before = counts()
+        LogisticRegression(callbacks=lambda state: during.append(counts())).fit(*make_classes(M, 3, 2))
+        assert counts() == before
+    assert before
+    assert set(sum(during, [])) == {1}
 
 
 def test_the_first_rows_are_few_but_enough_for_the_features():
@@ -368,12 +382,12 @@ def test_a_bias_is_bettered_where_it_makes_most_of_the_bound_but_never_where_it_
     best = minimise(cost, np.zeros((1, 4)), lambda g: g, tol=1e-10, max_iter=500, rounding=1e-13)
     off = best.parameters + np.array([0, 0, 0, 1e-3])
     found = Found(off, *cost(off), 3)
-    better, gap = optimum.certify(cost, found, 1e-13, np.random.default_rng(0))
+    better, gap = certificate.certify(cost, found, 1e-13, np.random.default_rng(0))
     assert better.cost < found.cost
     assert abs(better.gradient[0, -1]) < 0.1 * abs(found.gradient[0, -1])
-    assert better.cost - best.cost <= gap < sum(optimum._gap(cost, found))
+    assert better.cost - best.cost <= gap < sum(certificate._gap(cost, found))
     wrong = found._replace(gradient=-found.gradient)  # a step the other way
-    assert optimum.certify(cost, wrong, 1e-13, np.random.default_rng(0))[0] is wrong
+    assert certificate.certify(cost, wrong, 1e-13, np.random.default_rng(0))[0] is wrong
 
 
 def test_a_search_that_fails_far_from_the_minimum_is_no_convergence():

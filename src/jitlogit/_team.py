@@ -19,8 +19,8 @@ import numpy as np
 from ._jit import JIT_DISABLED
 from .kernels.barrier import END, FLAGS, LINE, MOST_MEMBERS, TASK
 
-# A helper takes about as long to start as one thread to read this much; after idle time, several times as long.
-_LEAST_BYTES = 64_000_000
+# A helper takes about a fifth as long to start as one thread to read this much; after idle time, as long.
+_LEAST_BYTES = 12_000_000
 
 
 def _can_sleep() -> bool:

@@ -14,6 +14,8 @@ from .reference import sigmoid, softmax
 from .validation import Array
 from .walks import make_walk
 
+#: A loss whose score is large is all but flat; it is not taken to be less curved than this part of it.
+LEAST_CURVATURE = 1e-6
 _LEAST_SHARE = 1e-6
 
 

@@ -30,8 +30,15 @@ class ScaledRows:
 
     def with_constant(self, constant: float) -> Array:
         """The rows, dense, and a column of a constant behind them (m, n + 1)."""
-        rows = (self._rows.toarray() - self._offset) / self._scale if self._sparse else self._rows
-        return np.append(rows, np.full((self._rows.shape[0], 1), float(constant)), axis=1)
+        m, n = self._rows.shape
+        out = np.empty((m, n + 1))
+        if self._sparse:
+            np.subtract(self._rows.toarray(), self._offset, out=out[:, :n])
+            out[:, :n] /= self._scale
+        else:
+            out[:, :n] = self._rows
+        out[:, n] = constant
+        return out
 
     def squares(self) -> Array:
         """Squared length of each row, (m,)."""

@@ -109,4 +109,4 @@ class _SparseWalk(Walk):
         self._work.weights[:] = weights.T
         self._work.bias[:] = bias
         share(kernel, self._members, self._n_chunks, self._rows, *of_rows, self._work, self._n_chunks)
-        return np.asarray(self._work.sums.sum(axis=0).T)
+        return np.ascontiguousarray(self._work.sums.sum(axis=0).T)
