@@ -2,8 +2,9 @@
 and scikit-learn-intelex; and whether it ends at the same optimum, with a gap that is never below the true one.
 
 The cost is the mean loss + alpha / 2 ||w||^2; each solver is run at every tolerance, in turn, so that its best curve
-counts. The optimum is scikit-learn's at a tolerance of 1e-10, of float64, where that can be had; its relative difference
-is that of the coefficients' norms. Ends with 1 if a gap is wrong, or coefficients are though scikit-learn did reach the optimum.
+counts. The optimum is scikit-learn's at a tolerance of 1e-10, of float64, where that can be had in minutes; its
+relative difference is that of the coefficients' norms. Ends with 1 if a gap is wrong, or coefficients are though
+scikit-learn did reach the optimum.
 
     python benchmarks/optimum.py --data FOLDER
     python benchmarks/optimum.py --data FOLDER --sets a9a covtype_20k --dtypes float32 --alphas 1e-4
