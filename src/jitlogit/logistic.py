@@ -62,13 +62,14 @@ class LogisticRegression(LinearClassifier):
     class_weight : None, "balanced" or dict
         Factor of the weights of a class's rows; "balanced" is inversely proportional to the classes' frequencies.
     random_state : None, int or numpy.random.RandomState
-        Source of the sample of rows whose Hessian is taken.
+        Source of the samples of rows that a search begins with, and whose Hessian is taken.
     solver : str
         "newton-cholesky": Newton's method; "newton-sample": L-BFGS that, if it takes more than twelve iterations, goes
         on with the Hessian of a sample of rows; "newton-cg": Newton's method by conjugate gradients; "lbfgs": L-BFGS;
         "minibatch": the same after three epochs of mini-batches; "gd": gradient descent; these with a line search, and
-        only without an L1 norm. "proximal": accelerated proximal gradient descent, with one. All on scaled features.
-        "auto" chooses by the penalty, shape and sparsity. Each reaches the same optimum.
+        only without an L1 norm. Where there are many rows, all but "gd" and "minibatch" begin with a sample of them,
+        and keep what its steps show of the Hessian. "proximal": accelerated proximal gradient descent, with an L1 norm.
+        All on scaled features. "auto" chooses by the penalty, shape and sparsity. Each reaches the same optimum.
     max_iter : int
     warm_start : bool
         Whether `fit` begins with the coefficients that are there.
@@ -95,7 +96,7 @@ class LogisticRegression(LinearClassifier):
     optimality_gap_ : float
         Bound on how far `objective_` is above its minimum, infinite without a penalty.
     n_passes_ : float
-        How often X was read, parts of it counted as such.
+        How often X was read, parts of it counted as such; not counted is the first read, for the features' scales.
     converged_ : bool
     """
 
