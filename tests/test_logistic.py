@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import threading
 import warnings
 
 import numpy as np
@@ -328,14 +329,28 @@ def test_every_search_begins_with_few_rows(solver, classes, form, monkeypatch):
     assert model.n_passes_ % 1 in (0, 0.5)
 
 
-def test_other_libraries_threads_are_as_before_after_a_fit():
+def test_other_libraries_threads_are_as_before_after_fits_that_overlap():
     def counts():
         return [library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"]
 
-    during = []
+    X, y = make_classes(M, 3, 2)
+    during, inner = [], threading.Event()
+
+    def outer(state):
+        during.extend(counts())
+        inner.wait(10)  # until the other fit is under way
+
+    def overlapping(state):
+        inner.set()
+        first.join()
+        during.extend(counts())
+
     with threadpool_limits(2, user_api="blas"):
         before = counts()
-        LogisticRegression(callbacks=lambda state: during.extend(counts())).fit(*make_classes(M, 3, 2))
+        first = threading.Thread(target=lambda: LogisticRegression(callbacks=outer).fit(X, y))
+        first.start()
+        LogisticRegression(callbacks=overlapping).fit(X, y)
+        assert not first.is_alive()
         assert counts() == before
     assert before
     assert set(during) == {1}

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
-from threadpoolctl import ThreadpoolController
 
+from .blas import one_thread
 from .certificate import certify, l1_gap
 from .cost import Cost
 from .descent import Pair, minimise, minimise_with_l1
@@ -76,14 +75,8 @@ def find_optimum(
     on_step: Callable[[int, float, Array], bool] | None = None,
 ) -> Optimum:
     """Minimise the cost; see `jitlogit.LogisticRegression`."""
-    with _blas().limit(limits=1):
+    with one_thread:
         return _find(cost, solver, tol, max_iter, initial, rng, on_step)
-
-
-@functools.cache
-def _blas() -> ThreadpoolController:
-    """The libraries whose threads go on spinning after each product, for so long that they take our threads' cores."""
-    return ThreadpoolController().select(user_api="blas")
 
 
 def _find(
