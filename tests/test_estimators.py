@@ -25,6 +25,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import estimator_checks_generator
 
+from jitlogit import LogisticRegression as OptimumLogisticRegression
 from jitlogit import MiniBatchLogisticRegression, plots
 from jitlogit.kernels.update import OPTIMIZERS
 from jitlogit.reference import SCHEDULES
@@ -217,6 +218,21 @@ def test_warm_start_goes_on():
     whole = MiniBatchLogisticRegression(max_iter=20, **options).fit(X, Y[0])
     part = MiniBatchLogisticRegression(max_iter=10, warm_start=True, **options).fit(X, Y[0]).fit(X, Y[0])
     np.testing.assert_allclose(part.coef_, whole.coef_, rtol=1e-10)
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+@pytest.mark.parametrize(
+    "model",
+    [MiniBatchLogisticRegression(batch_size=None, max_iter=20), OptimumLogisticRegression(tol=1e-9)],
+    ids=["MiniBatch", "optimum"],
+)
+def test_balanced_classes_count_their_rows_weights(model, classes):
+    X, Y = make_data(60, 3)
+    y = Y[0] * (1 + (X[:, 0] > 0) * (classes == 3))
+    weights = np.random.default_rng(0).integers(0, 4, 60)
+    model = clone(model).set_params(class_weight="balanced")
+    repeated = clone(model).fit(np.repeat(X, weights, axis=0), np.repeat(y, weights))
+    np.testing.assert_allclose(model.fit(X, y, weights).coef_, repeated.coef_, atol=1e-5)
 
 
 def test_partial_fit_learns_from_parts():

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import compute_class_weight
 
 from . import validation as check
 from .callbacks import CallbackSupportMixin, FitTasks, with_callbacks
@@ -205,7 +204,7 @@ class MiniBatchLogisticRegression(CallbackSupportMixin, LinearClassifier):  # ty
             validation = check.check_rows(X[held]), labels[held]
             weights = without(weights, held, X.shape[0])
         seen = self._see(RunningMoments(class_weights=np.zeros(self.classes_.size)), X, labels, weights)
-        weights = with_class_weights(weights, labels, y, self.classes_, self.class_weight, compute_class_weight)
+        weights = with_class_weights(weights, labels, self.classes_, self.class_weight, seen.class_weights)
         initial = None
         if self.warm_start and hasattr(self, "coef_"):
             initial = scaled_parameters(self.coef_, self.intercept_, *self._scaling(seen))
@@ -255,7 +254,7 @@ class MiniBatchLogisticRegression(CallbackSupportMixin, LinearClassifier):  # ty
         weights = row_weights(sample_weight, X)
         fresh = RunningMoments(class_weights=np.zeros(self.classes_.size))
         seen = self._see(fresh if first else self._seen, X, labels, weights)
-        weights = with_class_weights(weights, labels, y, self.classes_, self.class_weight, seen.class_weight)
+        weights = with_class_weights(weights, labels, self.classes_, self.class_weight, seen.class_weights)
         calls = 0 if first else self.n_iter_
         initial = None
         if not first:

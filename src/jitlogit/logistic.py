@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import compute_class_weight
 
 from . import validation as check
 from .cost import Cost
@@ -178,7 +177,7 @@ class LogisticRegression(LinearClassifier):
         offset, scale = seen.mean_and_scale()
         if not intercept:
             offset, scale = np.zeros(offset.size), np.sqrt(scale**2 + seen.mean**2)
-        weights = with_class_weights(weights, labels, y, self.classes_, self.class_weight, compute_class_weight)
+        weights = with_class_weights(weights, labels, self.classes_, self.class_weight, seen.class_weights)
         return _Data(X, y, labels, weights, offset, scale, intercept)
 
     def _find(self, data: _Data, C: Any, weights: Array | None, initial: Array | None) -> Optimum:

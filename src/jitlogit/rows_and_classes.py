@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from sklearn.model_selection import StratifiedShuffleSplit
-from sklearn.utils import check_random_state
+from sklearn.utils import check_random_state, compute_class_weight
 from sklearn.utils.validation import _check_sample_weight
 
 from .kernels.labels import empty_places
@@ -76,17 +75,18 @@ def row_weights(sample_weight: Any, X: Array) -> Array | None:
 
 
 def with_class_weights(
-    weights: Array | None,
-    labels: Array,
-    y: Array,
-    classes: Array,
-    class_weight: Any,
-    balance: Callable[..., Any],
+    weights: Array | None, labels: Array, classes: Array, class_weight: Any, sums: Array
 ) -> Array | None:
-    """Weights of rows times those of their classes, which `balance`, like `compute_class_weight`, finds."""
+    """Weights of rows times those of their classes; "balanced" makes the classes' `sums` (K,) of weights equal."""
     if class_weight is None:
         return weights
-    of_rows = balance(class_weight, classes=classes, y=y)[labels]
+    if isinstance(class_weight, dict):
+        of_classes = compute_class_weight(class_weight, classes=classes, y=classes)
+    elif isinstance(class_weight, str) and class_weight == "balanced":
+        of_classes = sums.sum() / (classes.size * np.maximum(sums, np.finfo(float).tiny))
+    else:
+        raise ValueError(f'class_weight must be None, "balanced" or a dict; got {class_weight!r}')
+    of_rows = of_classes[labels]
     return np.asarray(of_rows if weights is None else weights * of_rows)
 
 

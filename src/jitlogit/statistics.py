@@ -110,14 +110,6 @@ class RunningMoments(NamedTuple):
         scale = np.sqrt(self.variance)
         return self.mean, np.where(scale <= _CONSTANT[self.dtype] * np.abs(self.mean), 1.0, scale)
 
-    def class_weight(self, class_weight: Any, *, classes: Array, y: Array) -> Array:
-        """As scikit-learn's `compute_class_weight`, "balanced" over all rows seen."""
-        if isinstance(class_weight, str) and class_weight == "balanced":
-            return np.asarray(self.weight / (classes.size * np.maximum(self.class_weights, np.finfo(float).tiny)))
-        if not isinstance(class_weight, dict):
-            raise ValueError(f'class_weight must be None, "balanced" or a dict; got {class_weight!r}')
-        return np.array([class_weight.get(label, 1.0) for label in classes.tolist()])
-
 
 def auto_batch_size(m: int) -> int:
     """Rows of a batch: few for few rows, so that an epoch has several updates."""
