@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pickle
-import threading
 import warnings
 
 import numpy as np
@@ -21,6 +20,7 @@ from sklearn.utils.estimator_checks import estimator_checks_generator
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from jitlogit import LogisticRegression, certificate, optimum, preconditioning
+from jitlogit.blas import one_thread
 from jitlogit.cost import Cost
 from jitlogit.descent import Found, minimise
 from jitlogit.kernels.labels import with_room
@@ -333,24 +333,12 @@ def test_other_libraries_threads_are_as_before_after_fits_that_overlap():
     def counts():
         return [library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"]
 
-    X, y = make_classes(M, 3, 2)
-    during, inner = [], threading.Event()
-
-    def outer(state):
-        during.extend(counts())
-        inner.wait(10)  # until the other fit is under way
-
-    def overlapping(state):
-        inner.set()
-        first.join()
-        during.extend(counts())
-
+    during = []
     with threadpool_limits(2, user_api="blas"):
         before = counts()
-        first = threading.Thread(target=lambda: LogisticRegression(callbacks=outer).fit(X, y))
-        first.start()
-        LogisticRegression(callbacks=overlapping).fit(X, y)
-        assert not first.is_alive()
+        with one_thread:  # as another fit does
+            LogisticRegression(callbacks=lambda state: during.extend(counts())).fit(*make_classes(M, 3, 2))
+            during.extend(counts())
         assert counts() == before
     assert before
     assert set(during) == {1}

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
+from scipy.linalg.blas import daxpy
 
 from .validation import Array
 
@@ -115,13 +116,13 @@ def _product(gradient: Array, pairs: deque[Pair], solve: Callable[[Array], Array
     factors = []
     for pair in reversed(pairs):
         factors.append(float(np.vdot(pair.step, q)) / pair.product)
-        q -= factors[-1] * pair.change
-    q = solve(q)
+        daxpy(pair.change.reshape(-1), q.reshape(-1), a=-factors[-1])  # in place
+    q = np.ascontiguousarray(solve(q))
     if scaled and pairs:
         last = pairs[-1]
         q *= last.product / float(np.vdot(last.change, solve(last.change)))
     for pair, factor in zip(pairs, reversed(factors), strict=True):
-        q += (factor - float(np.vdot(pair.change, q)) / pair.product) * pair.step
+        daxpy(pair.step.reshape(-1), q.reshape(-1), a=factor - float(np.vdot(pair.change, q)) / pair.product)
     return q
 
 
