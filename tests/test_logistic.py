@@ -344,6 +344,17 @@ def test_other_libraries_threads_are_as_before_after_fits_that_overlap():
     assert set(during) == {1}
 
 
+def test_warm_starts_need_the_same_shape_and_keep_no_intercept_that_is_not_fitted():
+    X, y = make_classes(M, 3, 2)
+    model = LogisticRegression(warm_start=True, tol=1e-9).fit(X, y)
+    alone = LogisticRegression(fit_intercept=False, tol=1e-9).fit(X, y)
+    model.set_params(fit_intercept=False).fit(X, y)
+    assert model.intercept_[0] == 0
+    np.testing.assert_allclose(model.coef_, alone.coef_, atol=1e-6)
+    with pytest.raises(ValueError, match="set warm_start=False"):
+        model.fit(*make_classes(M, 3, 3))
+
+
 def test_the_first_rows_are_few_but_enough_for_the_features():
     assert optimum.first_size(1_000_000, 28) == 10_000
     assert optimum.first_size(50_000, 784) == 6250

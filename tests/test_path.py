@@ -6,7 +6,7 @@ import warnings
 
 import numpy as np
 import pytest
-from conftest import JIT_OFF, compiled
+from conftest import JIT_OFF, compiled, make_data
 from matplotlib.figure import Figure
 from scipy import sparse
 from sklearn.linear_model import LogisticRegression as Theirs
@@ -14,7 +14,7 @@ from sklearn.model_selection import GridSearchCV, KFold
 from sklearn.utils.estimator_checks import estimator_checks_generator
 from test_logistic import make_classes
 
-from jitlogit import LogisticRegressionCV, plots
+from jitlogit import LogisticRegression, LogisticRegressionCV, plots
 
 M = 60 if JIT_OFF else 300
 CS = [1e-3, 0.1, 10.0]
@@ -91,3 +91,12 @@ def test_the_path_is_drawn():
     assert ax.get_legend().get_texts()[1].get_text() == f"best: {model.C_:.2g}"
     model.scoring = "accuracy"
     assert plots.plot_path(model, Figure().subplots()).get_ylabel() == "validation score"
+
+
+def test_folds_train_on_their_own_rows_alone():
+    X, Y = make_data(120, 3)
+    trained, held = np.arange(30), np.arange(90, 120)
+    search = LogisticRegressionCV(Cs=[1.0], cv=[(trained, held)], scoring="neg_log_loss", tol=1e-9).fit(X, Y[0])
+    alone = LogisticRegression(tol=1e-9).fit(X[trained], Y[0][trained])
+    expected = alone.predict_log_proba(X[held])[np.arange(30), Y[0][held].astype(int)].mean()
+    assert search.scores_[0, 0] == pytest.approx(expected, abs=1e-6)

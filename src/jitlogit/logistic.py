@@ -160,7 +160,14 @@ class LogisticRegression(LinearClassifier):
         data = self._read(X, y, sample_weight)
         initial = None
         if check.check_bool(self.warm_start, "warm_start") and hasattr(self, "coef_"):
-            initial = scaled_parameters(self.coef_, self.intercept_, data.offset, data.scale)
+            expected = (1 if self.classes_.size == 2 else self.classes_.size, data.X.shape[1])
+            if np.shape(self.coef_) != expected:
+                raise ValueError(
+                    f"warm_start begins with coef_ of shape {np.shape(self.coef_)}, but these data need {expected}: "
+                    "set warm_start=False to begin anew"
+                )
+            intercept = self.intercept_ if data.intercept else np.zeros(expected[0])
+            initial = scaled_parameters(self.coef_, intercept, data.offset, data.scale)
         self._keep(data, self._find(data, self.C, data.weights, initial))
         return self
 

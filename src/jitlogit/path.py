@@ -93,8 +93,9 @@ class LogisticRegressionCV(LogisticRegression):
         folds = list(check_cv(self.cv, data.y, classifier=True).split(data.X, data.y))
         self.scores_ = np.empty((len(folds), self.Cs_.size))
         passes = 0.0
-        for fold, (_, held) in enumerate(folds):
-            weights = without(data.weights, held, data.X.shape[0])
+        for fold, (trained, held) in enumerate(folds):
+            m = data.X.shape[0]
+            weights = without(data.weights, np.setdiff1d(np.arange(m), trained), m)
             initial = None
             for j, C in enumerate(self.Cs_):
                 found = self._find(data, C, weights, initial)
