@@ -35,7 +35,7 @@ class Found(NamedTuple):
     cost: float
     gradient: Array
     iterations: int
-    stalled: bool = False  # no step lowers the cost any more, and what one should is within its rounding
+    stopped: bool = False  # because `on_step` said so
     pairs: tuple[Pair, ...] = ()  # that approximate the Hessian
 
 
@@ -77,8 +77,8 @@ def minimise(
     kept = deque(pairs, maxlen=memory)
     scaled = False
 
-    def here(iterations: int, stalled: bool = False) -> Found:
-        return Found(parameters, value, gradient, iterations, stalled, tuple(kept))
+    def here(iterations: int, stopped: bool = False) -> Found:
+        return Found(parameters, value, gradient, iterations, stopped, tuple(kept))
 
     for iteration in range(max_iter):
         if np.abs(gradient).max() <= tol:
@@ -93,7 +93,7 @@ def minimise(
             slope = float(np.vdot(direction, gradient))
         found = _search(cost, parameters, value, direction, slope, rounding)
         if found is None:
-            return here(iteration, -slope <= 2 * rounding * abs(value))
+            return here(iteration)
         length, value, new_gradient = found
         step = length * direction
         scaled = scaled or (length < 1 and len(kept) >= _PAIRS_THAT_TELL)
@@ -103,7 +103,7 @@ def minimise(
             kept.append(Pair(step, change, product))
         parameters, gradient = parameters + step, new_gradient
         if on_step and on_step(iteration, value, parameters):
-            return here(iteration + 1)
+            return here(iteration + 1, stopped=True)
     return here(max_iter)
 
 
@@ -208,7 +208,7 @@ def minimise_with_l1(
         parameters = new
         stopped = on_step is not None and on_step(iteration, total, new)
         if np.abs(residual).max() <= tol or stopped:
-            return Found(new, total, residual, iteration + 1)
+            return Found(new, total, residual, iteration + 1, stopped)
         ahead = new + factor * change
         value, gradient = cost(ahead) if factor else (new_value, new_gradient)
     return Found(parameters, total, residual, max_iter)

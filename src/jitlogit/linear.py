@@ -47,6 +47,13 @@ def _as_telling(y: Array) -> Array:
     return np.tile(kinds, 2) if 2 * kinds.size < y.size else y  # or all kinds would seem to be new ones
 
 
+def _as_stored(X: Any) -> dict[str, Any]:
+    """How scikit-learn is to check X: without a conversion of what kernels read, bfloat16 included, which it takes for
+    bytes."""
+    numeric = not (isinstance(X, np.ndarray) and check.is_bfloat16(X))
+    return {"accept_sparse": "csr", "dtype": "numeric" if numeric else None, "ensure_all_finite": False}
+
+
 class LinearClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """Classes told apart by the largest score, X coef_ + intercept_; two by the sign of one score."""
 
@@ -97,11 +104,9 @@ class LinearClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             X,
             y,
             reset=reset,
-            accept_sparse="csr",
-            dtype="numeric",
-            ensure_all_finite=False,
             multi_output=True,
             ensure_min_samples=1,
+            **_as_stored(X),
         )
         y = column_or_1d(y, warn=True)
         check_classification_targets(_as_telling(y))
@@ -109,7 +114,7 @@ class LinearClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def _checked_X(self, X: Any, reset: bool) -> Array:
         return check.check_rows(  # type: ignore[no-any-return]
-            validate_data(self, X, reset=reset, accept_sparse="csr", dtype="numeric", ensure_all_finite=False)
+            validate_data(self, X, reset=reset, **_as_stored(X))
         )
 
     def _threads(self) -> int | None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import warnings
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
@@ -38,6 +40,33 @@ class _Data(NamedTuple):
     intercept: bool
 
 
+# What to do instead of parameters that only scikit-learn's class has, and of its solvers.
+_THEIR_PARAMETERS = {
+    "penalty": 'use l1_ratio, 0 for "l2" and 1 for "l1", and C=numpy.inf for none',
+    "dual": "leave it out: the primal problem is solved, which has the same optimum",
+    "intercept_scaling": "leave it out: the intercept isn't penalised",
+    "multi_class": "leave it out: more than two classes are told apart by softmax; for one against the rest, use "
+    "sklearn.multiclass.OneVsRestClassifier",
+    "n_jobs": "use n_threads",
+}
+_THEIR_SOLVERS = ("liblinear", "sag", "saga")
+
+Initialiser = TypeVar("Initialiser", bound=Callable[..., None])
+
+
+def with_hints(init: Initialiser) -> Initialiser:
+    """Parameters that only scikit-learn's class has are errors that say what to do."""
+
+    @functools.wraps(init)
+    def call(self: Any, *arguments: Any, **options: Any) -> None:
+        for name in options:
+            if name in _THEIR_PARAMETERS:
+                raise TypeError(f"{type(self).__name__} has no parameter {name!r}: {_THEIR_PARAMETERS[name]}")
+        init(self, *arguments, **options)
+
+    return call  # type: ignore[return-value]
+
+
 def _raw(data: _Data, found: Optimum) -> tuple[Array, Array]:
     """`coef_` and `intercept_`."""
     return raw_parameters(found.parameters[:, :-1], found.parameters[:, -1], data.offset, data.scale)
@@ -61,14 +90,16 @@ class LogisticRegression(LinearClassifier):
     class_weight : None, "balanced" or dict
         Factor of the weights of a class's rows; "balanced" is inversely proportional to the classes' frequencies.
     random_state : None, int or numpy.random.RandomState
-        Source of the samples of rows that a search begins with, and whose Hessian is taken.
+        Source of the samples of rows that a search begins with, and whose Hessian is taken; None for the same ones in
+        each fit, so that it ends with the same bits.
     solver : str
-        "newton-cholesky": Newton's method; "newton-sample": L-BFGS that, if it takes more than twelve iterations, goes
-        on with the Hessian of a sample of rows; "newton-cg": Newton's method by conjugate gradients; "lbfgs": L-BFGS;
-        "minibatch": the same after three epochs of mini-batches; "gd": gradient descent; these with a line search, and
-        only without an L1 norm. Where there are many rows, all but "gd" and "minibatch" begin with a sample of them,
-        and keep what its steps show of the Hessian. "proximal": accelerated proximal gradient descent, with an L1 norm.
-        All on scaled features. "auto" chooses by the penalty, shape and sparsity. Each reaches the same optimum.
+        "newton-cholesky": Newton's method, for more than two classes L-BFGS with their mean Hessian; "newton-sample":
+        L-BFGS that, if it takes more than twelve iterations, goes on with the Hessian of a sample of rows; "newton-cg":
+        Newton's method by conjugate gradients; "lbfgs": L-BFGS; "minibatch": the same after three epochs of
+        mini-batches; "gd": gradient descent; these with a line search, and only without an L1 norm. Where there are
+        many rows, all but "gd" and "minibatch" begin with a sample of them, and keep what its steps show of the
+        Hessian. "proximal": accelerated proximal gradient descent, with an L1 norm. All on scaled features. "auto"
+        chooses by the penalty, shape and sparsity. Each reaches the same optimum.
     max_iter : int
     warm_start : bool
         Whether `fit` begins with the coefficients that are there.
@@ -93,12 +124,16 @@ class LogisticRegression(LinearClassifier):
     gradient_norm_ : float
         Largest element of its gradient, of scaled features.
     optimality_gap_ : float
-        Bound on how far `objective_` is above its minimum, infinite without a penalty.
+        Bound on how far `objective_` is above its minimum; `objective_` itself without a penalty, since losses aren't
+        negative.
     n_passes_ : float
         How often X was read, parts of it counted as such; not counted is the first read, for the features' scales.
     converged_ : bool
+        Whether `gradient_norm_` is at most `tol`, or `optimality_gap_` some rounding errors of `objective_`, 1e-5 of
+        it for float32 X, 1e-12 for float64.
     """
 
+    @with_hints
     def __init__(
         self,
         *,
@@ -155,7 +190,7 @@ class LogisticRegression(LinearClassifier):
         Warns
         -----
         ConvergenceWarning
-            If `max_iter` iterations didn't suffice.
+            If the model isn't `converged_`, unless a callback stopped it.
         """
         data = self._read(X, y, sample_weight)
         initial = None
@@ -192,6 +227,8 @@ class LogisticRegression(LinearClassifier):
         m, scale = data.X.shape[0], data.scale
         total = float(m if weights is None else weights.sum())
         alpha = 0.0 if math.inf == C else 1 / (check.check_positive(C, "C") * total)
+        if not math.isfinite(alpha):
+            raise ValueError(f"C={C!r} is too small for these data: 1 / C overflows; use a larger C")
         part = check.check_fraction(self.l1_ratio, "l1_ratio")
         sizes = np.ones(scale.size) if check.check_bool(self.standardize, "standardize") else scale
         n_classes = None if self.classes_.size == 2 else self.classes_.size
@@ -214,16 +251,22 @@ class LogisticRegression(LinearClassifier):
             check.check_not_negative(self.tol, "tol"),
             check.check_count(self.max_iter, "max_iter"),
             initial,
-            generator_from(self.random_state),
+            generator_from(0 if self.random_state is None else self.random_state),
             self._told,
         )
 
     def _keep(self, data: _Data, found: Optimum) -> None:
         """Set the fitted attributes."""
-        if not found.converged:
+        if not (found.converged or found.stopped):
+            advice = (
+                "raise max_iter, or tol"
+                if found.iterations >= self.max_iter
+                else "no step lowers the cost any more: use X of float64, or raise tol"
+            )
             warnings.warn(
                 f"the optimum was not reached in {found.iterations} iterations: the largest element of the gradient is "
-                f"{np.abs(found.gradient).max():.2g}, tol={self.tol:g}; raise max_iter, or check the data's scale",
+                f"{np.abs(found.gradient).max():.2g}, tol={self.tol:g}, and the cost may be {found.gap:.2g} above its "
+                f"minimum; {advice}",
                 ConvergenceWarning,
                 stacklevel=4,
             )
@@ -233,6 +276,8 @@ class LogisticRegression(LinearClassifier):
         self.optimality_gap_, self.n_passes_, self.converged_ = found.gap, found.passes, found.converged
 
     def _solver(self, X: Any, n_classes: int | None, with_l1: bool) -> str:
+        if self.solver in _THEIR_SOLVERS:
+            raise ValueError(f'solver="{self.solver}" is not one of ours: use "auto", which ends at the same optimum')
         solver = check.check_choice(self.solver, "solver", SOLVERS)
         if solver == "auto":
             return choose_solver(X, n_classes, with_l1)

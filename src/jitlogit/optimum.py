@@ -10,7 +10,7 @@ import numpy as np
 from .blas import one_thread
 from .certificate import certify, l1_gap
 from .cost import Cost
-from .descent import Pair, minimise, minimise_with_l1
+from .descent import Found, Pair, minimise, minimise_with_l1
 from .fits import Steps
 from .preconditioning import ConjugateGradients, LateCurvature, Preconditioner
 from .statistics import auto_batch_size, auto_learning_rate
@@ -28,6 +28,8 @@ _EPOCHS_BEFORE = 3
 _FIRST_ROWS, _FIRST_ROWS_A_FEATURE, _LEAST_FIRST_ROWS_A_FEATURE, _FIRST_PART = 10_000, 8, 4, 8
 _LEAST_FIRST_ROWS = 1000
 _FIRST_TOLERANCE, _FIRST_ITERATIONS = 1e-2, 100
+# Relative error of a cost's value, and how many of them are as near to the minimum as can be told.
+_FEW_ROUNDINGS = 10
 _ROUNDING = {np.dtype(np.float32): 1e-6, np.dtype(np.float64): 1e-13}
 
 
@@ -41,6 +43,7 @@ class Optimum(NamedTuple):
     iterations: int
     passes: float
     converged: bool
+    stopped: bool  # because `on_step` said so
 
 
 def choose_solver(X: Any, n_classes: int | None, with_l1: bool) -> str:
@@ -94,9 +97,7 @@ def _find(
         largest, _ = curvature_of(cost.X, cost.sample_weight, cost.offset, cost.scale, cost.fit_intercept, rng)
         guess = largest + cost.l2.max()
         found = minimise_with_l1(cost, parameters, cost.l1, guess, tol, max_iter, rounding, on_step)
-        gap = l1_gap(cost, found.parameters, rounding)
-        converged = bool(np.abs(found.gradient).max() <= tol)
-        return Optimum(found.parameters, found.cost, found.gradient, gap, found.iterations, cost.passes, converged)
+        return _ended(cost, found, l1_gap(cost, found.parameters, rounding, rng), tol, rounding)
     pairs: tuple[Pair, ...] = ()
     if initial is None and solver == "minibatch":
         parameters = _start_from_batches(cost, rng)
@@ -113,9 +114,14 @@ def _find(
     whole_newton = solver == "newton-cg" or (solver == "newton-cholesky" and cost.n_scores == 1)
     memory = 0 if whole_newton or solver == "gd" else 10
     found = minimise(cost, parameters, curvature.solve, tol, max_iter, rounding, memory, on_step, at, pairs)
-    converged = bool(np.abs(found.gradient).max() <= tol) or found.stalled
-    final, gap = certify(cost, found, rounding, rng)
-    return Optimum(final.parameters, final.cost, final.gradient, gap, found.iterations, cost.passes, converged)
+    return _ended(cost, *certify(cost, found, tol, rounding, rng), tol, rounding)
+
+
+def _ended(cost: Cost, found: Found, gap: float, tol: float, rounding: float) -> Optimum:
+    """Converged is what has a gradient as small as asked for, or a cost within some rounding of the minimum."""
+    converged = bool(np.abs(found.gradient).max() <= tol) or gap <= _FEW_ROUNDINGS * rounding * found.cost
+    parameters, value, gradient, iterations, stopped, _ = found
+    return Optimum(parameters, value, gradient, gap, iterations, cost.passes, converged, stopped)
 
 
 def _without_features(cost: Cost) -> Array:

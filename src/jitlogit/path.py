@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import copy
+import warnings
 from typing import Any
 
 import numpy as np
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import get_scorer
 from sklearn.model_selection import check_cv
 
 from . import validation as check
 from .linear import or_leave_as_it_was
-from .logistic import LogisticRegression, _Data, _raw
+from .logistic import LogisticRegression, _Data, _raw, with_hints
 from .optimum import Optimum
 from .prediction import row_losses
 from .rows_and_classes import without
@@ -49,6 +51,7 @@ class LogisticRegressionCV(LogisticRegression):
         As in `LogisticRegression`, of the fit to all rows with `C_`.
     """
 
+    @with_hints
     def __init__(
         self,
         *,
@@ -92,7 +95,7 @@ class LogisticRegressionCV(LogisticRegression):
         self.Cs_ = self._values()
         folds = list(check_cv(self.cv, data.y, classifier=True).split(data.X, data.y))
         self.scores_ = np.empty((len(folds), self.Cs_.size))
-        passes = 0.0
+        passes, short = 0.0, 0
         for fold, (trained, held) in enumerate(folds):
             m = data.X.shape[0]
             weights = without(data.weights, np.setdiff1d(np.arange(m), trained), m)
@@ -100,7 +103,19 @@ class LogisticRegressionCV(LogisticRegression):
             for j, C in enumerate(self.Cs_):
                 found = self._find(data, C, weights, initial)
                 initial, passes = found.parameters, passes + found.passes
+                short += not (found.converged or found.stopped)
                 self.scores_[fold, j] = self._score(data, found, held)
+                if not np.isfinite(self.scores_[fold, j]):
+                    raise ValueError(
+                        f"the score of fold {fold} for C={C:g} is {self.scores_[fold, j]}: every fold needs held-out "
+                        "rows of weight, and `scoring` a finite score for them"
+                    )
+        if short:
+            warnings.warn(
+                f"{short} of {self.scores_.size} fits to folds did not reach their optimum: raise max_iter, or tol",
+                ConvergenceWarning,
+                stacklevel=3,
+            )
         best = int(np.argmax(self.scores_.mean(axis=0)))
         self.C_ = float(self.Cs_[best])
         self._keep(data, self._find(data, self.C_, data.weights, None))
@@ -119,7 +134,8 @@ class LogisticRegressionCV(LogisticRegression):
         coef, intercept = _raw(data, found)
         if self.scoring is None:
             losses = row_losses(data.X, data.labels, coef, intercept, self._threads())[held]
-            return -float(np.average(losses, weights=None if data.weights is None else data.weights[held]))
+            weights = np.ones(len(losses)) if data.weights is None else data.weights[held]
+            return -float(weights @ losses / weights.sum()) if weights.any() else np.nan
         fitted = copy.copy(self)
         fitted.coef_, fitted.intercept_ = coef, intercept
         scorer = get_scorer(self.scoring) if isinstance(self.scoring, str) else self.scoring
