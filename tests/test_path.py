@@ -9,6 +9,7 @@ import pytest
 from conftest import JIT_OFF, compiled, make_data
 from matplotlib.figure import Figure
 from scipy import sparse
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression as Theirs
 from sklearn.model_selection import GridSearchCV, KFold
 from sklearn.utils.estimator_checks import estimator_checks_generator
@@ -100,3 +101,17 @@ def test_folds_train_on_their_own_rows_alone():
     alone = LogisticRegression(tol=1e-9).fit(X[trained], Y[0][trained])
     expected = alone.predict_log_proba(X[held])[np.arange(30), Y[0][held].astype(int)].mean()
     assert search.scores_[0, 0] == pytest.approx(expected, abs=1e-6)
+
+
+def test_fits_to_folds_that_fall_short_and_scores_that_are_none_are_said():
+    X, Y = make_data(M, 3)
+    with (
+        pytest.warns(ConvergenceWarning, match="not reached in 1 iterations"),
+        pytest.warns(ConvergenceWarning, match="4 of 4 fits to folds did not reach their optimum"),
+    ):
+        LogisticRegressionCV(Cs=[1.0, 10.0], cv=2, solver="gd", max_iter=1).fit(X, Y[0])
+    with pytest.raises(ValueError, match="score of fold 0 for C=1 is nan"):
+        LogisticRegressionCV(Cs=[1.0], cv=2, scoring=lambda *fitted: np.nan).fit(X, Y[0])
+    nothing_held = (np.arange(M) >= M // 2).astype(float)
+    with pytest.raises(ValueError, match="every fold needs held-out rows of weight"):
+        LogisticRegressionCV(Cs=[1.0], cv=[(np.arange(M // 2, M), np.arange(M // 2))]).fit(X, Y[0], nothing_held)
