@@ -1,8 +1,8 @@
 """Time to a given loss: how long each solver takes to come within 1e-3, 1e-5 and 1e-7 of the least mean loss.
 
 The objective is  mean loss + alpha / 2 ||w||^2,  the intercept not penalised; each solver's own way to say that is in
-its file in `rivals`. Each is run at every tolerance, so that its best curve counts; the least loss is the lowest that
-any of them found.
+its file in `rivals`. Each is run at every tolerance, so that its best curve counts, or with several limits of its
+iterations where X is large; the least loss is the lowest that any of them found.
 """
 
 from __future__ import annotations
@@ -12,10 +12,12 @@ import statistics
 import time
 import warnings
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 import numpy as np
 import rivals
+from scipy.special import logsumexp
 
 import jitlogit
 
@@ -23,8 +25,12 @@ GAPS = (1e-3, 1e-5, 1e-7)
 ALPHA = 1e-6
 #: Name to m and n; features are correlated and labels noisy.
 SETS = {"1M x 28": (1_000_000, 28), "200k x 100": (200_000, 100), "50k x 784": (50_000, 784), "20k x 50": (20_000, 50)}
-# A solver's tighter tolerances are left out after a run of so many seconds.
-_PATIENCE = 20.0
+# A solver's tighter tolerances are left out after a run of so many seconds, and runs of so many aren't repeated.
+_PATIENCE, _LONG = 20.0, 5.0
+#: More stored values, times classes, than that are too many for a tight tolerance: iterations are limited.
+LARGE = 2e8
+_ITERATIONS = (10, 30, 100, 300, 1000, 3000)
+_BLOCK = 50_000
 
 
 def make_set(m: int, n: int, dtype: str) -> tuple[np.ndarray, np.ndarray]:
@@ -38,67 +44,85 @@ def make_set(m: int, n: int, dtype: str) -> tuple[np.ndarray, np.ndarray]:
     return X.astype(dtype, copy=False), y
 
 
-def objective(X: np.ndarray, y: np.ndarray, alpha: float, weights: np.ndarray, bias: float) -> float:
-    """In float64."""
-    w = np.asarray(weights, np.float64)
+def objective(X: Any, y: np.ndarray, alpha: float, coef: np.ndarray, intercept: np.ndarray) -> float:
+    """In float64, of labels 0 ... K - 1, weights (K, n), and intercepts (K,)."""
+    coef = np.asarray(coef, np.float64)
     total = 0.0
-    for start in range(0, X.shape[0], 100_000):
-        part = slice(start, start + 100_000)
-        z = X[part].astype(np.float64) @ w + bias
-        total += float(np.sum(np.logaddexp(0, z) - y[part] * z))
-    return total / X.shape[0] + alpha / 2 * float(w @ w)
+    for start in range(0, X.shape[0], _BLOCK):
+        part = slice(start, start + _BLOCK)
+        scores = X[part].astype(np.float64) @ coef.T + intercept
+        if len(coef) == 1:
+            scores = np.column_stack([np.zeros(len(scores)), scores])
+        total += float(np.sum(logsumexp(scores, axis=1) - scores[np.arange(len(scores)), y[part]]))
+    return total / X.shape[0] + alpha / 2 * float(np.sum(coef**2))
 
 
-def _mini_batches(X: np.ndarray, y: np.ndarray, alpha: float, passes: float) -> tuple[np.ndarray, float]:
+def _mini_batches(X: Any, y: np.ndarray, alpha: float, passes: float) -> tuple[np.ndarray, np.ndarray]:
     model = jitlogit.MiniBatchLogisticRegression(
         alpha=alpha, standardize=False, max_iter=int(passes), batch_size=256, random_state=0
     ).fit(X, y)
-    return model.coef_[0], float(model.intercept_[0])
+    return model.coef_, model.intercept_
 
 
-def _optimum(X: np.ndarray, y: np.ndarray, alpha: float, tolerance: float) -> tuple[np.ndarray, float]:
-    model = jitlogit.LogisticRegression(C=1 / (alpha * X.shape[0]), tol=tolerance, random_state=0).fit(X, y)
-    return model.coef_[0], float(model.intercept_[0])
+def optimum(X: Any, y: np.ndarray, alpha: float, tolerance: float) -> jitlogit.LogisticRegression:
+    """The model of `OPTIMUM`."""
+    model = jitlogit.LogisticRegression(C=1 / (alpha * X.shape[0]), tol=tolerance, random_state=0, max_iter=5000)
+    return model.fit(X, y)
 
 
-OURS = rivals.Solver("jitlogit mini-batches", "jitlogit", "alpha", (1, 2, 4, 8, 16, 32), _mini_batches)
+def _optimum(X: Any, y: np.ndarray, alpha: float, tolerance: float) -> tuple[np.ndarray, np.ndarray]:
+    model = optimum(X, y, alpha, tolerance)
+    return model.coef_, model.intercept_
+
+
+OURS = rivals.Solver(
+    "jitlogit mini-batches", "jitlogit", "alpha", (1, 2, 4, 8, 16, 32), _mini_batches, several=True, sparse=True
+)
 OPTIMUM = rivals.Solver(
-    "jitlogit LogisticRegression", "jitlogit", "C = 1 / (alpha m)", (1e-2, 1e-3, 1e-4, 1e-5, 1e-6, 1e-7), _optimum
+    "jitlogit LogisticRegression",
+    "jitlogit",
+    "C = 1 / (alpha m)",
+    (1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6, 1e-7),
+    _optimum,
+    several=True,
+    sparse=True,
 )
 
 
 def measure_set(
-    X: np.ndarray, y: np.ndarray, alpha: float, solvers: Iterable[rivals.Solver], rounds: int
+    X: Any, y: np.ndarray, alpha: float, solvers: Iterable[rivals.Solver], rounds: int, known: float = math.inf
 ) -> dict[str, Any]:
-    """Seconds and gap of each solver at each tolerance; medians over rounds, in which solvers run in turn."""
-    seconds: dict[tuple[str, float], list[float]] = {}
-    reached: dict[tuple[str, float], float] = {}
-    notes: dict[str, str] = {}
+    """Seconds and gap of each solver at each tolerance; medians over rounds, in which solvers run in turn.
+
+    Of labels 0 ... K - 1; the least cost is the lowest that was found, or that is `known`.
+    """
     solvers = list(solvers)
-    runnable = []
-    for solver in solvers:
-        if rivals.version(solver) is None:
-            notes[solver.name] = "not installed"
-        elif X.size > solver.most:
-            notes[solver.name] = "takes minutes"
-        else:
-            runnable.append(solver)
-            _guarded(lambda solver=solver: solver.solve(X[:2000], y[:2000], alpha, solver.tolerances[0]))  # compiles
+    notes = {solver.name: rivals.why_not(solver, X, y) for solver in solvers}
+    runnable = [solver for solver in solvers if not notes[solver.name]]
+    points: dict[str, dict[str, dict[str, Any]]] = {solver.name: {} for solver in solvers}
+    few = np.concatenate([np.flatnonzero(y == k)[:1000] for k in range(int(y.max()) + 1)])
+    for solver in runnable:
+        _guarded(partial(solver.solve, X[few], y[few], alpha, solver.tolerances[0]))  # compiles
     for _ in range(rounds):
         for solver in runnable:
-            for tolerance in solver.tolerances:
+            for name, run in _runs(solver, X, y, alpha).items():
+                point = points[solver.name].setdefault(name, {"limit": name, "all_seconds": []})
+                if point["all_seconds"] and point["all_seconds"][0] > _LONG:
+                    continue
                 start = time.perf_counter()
-                found, error = _guarded(lambda s=solver, t=tolerance: s.solve(X, y, alpha, t))
-                taken = time.perf_counter() - start
+                found, error = _guarded(run)
+                point["all_seconds"].append(time.perf_counter() - start)
                 if found is None:
                     notes[solver.name] = error
+                    del points[solver.name][name]
                     break
-                key = solver.name, tolerance
-                seconds.setdefault(key, []).append(taken)
-                reached[key] = objective(X, y, alpha, *found)
-                if taken > _PATIENCE:
+                point["cost"] = objective(X, y, alpha, *found)
+                if point["all_seconds"][-1] > _PATIENCE:
                     break
-    least = min(reached.values())
+    least = min([known, *(point["cost"] for of in points.values() for point in of.values())])
+    for of in points.values():
+        for point in of.values():
+            point["seconds"], point["gap"] = statistics.median(point.pop("all_seconds")), point["cost"] - least
     return {
         "m": X.shape[0],
         "n": X.shape[1],
@@ -110,20 +134,22 @@ def measure_set(
                 "name": solver.name,
                 "version": rivals.version(solver),
                 "mapping": solver.mapping,
-                "note": notes.get(solver.name, ""),
-                "points": [
-                    {
-                        "tolerance": tolerance,
-                        "seconds": statistics.median(values),
-                        "gap": reached[name, tolerance] - least,
-                    }
-                    for (name, tolerance), values in seconds.items()
-                    if name == solver.name
-                ],
+                "note": notes[solver.name],
+                "points": list(points[solver.name].values()),
             }
             for solver in solvers
         ],
     }
+
+
+def _runs(solver: rivals.Solver, X: Any, y: np.ndarray, alpha: float) -> dict[str, Callable[[], Any]]:
+    """From short to long: what limits a run, and the run."""
+    if solver.capped and rivals.values(X, y) > LARGE:
+        tightest = solver.tolerances[-1]
+        return {
+            f"{most} iterations": partial(solver.solve, X, y, alpha, tightest, max_iter=most) for most in _ITERATIONS
+        }
+    return {f"tolerance {each:g}": partial(solver.solve, X, y, alpha, each) for each in solver.tolerances}
 
 
 def _guarded(run: Callable[[], Any]) -> tuple[Any, str]:

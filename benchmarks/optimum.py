@@ -1,10 +1,9 @@
-"""LogisticRegression on every set: time to within 1e-3, 1e-5 and 1e-7 of the least cost, beside scikit-learn's solvers
-and scikit-learn-intelex; and whether it ends at the same optimum, with a gap that is never below the true one.
+"""LogisticRegression on every set: time to within 1e-3, 1e-5 and 1e-7 of the least cost, beside the solvers of rivals/;
+and whether it ends at the same optimum, with a gap that is never below the true one.
 
-The cost is the mean loss + alpha / 2 ||w||^2; each solver is run at every tolerance, in turn, so that its best curve
-counts. The optimum is scikit-learn's at a tolerance of 1e-10, of float64, where that can be had in minutes; its
-relative difference is that of the coefficients' norms. Ends with 1 if a gap is wrong, or coefficients are though
-scikit-learn did reach the optimum.
+The cost is the mean loss + alpha / 2 ||w||^2; see `gaps.py` for how solvers are run. The optimum is scikit-learn's at a
+tolerance of 1e-10, of float64, where that can be had in minutes; the coefficients' relative difference is that of their
+norms. Ends with 1 if a gap is wrong, or coefficients are though scikit-learn did reach the optimum.
 
     python benchmarks/optimum.py --data FOLDER
     python benchmarks/optimum.py --data FOLDER --sets a9a covtype_20k --dtypes float32 --alphas 1e-4
@@ -30,21 +29,18 @@ import gaps
 import grid
 import numpy as np
 import rivals
-from scipy import sparse
 from sklearn import datasets
 from sklearn.linear_model import LogisticRegression as Theirs
 from sklearn.preprocessing import StandardScaler
 
 import jitlogit
 
-_TOLERANCES = (1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6, 1e-7)
-# A solver's tighter tolerances are left out after a run of so many seconds.
-_PATIENCE = 10.0
-_MOST_PARAMETERS = 1500  # of a Hessian that scikit-learn factorises
 _SAME = 1e-4
-_MOST_VALUES = 2e8  # of all classes, beyond which scikit-learn would take hours to a tolerance of 1e-10
 
 Set = tuple[Any, np.ndarray]
+
+
+_NEWTON = next(solver for solver in rivals.solvers() if solver.name == "scikit-learn newton-cholesky")
 
 
 def _generated(name: str) -> Callable[[Path], Set]:
@@ -78,77 +74,36 @@ SETS: dict[str, Callable[[Path], Set]] = {
 
 
 def objective(X: Any, y: np.ndarray, alpha: float, model: Any) -> float:
-    """In float64."""
-    m, total = X.shape[0], 0.0
-    for start in range(0, m, 50_000):
-        part = slice(start, start + 50_000)
-        total += defaults.mean_loss(model, X[part].astype(np.float64), y[part]) * len(y[part])
-    return total / m + alpha / 2 * float(np.sum(model.coef_.astype(np.float64) ** 2))
+    """`gaps.objective` of a model and its labels."""
+    return gaps.objective(X, np.searchsorted(model.classes_, y), alpha, model.coef_, model.intercept_)
 
 
-def contestants(X: Any, n_classes: int) -> dict[str, Callable[..., Any]]:
-    """Name to a model of C and tol."""
-    ours = {"jitlogit": lambda C, tol: jitlogit.LogisticRegression(C=C, tol=tol, random_state=0, max_iter=5000)}
-    solvers = ["lbfgs", "newton-cg"]
-    rows = 1 if n_classes == 2 else n_classes
-    if X.shape[1] * rows <= _MOST_PARAMETERS and not sparse.issparse(X):
-        solvers.append("newton-cholesky")
-    others: dict[str, Callable[..., Any]] = {
-        f"scikit-learn {solver}": lambda C, tol, solver=solver: Theirs(C=C, tol=tol, solver=solver, max_iter=5000)
-        for solver in solvers
-    }
-    if rivals.installed_version("scikit-learn-intelex") and not sparse.issparse(X):
-        from sklearnex.linear_model import LogisticRegression as Intel
-
-        others["scikit-learn-intelex"] = lambda C, tol: Intel(C=C, tol=tol, max_iter=5000)
-    return ours | others
-
-
-def measure(X: Any, y: np.ndarray, alpha: float, rounds: int) -> dict[str, Any]:
-    """Seconds to each gap, and what became of the certificate."""
-    C, wide = 1 / (alpha * X.shape[0]), X.astype(np.float64)
-    n_classes = len(np.unique(y))
-    makers = contestants(X, n_classes)
-    within_reach = (1 if n_classes == 2 else n_classes) * (X.nnz if sparse.issparse(X) else X.size) <= _MOST_VALUES
-    exact = makers.get("scikit-learn newton-cholesky", makers["scikit-learn lbfgs"])
-    truth = exact(C, 1e-10).fit(wide, y) if within_reach else None
-    points: dict[str, dict[float, list[float]]] = {name: {} for name in makers}
-    costs: dict[tuple[str, float], float] = {}
-    models: dict[float, Any] = {}
-    makers["jitlogit"](C, 1e-2).fit(X, y)  # compiles
-    for _ in range(rounds):
-        for name, make in makers.items():
-            for tol in _TOLERANCES:
-                start = time.perf_counter()
-                model = make(C, tol).fit(X, y)
-                taken = time.perf_counter() - start
-                points[name].setdefault(tol, []).append(taken)
-                costs[name, tol] = objective(X, y, alpha, model)
-                if name == "jitlogit":
-                    models[tol] = model
-                if taken > _PATIENCE:
-                    break
-    tol = 1e-9 if within_reach else 1e-7
-    found = jitlogit.LogisticRegression(C=C, tol=tol, random_state=0, max_iter=20_000).fit(wide, y)
-    least = min(objective(X, y, alpha, model) for model in (found, truth) if model is not None)
-    least = min(least, *costs.values())
-    true_gaps = {tol: costs["jitlogit", tol] - least for tol in models}
+def measure(X: Any, y: np.ndarray, alpha: float, rounds: int, solvers: list[rivals.Solver]) -> dict[str, Any]:
+    """What `gaps.measure_set` found, and what became of coefficients and certificate."""
+    wide, within_reach = X.astype(np.float64), rivals.values(X, y) <= gaps.LARGE
+    closest = gaps.optimum(wide, y, alpha, 1e-9 if within_reach else 1e-7)
+    least, difference, off = objective(X, y, alpha, closest), math.nan, math.nan
+    if within_reach:
+        newton = not rivals.why_not(_NEWTON, X, y)
+        truth = Theirs(
+            C=1 / (alpha * len(y)), tol=1e-10, max_iter=5000, solver="newton-cholesky" if newton else "lbfgs"
+        ).fit(wide, y)
+        cost = objective(X, y, alpha, truth)
+        least = min(least, cost)
+        difference = float(_relative(closest.coef_, truth.coef_))
+    found = gaps.measure_set(X, y, alpha, solvers, rounds, known=least)
+    if within_reach:
+        off = cost - found["least"]
+    bounds = {}
+    for tol in gaps.OPTIMUM.tolerances:
+        model = gaps.optimum(X, y, alpha, tol)
+        bounds[tol] = objective(X, y, alpha, model) - found["least"], model.optimality_gap_
     return {
-        "least": least,
-        "seconds": {
-            name: [
-                min(
-                    (statistics.median(taken) for tol, taken in of.items() if costs[name, tol] - least <= gap),
-                    default=math.inf,
-                )
-                for gap in gaps.GAPS
-            ]
-            for name, of in points.items()
-        },
-        "difference": math.nan if truth is None else float(_relative(found.coef_, truth.coef_)),
-        "truth_is_off_by": math.nan if truth is None else objective(X, y, alpha, truth) - least,
-        "below": [tol for tol, model in models.items() if model.optimality_gap_ < true_gaps[tol]],
-        "bounds": {tol: [true_gaps[tol], model.optimality_gap_] for tol, model in models.items()},
+        **found,
+        "difference": difference,
+        "truth_is_off_by": off,
+        "below": [tol for tol, (gap, bound) in bounds.items() if bound < gap],
+        "bounds": bounds,
     }
 
 
@@ -156,19 +111,20 @@ def _relative(found: np.ndarray, expected: np.ndarray) -> Any:
     return np.linalg.norm(found - expected) / np.linalg.norm(expected)
 
 
-def line(name: str, dtype: str, alpha: float, found: dict[str, Any]) -> str:
+def line(name: str, found: dict[str, Any]) -> str:
     """Of a Markdown table."""
-    ours = found["seconds"]["jitlogit"]
+    ours, *others = found["solvers"]
     shown = []
-    for k, seconds in enumerate(ours):
-        best, rival = min((times[k], other) for other, times in found["seconds"].items() if other != "jitlogit")
+    for gap in gaps.GAPS:
+        seconds = gaps.seconds_to(ours, gap)
+        best, rival = min((gaps.seconds_to(other, gap), other["name"]) for other in others)
         if math.isinf(best):
             shown.append(f"{seconds:.3g} / none")
         else:
             shown.append(f"{seconds:.3g} / {best:.3g} ({rival.removeprefix('scikit-learn ')}), {best / seconds:.1f}x")
     same = f"{found['difference']:.1e}"
     bound = "holds" if not found["below"] else f"below the truth at tol {found['below']}"
-    return f"| {name} | {dtype} | {alpha:g} | " + " | ".join(shown) + f" | {same} | {bound} |"
+    return f"| {name} | {found['dtype']} | {found['alpha']:g} | " + " | ".join(shown) + f" | {same} | {bound} |"
 
 
 def one_import(X: Any, y: np.ndarray, rounds: int) -> dict[str, tuple[float, float, float]]:
@@ -194,6 +150,7 @@ def main() -> int:
     parser.add_argument("--dtypes", nargs="+", default=["float32", "float64"])
     parser.add_argument("--alphas", nargs="+", type=float, default=[1e-2, 1e-4, 1e-6])
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rivals", nargs="+", help="names of solvers; all unless given")
     parser.add_argument("--json", type=Path, help="where to write all that was measured")
     parser.add_argument("--one-import", action="store_true", help="both classes with their defaults, C=1 and float32")
     parser.add_argument("--readme", type=Path, help="file whose table of `--one-import` is replaced")
@@ -213,18 +170,21 @@ def main() -> int:
             )
         return 0
     generated = ["breast cancer", *(name for name in SETS if " x " in name)]
+    solvers = [gaps.OPTIMUM]
+    solvers += [each for each in rivals.solvers() if options.rivals is None or each.name in options.rivals]
     all_found, wrong = [], False
     heads = [f"to {gap:g}: s / fastest other's s" for gap in gaps.GAPS]
     print("| set | dtype | alpha | " + " | ".join(heads) + " | coefficients differ by | bound |\n" + "|---" * 8 + "|")
     for name in options.sets or (SETS if options.data else generated):
-        X, y = SETS[name](options.data or Path())
+        X, labels = SETS[name](options.data or Path())
+        y = np.unique(labels, return_inverse=True)[1]
         for dtype in options.dtypes:
             for alpha in options.alphas:
                 with warnings.catch_warnings():
                     warnings.simplefilter("ignore")
-                    found = measure(X.astype(dtype), y, alpha, options.rounds)
-                print(line(name, dtype, alpha, found), flush=True)
-                all_found.append({"set": name, "dtype": dtype, "alpha": alpha, **found})
+                    found = measure(X.astype(dtype), y, alpha, options.rounds, solvers)
+                print(line(name, found), flush=True)
+                all_found.append({"set": name, **found})
                 wrong |= bool(found["below"]) or (found["difference"] > _SAME and found["truth_is_off_by"] < 1e-12)
     if options.json:
         options.json.write_text(json.dumps(all_found, indent=1) + "\n")

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import rivals
 from cases import make_data
+from scipy import sparse
 
 import jitlogit
 
@@ -51,10 +52,46 @@ def test_solvers_reach_the_same_optimum(solver):
     y = (X @ [1, -1, 0.5, 0.3, 0.2] + 1.5 + rng.logistic(size=2000) > 0).astype(np.uint8)
     exact = linear_model.LogisticRegression(C=1 / (ALPHA * 2000), solver="newton-cholesky", tol=1e-10).fit(X, y)
     expected = np.append(exact.coef_[0], exact.intercept_)
-    weights, bias = solver.solve(X, y, ALPHA, solver.tolerances[-1])
-    error = np.max(np.abs(np.append(weights, bias) - expected)) / np.max(np.abs(expected))
+    coef, intercept = solver.solve(X, y, ALPHA, solver.tolerances[-1])
+    assert coef.shape == (1, 5)
+    error = np.max(np.abs(np.append(coef, intercept) - expected)) / np.max(np.abs(expected))
     if not error <= CLOSE:
         raise AssertionError(f"{solver.name} is off by {error}")
+
+
+@pytest.mark.parametrize("form", [np.asarray, sparse.csr_array], ids=["dense", "CSR"])
+@pytest.mark.parametrize("solver", [gaps.OPTIMUM, *rivals.solvers()], ids=lambda solver: solver.name)
+@pytest.mark.filterwarnings("ignore")
+def test_solvers_reach_the_same_optimum_of_three_classes(solver, form):
+    linear_model = pytest.importorskip("sklearn.linear_model", reason="needs the extra test")
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((1000, 4))
+    y = (X[:, :3] + rng.gumbel(size=(1000, 3))).argmax(axis=1)
+    if reason := rivals.why_not(solver, form(X), y):
+        pytest.skip(reason)
+    exact = linear_model.LogisticRegression(C=1 / (ALPHA * 1000), tol=1e-10).fit(X, y)
+    coef, intercept = solver.solve(form(X), y, ALPHA, solver.tolerances[-1])
+    expected = gaps.objective(X, y, ALPHA, exact.coef_, exact.intercept_)
+    if not abs(gaps.objective(form(X), y, ALPHA, coef, intercept) - expected) <= 1e-6:
+        raise AssertionError(f"{solver.name} ends elsewhere")
+    assert np.max(np.abs(coef - exact.coef_)) <= CLOSE
+
+
+def test_large_sets_are_solved_with_limited_iterations(monkeypatch):
+    seen = []
+
+    def solve(X, y, alpha, tolerance, max_iter=0):
+        seen.append((tolerance, max_iter))
+        return np.zeros((1, X.shape[1])), np.zeros(1)
+
+    X, y = gaps.make_set(3000, 4, "float32")
+    capped = rivals.Solver("Capped", "numpy", "none", (1.0, 0.5), solve, capped=True)
+    gaps.measure_set(X, y, 1e-6, [capped], rounds=1)
+    assert seen[1:] == [(1.0, 0), (0.5, 0)]
+    monkeypatch.setattr(gaps, "LARGE", 1000)
+    measured = gaps.measure_set(X, y, 1e-6, [capped], rounds=1)
+    assert seen[-2:] == [(0.5, 1000), (0.5, 3000)]
+    assert measured["solvers"][0]["points"][0]["limit"] == "10 iterations"
 
 
 def test_what_is_not_installed_is_shown():

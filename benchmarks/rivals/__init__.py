@@ -18,6 +18,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
+from scipy import sparse
 
 Pass = Callable[[], np.ndarray]
 # Small enough for updates by single rows of 2000 features: above 8 / n, rounding errors grow from update to update.
@@ -46,10 +47,18 @@ class Solver(NamedTuple):
     mapping: str
     #: From loose to tight.
     tolerances: tuple[float, ...]
-    #: Of X, y (m,) of 0 and 1, alpha, and a tolerance; returns weights (n,) and intercept.
-    solve: Callable[[np.ndarray, np.ndarray, float, float], tuple[np.ndarray, float]]
-    #: Most elements of X that it is given: beyond, it takes minutes.
+    #: Of X, y (m,) of 0 ... K - 1, alpha, and a tolerance; returns weights (K, n) and intercepts (K,), with K = 1 for
+    #: two classes.
+    solve: Callable[..., tuple[np.ndarray, np.ndarray]]
+    #: Most stored values of X, times K, that it is given: beyond, it takes minutes.
     most: float = float("inf")
+    #: Most weights.
+    most_weights: float = float("inf")
+    #: Whether it tells more than two classes apart by softmax, and takes SciPy's CSR.
+    several: bool = False
+    sparse: bool = False
+    #: Whether `solve` takes `max_iter`: large sets are solved with several of these, and the tightest tolerance.
+    capped: bool = False
 
 
 def installed_version(distribution: str) -> str | None:
@@ -63,6 +72,29 @@ def installed_version(distribution: str) -> str | None:
 def version(rival: EpochRival | Solver) -> str | None:
     """Version of a rival's distribution, None where it isn't installed."""
     return installed_version(rival.distribution)
+
+
+def n_scores(y: np.ndarray) -> int:
+    """K for labels 0 ... K - 1, 1 for two classes."""
+    classes = int(y.max()) + 1
+    return 1 if classes == 2 else classes
+
+
+def values(X: Any, y: np.ndarray) -> int:
+    """Stored values of X, times K: what a read of X costs."""
+    return int(X.nnz if sparse.issparse(X) else X.size) * n_scores(y)
+
+
+def why_not(solver: Solver, X: Any, y: np.ndarray) -> str:
+    """Why a solver can't be run on data, empty where it can."""
+    if version(solver) is None:
+        return "not installed"
+    if sparse.issparse(X) and not solver.sparse:
+        return "dense rows only"
+    if n_scores(y) > 1 and not solver.several:
+        return "two classes only"
+    too_large = values(X, y) > solver.most or n_scores(y) * X.shape[1] > solver.most_weights
+    return "takes minutes" if too_large else ""
 
 
 def _rivals() -> list[Any]:

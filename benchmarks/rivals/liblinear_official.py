@@ -10,7 +10,7 @@ from . import Solver
 _BIAS = 10.0
 
 
-def solve(X: np.ndarray, y: np.ndarray, alpha: float, tolerance: float) -> tuple[np.ndarray, float]:
+def solve(X: np.ndarray, y: np.ndarray, alpha: float, tolerance: float) -> tuple[np.ndarray, np.ndarray]:
     from liblinear.liblinearutil import train
 
     # The first row's label names the positive class: 1 is made to come first.
@@ -18,7 +18,7 @@ def solve(X: np.ndarray, y: np.ndarray, alpha: float, tolerance: float) -> tuple
     cost = 1 / (alpha * X.shape[0])
     model = train(y[order].astype(float), X[order].astype(float), f"-s 0 -c {cost!r} -e {tolerance!r} -B {_BIAS!r} -q")
     weights, bias = model.get_decfun()
-    return np.array(weights), float(bias)
+    return np.array([weights]), np.array([bias])
 
 
 RIVALS = [

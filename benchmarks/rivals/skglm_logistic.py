@@ -10,7 +10,7 @@ from . import Solver
 _CONSTANT = 10.0
 
 
-def solve(X: np.ndarray, y: np.ndarray, alpha: float, tolerance: float) -> tuple[np.ndarray, float]:
+def solve(X: np.ndarray, y: np.ndarray, alpha: float, tolerance: float) -> tuple[np.ndarray, np.ndarray]:
     from skglm.datafits import Logistic
     from skglm.penalties import L2
     from skglm.solvers import LBFGS
@@ -18,7 +18,7 @@ def solve(X: np.ndarray, y: np.ndarray, alpha: float, tolerance: float) -> tuple
     features = np.concatenate([X, np.full((X.shape[0], 1), _CONSTANT)], axis=1)  # float64: its L-BFGS takes no other
     signs = np.where(y > 0, 1.0, -1.0)
     weights, *_ = LBFGS(tol=tolerance, max_iter=2000).solve(features, signs, Logistic(), L2(alpha))
-    return weights[:-1], float(weights[-1] * _CONSTANT)
+    return weights[np.newaxis, :-1], weights[-1:] * _CONSTANT
 
 
 RIVALS = [

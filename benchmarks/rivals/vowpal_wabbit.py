@@ -10,7 +10,7 @@ import numpy as np
 from . import Solver
 
 
-def solve(X: np.ndarray, y: np.ndarray, alpha: float, tolerance: float) -> tuple[np.ndarray, float]:
+def solve(X: np.ndarray, y: np.ndarray, alpha: float, tolerance: float) -> tuple[np.ndarray, np.ndarray]:
     from vowpalwabbit import Workspace
 
     with tempfile.TemporaryDirectory() as folder:
@@ -34,7 +34,7 @@ def solve(X: np.ndarray, y: np.ndarray, alpha: float, tolerance: float) -> tuple
                     weights[int(index)] = number
                 else:
                     bias = number
-    return weights, bias
+    return weights[np.newaxis], np.array([bias])
 
 
 RIVALS = [
