@@ -168,8 +168,7 @@ def measure(name: str, data: Data, rounds: int) -> dict[str, Any]:
         loss, accuracy = mean_loss(model, X, data.y), model.score(X_test, data.y_test)
         return loss, accuracy, loss <= target and accuracy >= least_accuracy - 1e-9
 
-    limit = {"max_iter": 10} if m >= LARGE else {}
-    default = MiniBatchLogisticRegression(random_state=0, alpha=ALPHA, **limit).fit(data.X, data.y)
+    default = MiniBatchLogisticRegression(random_state=0, alpha=ALPHA).fit(data.X, data.y)
     loss, accuracy, good = judge(default, data.X, data.X_test)
     raw = SGDClassifier(loss="log_loss", alpha=ALPHA, random_state=0).fit(data.X, data.y)
     raw_loss, raw_accuracy, _ = judge(raw, data.X, data.X_test)

@@ -8,12 +8,15 @@ import signal
 import threading
 import warnings
 
+import numba
 import numpy as np
 import pytest
 from conftest import JIT_OFF, compiled, make_data, run_python
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from joblib import parallel_config
 from matplotlib.figure import Figure
+from scipy import sparse
 from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.datasets import load_breast_cancer, load_wine
@@ -324,9 +327,13 @@ def test_it_is_a_citizen_of_scikit_learn():
     assert np.array_equal(pickle.loads(pickle.dumps(fitted)).predict_proba(X), fitted.predict_proba(X))
     piped = make_pipeline(StandardScaler(), model).fit(X, y)
     assert piped.score(X, y) > 0.5
-    for parallel in ({"n_jobs": 1}, {"n_jobs": 2}):
-        search = GridSearchCV(model, {"alpha": [1e-4, 10.0]}, cv=3, **parallel).fit(X, y)
+    scores = []
+    for backend, jobs in (("loky", 1), ("loky", 2), ("threading", 2)):
+        with parallel_config(backend=backend, n_jobs=jobs):
+            search = GridSearchCV(model, {"alpha": [1e-4, 10.0]}, cv=3).fit(X, y)
         assert search.best_params_ == {"alpha": 1e-4}
+        scores.append(search.cv_results_["mean_test_score"])
+    assert np.array_equal(scores, [scores[0]] * 3)
     calibrated = CalibratedClassifierCV(model, cv=3).fit(X, y)
     assert calibrated.predict_proba(X).shape == (200, 2)
 
@@ -364,29 +371,41 @@ for name in ("MiniBatchLogisticRegression", "LogisticRegression", "LogisticRegre
             "class_weight": st.sampled_from([None, "balanced", {0: 5.0}]),
             "standardize": st.booleans(),
             "shuffle": st.sampled_from([True, False, "blocks"]),
+            "warm_start": st.booleans(),
+            "n_threads": st.sampled_from([None, 1, 2]),
         }
     ),
     scale=st.sampled_from([1e-3, 1.0, 1e4]),
     dtype=st.sampled_from([np.float32, np.float64]),
+    form=st.sampled_from([np.ascontiguousarray, np.asfortranarray, sparse.csr_array]),
+    classes=st.sampled_from([2, 3]),
+    weighted=st.booleans(),
+    calls=st.lists(st.sampled_from(["fit", "partial_fit"]), min_size=1, max_size=3),
 )
-def test_any_parameters_end_in_a_finite_model_or_a_clear_error(parameters, scale, dtype):
+def test_any_parameters_end_in_a_finite_model_or_a_clear_error(
+    parameters, scale, dtype, form, classes, weighted, calls
+):
     X, Y = make_data(60, 3, dtype)
-    before = threading.active_count()
+    y = Y[0] + (classes == 3) * (X[:, 0] > 1)
+    X = form(X * dtype(scale))
+    before = threading.active_count(), numba.get_num_threads(), np.geterr(), warnings.filters.copy()
     model = MiniBatchLogisticRegression(random_state=0, **parameters)
+    weights = np.arange(60) % 4 if weighted else None
+    message = ""
     try:
-        model.fit(X * dtype(scale), Y[0])
+        for call in calls:
+            options = {"classes": np.unique(y)} if call == "partial_fit" else {}
+            getattr(model, call)(X, y, sample_weight=weights, **options)
     except ValueError as error:
         message = str(error)
-    else:
-        message = ""
+    assert (threading.active_count(), numba.get_num_threads(), np.geterr(), warnings.filters) == before
     if message:
         assert parameters["learning_rate"] != "auto"
         assert f"learning_rate={parameters['learning_rate']:g} is too large" in message
         return
     assert np.isfinite(model.coef_).all()
-    assert np.isfinite(model.predict_proba(X * dtype(scale))).all()
+    assert np.isfinite(model.predict_proba(X)).all()
     assert np.isfinite(model.history_["loss"]).all()
-    assert threading.active_count() == before
 
 
 def test_history_is_drawn():

@@ -113,6 +113,10 @@ def test_callbacks_of_scikit_learn():
     stopping = Recorder(stop_after=2)
     assert MiniBatchLogisticRegression(max_iter=9).set_callbacks(stopping).fit(X, Y[0]).n_iter_ == 2
     assert stopping.events[-2:] == ["end fit", "teardown"]
+    for stopped in ({"callbacks": lambda state: state["epoch"] == 1}, {"tol": 1e9, "n_iter_no_change": 1}):
+        paired = Recorder()
+        MiniBatchLogisticRegression(max_iter=9, **stopped).set_callbacks(paired).fit(X, Y[0])
+        assert paired.events == ["setup", "begin fit", *one, *one, "end fit", "teardown"]
     failing = Recorder()
     with pytest.raises(ValueError, match="is too large"):
         MiniBatchLogisticRegression(learning_rate=1e300).set_callbacks(failing).fit(X, Y[0])
@@ -140,7 +144,7 @@ def data(m):
         np.save({folder!r} + "/X.npy", X)
         X = np.load({folder!r} + "/X.npy", mmap_mode="r")
     return X, y
-model = MiniBatchLogisticRegression(max_iter=1, batch_size=1000, random_state=0)
+model = MiniBatchLogisticRegression(max_iter=1, batch_size=1000, random_state=0, **{options!r})
 model.fit(*data(20_000))
 X, y = data(m := {m})
 if {kind!r} == "csr":
@@ -157,10 +161,14 @@ print(peak() - before, 16 * m + 32e6, X.data.nbytes + X.indices.nbytes if {kind!
 
 @compiled
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-@pytest.mark.parametrize("kind", ["C", "F", "memmap", "uint8", "csr"])
-def test_peak_memory(kind, tmp_path):
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [("C", {}), ("F", {}), ("memmap", {}), ("uint8", {}), ("csr", {}), ("C", {"early_stopping": True})],
+    ids=["C", "F", "memmap", "uint8", "csr", "held out"],
+)
+def test_peak_memory(kind, options, tmp_path):
     m = {"uint8": 4_000_000, "csr": 2_600_000}.get(kind, 1_000_000)
-    out = run_python(PEAK.format(kind=kind, folder=str(tmp_path), m=m), NUMBA_NUM_THREADS="2")
+    out = run_python(PEAK.format(kind=kind, options=options, folder=str(tmp_path), m=m), NUMBA_NUM_THREADS="2")
     used, allowed, size = map(float, out.split())
     assert size >= 200e6
     assert used < allowed

@@ -220,7 +220,7 @@ def test_bad_update_and_accuracy():
 @compiled
 def test_overflowing_scores_are_an_error():
     """inf - inf has no probability; a plain overflow does."""
-    with pytest.raises(ValueError, match="the scores X W \\+ b overflow"):
+    with pytest.raises(ValueError, match="the scores overflow"):
         jitlogit.forward_pass([[1e300, -1e300] * 32], [[1e300]] * 64, 0)
     assert jitlogit.forward_pass([[1e300]], [[1e300]], 0) == 1
 

@@ -16,7 +16,16 @@ except ImportError:  # scikit-learn before 1.9
         return method
 
 
-__all__ = ["CallbackSupportMixin", "FitTasks", "with_callbacks"]
+__all__ = ["CallbackSupportMixin", "FitTasks", "check_callbacks", "with_callbacks"]
+
+
+def check_callbacks(callbacks: Any) -> list[Callable[..., Any]]:
+    """Return None, a callable, or several as a list of callables."""
+    several = list(callbacks) if isinstance(callbacks, list | tuple) else [] if callbacks is None else [callbacks]
+    for callback in several:
+        if not callable(callback):
+            raise TypeError(f"callbacks must be None, a callable or a list of callables; got {callback!r}")
+    return several
 
 
 class FitTasks:
@@ -27,12 +36,16 @@ class FitTasks:
         self._n_epochs = n_epochs
         self._done = 0
         self._fit: Any = None
+        self._epoch: Any = None
         if hasattr(estimator, "_init_callback_context"):
             self._fit = estimator._init_callback_context(max_subtasks=n_epochs)
             self._fit.call_on_fit_task_begin(**self._told)
-            self._begin_epoch()
+            self.begin_epoch()
 
-    def _begin_epoch(self) -> None:
+    def begin_epoch(self) -> None:
+        """Before an epoch, if there is one left."""
+        if self._fit is None or self._epoch is not None or self._done == self._n_epochs:
+            return
         self._epoch = self._fit.subcontext(task_name="epoch")
         self._epoch.call_on_fit_task_begin(**self._told)
 
@@ -44,10 +57,8 @@ class FitTasks:
         if self._fit is None or number < self._done:
             return False
         self._done = number + 1
-        stop = self._epoch.call_on_fit_task_end(**self._told, reconstruction_attributes=attributes)
-        if not stop and self._done < self._n_epochs:
-            self._begin_epoch()
-        return bool(stop)
+        ended, self._epoch = self._epoch, None
+        return bool(ended.call_on_fit_task_end(**self._told, reconstruction_attributes=attributes))
 
     def end(self, attributes: Callable[[], dict[str, Any]]) -> None:
         """After the last epoch."""

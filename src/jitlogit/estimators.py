@@ -10,18 +10,21 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
 from . import validation as check
-from .callbacks import CallbackSupportMixin, FitTasks, with_callbacks
+from .callbacks import CallbackSupportMixin, FitTasks, check_callbacks, with_callbacks
 from .fits import Steps
 from .interrupts import stopped_by_interrupt
 from .kernels.update import OPTIMIZERS
 from .linear import LinearClassifier, or_leave_as_it_was
+from .prediction import SomeRows
 from .recording import Record, raw_parameters, scaled_parameters
 from .reference import SCHEDULES
 from .rows_and_classes import (
     check_classes,
+    class_factors,
     classes_of,
     generator_from,
     held_out,
+    of_mean_one,
     pair_of,
     places_of,
     row_weights,
@@ -56,7 +59,8 @@ class MiniBatchLogisticRegression(CallbackSupportMixin, LinearClassifier):  # ty
     alpha, l1_ratio : float
         Strength of the penalty, and the L1 norm's part of it, between 0 and 1.
     max_iter : "auto" or int
-        Epochs. "auto" is as many as visit a million rows, and 5 at least; 1000 for batch gradient descent.
+        Epochs. "auto" is as many as visit a million rows, but 5 to 10 from 20,000 rows on; 1000 for batch gradient
+        descent.
     tol : None or float
         Stop when for `n_iter_no_change` epochs the training loss hasn't fallen by `tol` below the best before (with
         `early_stopping` or `eval_set`: the validation loss). None: never, all epochs are done.
@@ -189,6 +193,8 @@ class MiniBatchLogisticRegression(CallbackSupportMixin, LinearClassifier):  # ty
         ConvergenceWarning
             After Ctrl-C, which ends training with the epoch; the estimator is then fitted.
         """
+        self._check_parameters()
+        before = getattr(self, "classes_", None)
         X, y = self._checked(X, y, reset=True)
         self.classes_ = classes_of(y)
         check_classes(self.classes_)
@@ -198,15 +204,13 @@ class MiniBatchLogisticRegression(CallbackSupportMixin, LinearClassifier):  # ty
         validation = None
         if eval_set is not None:
             validation = self._validation_set(eval_set)
-        elif check.check_bool(self.early_stopping, "early_stopping"):
-            fraction = check.check_fraction(self.validation_fraction, "validation_fraction")
-            held = held_out(labels, fraction, rng)
-            validation = check.check_rows(X[held]), labels[held]
+        elif self.early_stopping:
+            held = held_out(labels, self.classes_, self.validation_fraction, rng)
+            validation = SomeRows(X, labels[held], held)
             weights = without(weights, held, X.shape[0])
         seen = self._see(RunningMoments(class_weights=np.zeros(self.classes_.size)), X, labels, weights)
-        weights = with_class_weights(weights, labels, self.classes_, self.class_weight, seen.class_weights)
         initial = None
-        if self.warm_start and hasattr(self, "coef_"):
+        if self._warm(self.warm_start, before, X.shape[1]):
             initial = scaled_parameters(self.coef_, self.intercept_, *self._scaling(seen))
         n_epochs = self._n_epochs(X.shape[0])
         tasks = FitTasks(self, X, y, n_epochs)
@@ -240,21 +244,21 @@ class MiniBatchLogisticRegression(CallbackSupportMixin, LinearClassifier):  # ty
         ValueError, TypeError
             As `fit`, and if `classes` are missing in the first call, or others in a later one, or y has other labels.
         """
+        self._check_parameters()
         first = not hasattr(self, "coef_")
         X, y = self._checked(X, y, reset=first)
         if classes is not None:
             given = np.unique(np.asarray(classes))
+            check_classes(given, "classes")
             if not first and not np.array_equal(given, self.classes_):
                 raise ValueError(f"classes={given} is not the same as in the first call, {self.classes_}")
             self.classes_ = given
         elif first:
             raise ValueError("classes must be passed in the first call to partial_fit")
-        check_classes(self.classes_)
         labels = places_of(y, self.classes_, "y")
         weights = row_weights(sample_weight, X)
         fresh = RunningMoments(class_weights=np.zeros(self.classes_.size))
         seen = self._see(fresh if first else self._seen, X, labels, weights)
-        weights = with_class_weights(weights, labels, self.classes_, self.class_weight, seen.class_weights)
         calls = 0 if first else self.n_iter_
         initial = None
         if not first:
@@ -277,14 +281,16 @@ class MiniBatchLogisticRegression(CallbackSupportMixin, LinearClassifier):  # ty
         n_epochs: int,
         schedule: str,
         rng: np.random.Generator,
-        validation: tuple[Array, Array] | None,
+        validation: SomeRows | None,
         tasks: FitTasks | None = None,
         decay: float = 1.0,
         reset: bool = True,
     ) -> TrainingResult:
         """Train, and set the fitted attributes."""
         m = X.shape[0]
-        weights = check.check_sample_weight(weights, m, check.computed_dtype(X))
+        factors = class_factors(self.classes_, self.class_weight, seen.class_weights)
+        mean = float(np.sum(seen.class_weights * (1 if factors is None else factors)) / seen.n_rows)
+        weights = of_mean_one(with_class_weights(weights, labels, factors), m, mean, check.computed_dtype(X))
         offset, scale = self._scaling(seen)
         batch_size = self._batch_size(m)
         auto = isinstance(self.learning_rate, str) and self.learning_rate == "auto"
@@ -295,7 +301,8 @@ class MiniBatchLogisticRegression(CallbackSupportMixin, LinearClassifier):  # ty
             rate = auto_learning_rate(X, weights, offset, scale, intercept, steps.optimizer, l2, batch_size, rng)
         else:
             rate = check.check_positive(self.learning_rate, "learning_rate")
-        record = self._record(m, validation, offset, scale, {} if reset else self.history_, tasks)
+        history = {} if reset else self.history_
+        record = Record.of_model(self, m, validation, (offset, scale), history, tasks, self._threads())
         shuffle = check.check_shuffle(self.shuffle)
         binary = self.classes_.size == 2
         with stopped_by_interrupt() as interrupted:
@@ -318,7 +325,8 @@ class MiniBatchLogisticRegression(CallbackSupportMixin, LinearClassifier):  # ty
                 fit_intercept=intercept,
                 n_classes=None if binary else self.classes_.size,
                 retry=auto,
-                on_epoch=lambda epoch: record.add(epoch) or bool(interrupted),
+                name="X",
+                on_epoch=lambda epoch: record.add(epoch, bool(interrupted)),
             )
         if result.diverged:
             raise ValueError(f'{divergence(X, offset, scale, rate, result)}; or pass learning_rate="auto"')
@@ -353,29 +361,6 @@ class MiniBatchLogisticRegression(CallbackSupportMixin, LinearClassifier):  # ty
         offset, scale = seen.mean_and_scale()
         return (offset if self.fit_intercept else np.zeros(offset.size)), scale
 
-    def _record(
-        self,
-        m: int,
-        validation: tuple[Array, Array] | None,
-        offset: Array,
-        scale: Array,
-        history: dict[str, list[float]],
-        tasks: FitTasks | None,
-    ) -> Record:
-        callbacks = self.callbacks
-        tol = None if self.tol is None else check.check_not_negative(self.tol, "tol")
-        return Record(
-            m,
-            validation,
-            offset,
-            scale,
-            [] if callbacks is None else callbacks if isinstance(callbacks, list) else [callbacks],
-            0.0 if tol is None and self.early_stopping else tol,
-            check.check_count(self.n_iter_no_change, "n_iter_no_change"),
-            history,
-            tasks,
-        )
-
     def _batch_size(self, m: int) -> int:
         if isinstance(self.batch_size, str) and self.batch_size == "auto":
             return auto_batch_size(m)
@@ -386,6 +371,19 @@ class MiniBatchLogisticRegression(CallbackSupportMixin, LinearClassifier):  # ty
             return check.check_count(self.max_iter, "max_iter")
         return auto_epochs(m, self.batch_size is None)
 
-    def _validation_set(self, eval_set: Any) -> tuple[Array, Array]:
-        X, y = self._checked(*pair_of(eval_set), reset=False)
-        return X, places_of(y, self.classes_, "eval_set")
+    def _validation_set(self, eval_set: Any) -> SomeRows:
+        try:
+            X, y = self._checked(*pair_of(eval_set), reset=False)
+            check.raise_if_not_finite(X)
+        except ValueError as error:
+            raise ValueError(f"eval_set: {error}") from error
+        return SomeRows(X, places_of(y, self.classes_, "eval_set"))
+
+    def _check_parameters(self) -> None:
+        """Those too that not every training has a use for."""
+        self._steps(self.schedule)
+        self._n_epochs(1)
+        check_callbacks(self.callbacks)
+        check.check_bool(self.early_stopping, "early_stopping")
+        check.check_bool(self.warm_start, "warm_start")
+        check.check_fraction(self.validation_fraction, "validation_fraction")

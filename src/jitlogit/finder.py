@@ -9,7 +9,7 @@ import numpy as np
 from . import validation as check
 from .fits import Steps
 from .kernels.update import OPTIMIZERS
-from .statistics import RunningMoments, auto_learning_rate
+from .statistics import RunningMoments, auto_batch_size, auto_learning_rate
 from .training import train
 from .validation import Array
 
@@ -41,7 +41,7 @@ def learning_rate_finder(
     X: Any,
     y: Any,
     *,
-    batch_size: int = 64,
+    batch_size: Any = 64,
     optimizer: str = "sgd",
     standardize: bool = True,
     alpha: float = 0.0,
@@ -56,8 +56,8 @@ def learning_rate_finder(
 
     Parameters
     ----------
-    X : array_like (n_samples, n_features)
-        Used as in `train_logistic_regression`.
+    X : array_like, data frame or SciPy sparse array (n_samples, n_features)
+        Used as in `MiniBatchLogisticRegression`.
     y : array_like (n_samples,)
         Labels of two kinds or more.
     batch_size, optimizer, standardize, alpha, n_threads
@@ -74,14 +74,15 @@ def learning_rate_finder(
     ValueError, TypeError
         If an argument can't be used.
     """
-    X = check.check_X(X)
+    X = check.check_rows(X)
     classes, places = np.unique(np.asarray(y).reshape(-1), return_inverse=True)
     if places.size != X.shape[0] or classes.size < 2:
         raise ValueError(
             f"y must hold one label for each of the {X.shape[0]} examples, of two kinds at least; got {places.size} of "
             f"{classes.size}"
         )
-    size = check.check_batch_size(batch_size, X.shape[0])
+    auto = isinstance(batch_size, str) and batch_size == "auto"
+    size = auto_batch_size(X.shape[0]) if auto else check.check_batch_size(batch_size, X.shape[0])
     steps = Steps(
         check.check_choice(optimizer, "optimizer", OPTIMIZERS), alpha=check.check_not_negative(alpha, "alpha")
     )
@@ -100,7 +101,7 @@ def learning_rate_finder(
         chosen = np.sort(rng.choice(X.shape[0], min(X.shape[0], _BATCHES_A_STEP * size), replace=False))
         labels, _ = check.check_class_labels(places[chosen], chosen.size, classes.size)
         result = train(
-            check.check_X(X[chosen]),
+            check.check_rows(X[chosen]),
             labels if classes.size > 2 else check.check_labels(places[chosen], chosen.size),
             learning_rate=float(rate),
             n_epochs=1,
@@ -113,6 +114,7 @@ def learning_rate_finder(
             scale=scale,
             steps=steps,
             initial=parameters,
+            name="X",
             n_classes=None if classes.size == 2 else classes.size,
         )
         if result.diverged or not result.costs:

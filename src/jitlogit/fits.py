@@ -66,6 +66,7 @@ class Problem(NamedTuple):
     fit_intercept: bool
     initial: Array | None
     n_classes: int | None
+    name: str  # of X, in errors
 
     @property
     def n_scores(self) -> int:
@@ -150,7 +151,7 @@ class Fit:
         """Whether the last epoch didn't diverge; raises ValueError if X isn't finite."""
         finite = self._is_finite()
         if not (finite and math.isfinite(cost)):
-            raise_if_not_finite(self._problem.X, "X_train")
+            raise_if_not_finite(self._problem.X, self._problem.name)
         return finite and cost <= DIVERGED_COST
 
     def _is_finite(self) -> bool:
@@ -320,7 +321,8 @@ class SparseFit(Fit):
         parameters = np.empty((scores, n + 1))
         parameters[:, :-1] = self._raw_weights().T
         parameters[:, :-1] /= self._rule.inverse_scale
-        parameters[:, -1] = self._work.scalars[0, sparse_work.B, :scores]
+        # The bias that scores are made with: the sum of the means that updates have kept is not rounded as u is.
+        parameters[:, -1] = self._work.bias[:, 0] + self._rule.offset @ self._raw_weights()
         return parameters
 
     def _gradient_norm(self) -> float:

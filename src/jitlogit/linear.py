@@ -117,5 +117,25 @@ class LinearClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             validate_data(self, X, reset=reset, **_as_stored(X))
         )
 
+    def _warm(self, warm_start: Any, classes: Array | None, n_features: int) -> bool:
+        """Whether to begin with the coefficients that are there, of `classes` then.
+
+        ValueError if they aren't of these data's shape and classes.
+        """
+        if not (check.check_bool(warm_start, "warm_start") and hasattr(self, "coef_")):
+            return False
+        count = 1 if self.classes_.size == 2 else self.classes_.size
+        if np.shape(self.coef_) != (count, n_features):
+            raise ValueError(
+                f"warm_start begins with coef_ of shape {np.shape(self.coef_)}, but these data need "
+                f"{(count, n_features)}: set warm_start=False to begin anew"
+            )
+        if classes is None or not np.array_equal(classes, self.classes_):
+            raise ValueError(
+                f"warm_start begins with coef_ of the classes {classes}, but these data have {self.classes_}: set "
+                "warm_start=False to begin anew"
+            )
+        return True
+
     def _threads(self) -> int | None:
         return check.check_n_threads(self.n_threads)

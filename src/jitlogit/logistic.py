@@ -12,12 +12,14 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
 from . import validation as check
+from .callbacks import check_callbacks
 from .cost import Cost
 from .linear import LinearClassifier, or_leave_as_it_was
 from .optimum import SOLVERS, Optimum, choose_solver, find_optimum
 from .recording import raw_parameters, scaled_parameters
 from .rows_and_classes import (
     check_classes,
+    class_factors,
     classes_of,
     generator_from,
     places_of,
@@ -192,16 +194,11 @@ class LogisticRegression(LinearClassifier):
         ConvergenceWarning
             If the model isn't `converged_`, unless a callback stopped it.
         """
+        before = getattr(self, "classes_", None)
         data = self._read(X, y, sample_weight)
         initial = None
-        if check.check_bool(self.warm_start, "warm_start") and hasattr(self, "coef_"):
-            expected = (1 if self.classes_.size == 2 else self.classes_.size, data.X.shape[1])
-            if np.shape(self.coef_) != expected:
-                raise ValueError(
-                    f"warm_start begins with coef_ of shape {np.shape(self.coef_)}, but these data need {expected}: "
-                    "set warm_start=False to begin anew"
-                )
-            intercept = self.intercept_ if data.intercept else np.zeros(expected[0])
+        if self._warm(self.warm_start, before, data.X.shape[1]):
+            intercept = self.intercept_ if data.intercept else np.zeros(len(self.coef_))
             initial = scaled_parameters(self.coef_, intercept, data.offset, data.scale)
         self._keep(data, self._find(data, self.C, data.weights, initial))
         return self
@@ -219,19 +216,21 @@ class LogisticRegression(LinearClassifier):
         offset, scale = seen.mean_and_scale()
         if not intercept:
             offset, scale = np.zeros(offset.size), np.sqrt(scale**2 + seen.mean**2)
-        weights = with_class_weights(weights, labels, self.classes_, self.class_weight, seen.class_weights)
+        factors = class_factors(self.classes_, self.class_weight, seen.class_weights)
+        weights = with_class_weights(weights, labels, factors)
         return _Data(X, y, labels, weights, offset, scale, intercept)
 
     def _find(self, data: _Data, C: Any, weights: Array | None, initial: Array | None) -> Optimum:
         """The optimum for weights (m,) of the rows."""
         m, scale = data.X.shape[0], data.scale
-        total = float(m if weights is None else weights.sum())
+        total = float(m if weights is None else weights.sum(dtype=np.float64))
         alpha = 0.0 if math.inf == C else 1 / (check.check_positive(C, "C") * total)
         if not math.isfinite(alpha):
             raise ValueError(f"C={C!r} is too small for these data: 1 / C overflows; use a larger C")
         part = check.check_fraction(self.l1_ratio, "l1_ratio")
         sizes = np.ones(scale.size) if check.check_bool(self.standardize, "standardize") else scale
         n_classes = None if self.classes_.size == 2 else self.classes_.size
+        check_callbacks(self.callbacks)
         solver = self._solver(data.X, n_classes, alpha * part > 0)
         cost = Cost(
             data.X,
@@ -290,7 +289,6 @@ class LogisticRegression(LinearClassifier):
     def _told(self, iteration: int, cost: float, parameters: Array) -> bool:
         if self.verbose:
             print(f"iteration {iteration}: {cost:.9f}")
-        callbacks = [] if self.callbacks is None else self.callbacks
-        callbacks = callbacks if isinstance(callbacks, list) else [callbacks]
-        asked = [bool(callback({"iteration": iteration, "cost": cost})) for callback in callbacks]
+        told = {"iteration": iteration, "cost": cost}
+        asked = [bool(callback(dict(told))) for callback in check_callbacks(self.callbacks)]
         return any(asked)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -10,7 +11,9 @@ from ._team import members_for, share
 from .kernels import objective
 from .kernels.classes import class_scores
 from .kernels.plan import PADDING, class_plan, plan, tiles_for
-from .validation import Array, as_rows, computed_dtype, is_sparse, raise_if_not_finite
+from .validation import Array, as_rows, check_rows, computed_dtype, is_sparse, raise_if_not_finite
+
+_BLOCK_VALUES = 1 << 20
 
 
 def forward(
@@ -37,7 +40,7 @@ def forward(
         if out.dtype == np.int64:
             forward(X, weights, bias, np.empty(out.size, weights.dtype), threshold, n_threads)
         elif np.isnan(out).any() or threshold is None:
-            raise ValueError("the scores X W + b overflow: scale the features of X, or check W")
+            raise ValueError("the scores overflow: scale the features of X, or check the weights")
 
 
 def scores_of(X: Any, coef: Array, intercept: Array, n_threads: int | None = None) -> Array:
@@ -72,14 +75,38 @@ def scores_of(X: Any, coef: Array, intercept: Array, n_threads: int | None = Non
 
 def _raise_for_scores(X: Any) -> None:
     raise_if_not_finite(X)
-    raise ValueError("the scores X coef_ + intercept_ overflow: scale the features of X")
+    raise ValueError("the scores overflow: scale the features of X, or check the weights")
 
 
-def mean_loss_and_accuracy(X: Any, labels: Array, coef: Array, intercept: Array) -> tuple[float, float]:
-    """Mean loss, in nats, and the part of the rows whose class is predicted, of labels (m,) 0 ... K - 1."""
-    scores = scores_of(X, coef, intercept)
-    predicted = scores > 0 if scores.ndim == 1 else scores.argmax(axis=1)
-    return float(_losses(scores, labels).mean(dtype=np.float64)), float(np.mean(predicted == labels))
+class SomeRows(NamedTuple):
+    """Rows of X, and their labels 0 ... K - 1."""
+
+    X: Any
+    labels: Array
+    chosen: Array | None = None  # which rows of X, None for all
+
+    def blocks(self) -> Iterator[tuple[Any, Array]]:
+        """Rows and labels, without a copy of all that are chosen."""
+        if self.chosen is None:
+            yield self.X, self.labels
+            return
+        step = max(1, _BLOCK_VALUES // self.X.shape[1])
+        for start in range(0, self.chosen.size, step):
+            part = slice(start, start + step)
+            yield check_rows(self.X[self.chosen[part]]), self.labels[part]
+
+
+def mean_loss_and_accuracy(
+    rows: SomeRows, coef: Array, intercept: Array, n_threads: int | None = None
+) -> tuple[float, float]:
+    """Mean loss, in nats, and the part of the rows whose class is predicted."""
+    total, right = 0.0, 0
+    for X, labels in rows.blocks():
+        scores = scores_of(X, coef, intercept, n_threads)
+        predicted = scores > 0 if scores.ndim == 1 else scores.argmax(axis=1)
+        right += int(np.sum(predicted == labels))
+        total += float(_losses(scores, labels).sum(dtype=np.float64))
+    return total / rows.labels.size, right / rows.labels.size
 
 
 def row_losses(X: Any, labels: Array, coef: Array, intercept: Array, n_threads: int | None = None) -> Array:

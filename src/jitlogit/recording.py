@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from .callbacks import FitTasks
+from .callbacks import FitTasks, check_callbacks
 from .fits import Epoch
-from .prediction import mean_loss_and_accuracy
+from .parameters import check_count, check_not_negative
+from .prediction import SomeRows, mean_loss_and_accuracy
 from .validation import Array
 
 HISTORY = ("loss", "val_loss", "val_accuracy", "learning_rate", "gradient_norm", "seconds", "rows_per_second")
@@ -33,7 +34,7 @@ class Record:
     def __init__(
         self,
         m: int,
-        validation: tuple[Array, Array] | None,
+        validation: SomeRows | None,
         offset: Array,
         scale: Array,
         callbacks: list[Callable[[dict[str, float]], Any]],
@@ -41,7 +42,9 @@ class Record:
         patience: int,
         history: dict[str, list[float]],
         tasks: FitTasks | None,
+        n_threads: int | None,
     ) -> None:
+        self._n_threads = n_threads
         self._callbacks = callbacks
         self._tasks = tasks
         self._m = m
@@ -56,8 +59,34 @@ class Record:
         if validation is None:
             del self.history["val_loss"], self.history["val_accuracy"]
 
-    def add(self, epoch: Epoch) -> bool:
+    @classmethod
+    def of_model(
+        cls,
+        model: Any,
+        m: int,
+        validation: SomeRows | None,
+        scaling: tuple[Array, Array],
+        history: dict[str, list[float]],
+        tasks: FitTasks | None,
+        n_threads: int | None,
+    ) -> Record:
+        """For an estimator's parameters, which are checked; training goes on from a history."""
+        tol = None if model.tol is None else check_not_negative(model.tol, "tol")
+        return cls(
+            m,
+            validation,
+            *scaling,
+            check_callbacks(model.callbacks),
+            0.0 if tol is None and model.early_stopping else tol,
+            check_count(model.n_iter_no_change, "n_iter_no_change"),
+            history,
+            tasks,
+            n_threads,
+        )
+
+    def add(self, epoch: Epoch, interrupted: bool = False) -> bool:
         """Take note of an epoch; return whether training should stop."""
+        number = self._before + epoch.number
         known = {
             "loss": epoch.cost,
             "learning_rate": epoch.learning_rate,
@@ -74,17 +103,19 @@ class Record:
 
         if self._validation is not None:
             coef, intercept = fitted().values()
-            watched, right = mean_loss_and_accuracy(*self._validation, coef, intercept)
+            watched, right = mean_loss_and_accuracy(self._validation, coef, intercept, self._n_threads)
             known |= {"val_loss": watched, "val_accuracy": right}
         for name, value in known.items():
-            del self.history[name][self._before + epoch.number :]  # if training went back
+            del self.history[name][number:]  # if training went back
             self.history[name].append(value)
-        asked = [bool(callback({"epoch": epoch.number, **known})) for callback in self._callbacks]
+        asked = [bool(callback({"epoch": number, **known})) for callback in self._callbacks]
         if self._tasks is not None:
             asked.append(self._tasks.end_epoch(epoch.number, fitted))
-        stop = any(asked)
-        if self._tol is None:
-            return stop
-        self._failed = 0 if watched < self._best - self._tol else self._failed + 1
-        self._best = min(self._best, watched)
-        return stop or self._failed >= self._patience
+        stop = interrupted or any(asked)
+        if self._tol is not None:
+            self._failed = 0 if watched < self._best - self._tol else self._failed + 1
+            self._best = min(self._best, watched)
+            stop = stop or self._failed >= self._patience
+        if self._tasks is not None and not stop:
+            self._tasks.begin_epoch()
+        return stop

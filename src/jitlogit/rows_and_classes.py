@@ -5,21 +5,22 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from sklearn.model_selection import StratifiedShuffleSplit
 from sklearn.utils import check_random_state, compute_class_weight
 from sklearn.utils.validation import _check_sample_weight
 
 from .kernels.labels import empty_places
+from .parameters import check_fraction
 from .validation import Array
 
 _BLOCK = 1 << 18
 _FEW = 1000  # rows that mostly hold all classes
 
 
-def check_classes(classes: Array) -> None:
+def check_classes(classes: Array, name: str = "y") -> None:
     """Raise ValueError unless there are two classes at least."""
     if classes.size < 2:
-        raise ValueError(f"y must hold labels of two classes at least; it has one class only: {classes[0]}")
+        found = f"it has one class only: {classes[0]}" if classes.size else "it is empty"
+        raise ValueError(f"{name} must hold labels of two classes at least; {found}")
 
 
 def classes_of(y: Array) -> Array:
@@ -74,32 +75,58 @@ def row_weights(sample_weight: Any, X: Array) -> Array | None:
     return np.asarray(weights)
 
 
-def with_class_weights(
-    weights: Array | None, labels: Array, classes: Array, class_weight: Any, sums: Array
-) -> Array | None:
-    """Weights of rows times those of their classes; "balanced" makes the classes' `sums` (K,) of weights equal."""
+def class_factors(classes: Array, class_weight: Any, sums: Array) -> Array | None:
+    """Factors (K,) of the weights of the classes' rows, None for none; "balanced" makes their `sums` (K,) equal."""
     if class_weight is None:
-        return weights
-    if isinstance(class_weight, dict):
-        of_classes = compute_class_weight(class_weight, classes=classes, y=classes)
-    elif isinstance(class_weight, str) and class_weight == "balanced":
-        of_classes = sums.sum() / (classes.size * np.maximum(sums, np.finfo(float).tiny))
-    else:
+        return None
+    if isinstance(class_weight, str) and class_weight == "balanced":
+        return np.asarray(np.divide(sums.sum(), classes.size * sums, out=np.zeros(sums.size), where=sums > 0))
+    if not isinstance(class_weight, dict):
         raise ValueError(f'class_weight must be None, "balanced" or a dict; got {class_weight!r}')
-    of_rows = of_classes[labels]
+    factors = np.asarray(compute_class_weight(class_weight, classes=classes, y=classes), np.float64)
+    if not (np.isfinite(factors).all() and factors.min() >= 0 and sums @ factors > 0):
+        raise ValueError(
+            f"class_weight must be finite, not negative, and not zero for all classes that y has; got {class_weight}"
+        )
+    return factors
+
+
+def with_class_weights(weights: Array | None, labels: Array, factors: Array | None) -> Array | None:
+    """Weights of rows times the factors of their classes."""
+    if factors is None:
+        return weights
+    of_rows = factors[labels]
     return np.asarray(of_rows if weights is None else weights * of_rows)
 
 
-def held_out(labels: Array, fraction: float, rng: np.random.Generator) -> Array:
+def of_mean_one(weights: Array | None, m: int, mean: float, dtype: np.dtype[Any]) -> Array | None:
+    """Weights (m,) over their mean, which may be that of more rows; None for ones."""
+    if weights is None and mean == 1:
+        return None
+    return np.asarray(np.full(m, 1 / mean) if weights is None else weights / mean, dtype)
+
+
+def held_out(labels: Array, classes: Array, fraction: Any, rng: np.random.Generator) -> Array:
     """Indices of a random part of the rows, in order, with as large a part of each class."""
-    splitter = StratifiedShuffleSplit(1, test_size=fraction, random_state=int(rng.integers(2**31)))
-    _, held = next(splitter.split(np.empty((labels.size, 0)), labels))
-    return np.sort(held)
+    part = check_fraction(fraction, "validation_fraction")
+    if not 0 < part < 1:
+        raise ValueError(f"validation_fraction must lie between 0 and 1, and be neither; got {fraction!r}")
+    held = []
+    for k, name in enumerate(classes):
+        rows = np.flatnonzero(labels == k)
+        count = max(1, round(part * rows.size))
+        if count >= rows.size:
+            raise ValueError(
+                f"early_stopping holds out {count} of the {rows.size} rows of class {name}, which leaves none to train "
+                "on: lower validation_fraction, or pass eval_set instead"
+            )
+        held.append(rows[rng.choice(rows.size, count, replace=False)])
+    return np.sort(np.concatenate(held))
 
 
 def without(weights: Array | None, held: Array, m: int) -> Array:
     """Weights that are zero for some rows."""
-    weights = np.ones(m) if weights is None else weights.copy()
+    weights = np.ones(m, np.float32) if weights is None else weights.copy()
     weights[held] = 0
     return weights
 

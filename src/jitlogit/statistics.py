@@ -19,7 +19,9 @@ _POWER_ITERATIONS = 15
 _POWER_TOLERANCE = 0.02
 _LEAST_BATCH, _USUAL_BATCH, _LARGE_BATCH = 32, 64, 256
 _VISITS = 1_000_000
-_LEAST_EPOCHS = 5
+# For so many rows, that are enough for few epochs.
+_MANY_ROWS = 20_000
+_LEAST_EPOCHS, _MOST_EPOCHS_OF_MANY = 5, 10
 _FULL_BATCH_EPOCHS = 1000
 _MOMENTUM_NOISE = 3.0
 #: Rates of optimizers whose steps don't depend on the gradient's size.
@@ -31,15 +33,16 @@ _CONSTANT = {np.dtype(np.float32): 1e-6, np.dtype(np.float64): 1e-14}
 def _moments(X: Any, sample_weight: Array | None, n_threads: int | None) -> tuple[Array, Array]:
     """Means and variances of the columns of `X` from `check_X`, float64 (n,); weights are of mean 1.
 
-    Squares are summed of differences from the first row, in the data's own precision for up to 256 rows, then in
-    float64. Raises ValueError if X isn't finite, or its squares aren't.
+    Squares are summed of differences from the first row that counts, in the data's own precision for up to 256 rows,
+    then in float64. Raises ValueError if X isn't finite, or its squares aren't.
     """
     if is_sparse(X):
         return _sparse_moments(X, sample_weight)
     m, n = X.shape
     dtype = computed_dtype(X)
     shift = np.zeros(n + PADDING, dtype)
-    shift[:n] = widened(X[:1])[0]
+    first_row = 0 if sample_weight is None else int(np.argmax(sample_weight > 0))
+    shift[:n] = widened(X[first_row : first_row + 1])[0]
     cut = plan(m, X)
     sums = np.empty((cut.n_chunks, 2, n))
     members = members_for(n_threads, cut.n_chunks, X.nbytes)
@@ -71,12 +74,13 @@ def _raise_for_squares(X: Any) -> None:
 
 
 class RunningMoments(NamedTuple):
-    """Means and variances of the features, and weights of the classes, of all rows seen so far.
+    """Means and variances of the features, and numbers and weights of rows, of all seen so far.
 
     Combined as in Chan, Golub and LeVeque, "Updating formulae and a pairwise algorithm for computing sample variances"
     (1979).
     """
 
+    n_rows: int = 0
     weight: float = 0.0
     mean: Any = 0.0
     variance: Any = 0.0
@@ -98,6 +102,7 @@ class RunningMoments(NamedTuple):
         part = X.shape[0] * mean_weight / total
         difference = mean - self.mean
         return RunningMoments(
+            self.n_rows + X.shape[0],
             total,
             self.mean + difference * part,
             self.variance * (1 - part) + variance * part + difference**2 * part * (1 - part),
@@ -117,8 +122,11 @@ def auto_batch_size(m: int) -> int:
 
 
 def auto_epochs(m: int, full_batch: bool) -> int:
-    """As many epochs as visit a million rows, or so many of batch gradient descent."""
-    return _FULL_BATCH_EPOCHS if full_batch else max(_LEAST_EPOCHS, -(-_VISITS // m))
+    """As many epochs as visit a million rows, few where there are many; or so many of batch gradient descent."""
+    if full_batch:
+        return _FULL_BATCH_EPOCHS
+    epochs = max(_LEAST_EPOCHS, -(-_VISITS // m))
+    return epochs if m < _MANY_ROWS else min(epochs, _MOST_EPOCHS_OF_MANY)
 
 
 def auto_learning_rate(

@@ -27,6 +27,8 @@ class TrainingResult(NamedTuple):
     diverged: bool
 
 
+# Part of the cost with twice the rate.
+_AS_HIGH = 0.9
 # 2^-60: a rate that is too large by more than that isn't the problem.
 _MOST_HALVINGS = 60
 
@@ -52,6 +54,7 @@ def train(
     fit_intercept: bool = True,
     n_classes: int | None = None,
     retry: bool = False,
+    name: str = "X_train",
     on_epoch: Callable[[Epoch], bool] | None = None,
 ) -> TrainingResult:
     """Gradient descent on validated arguments; see `jitlogit.train_logistic_regression`.
@@ -64,14 +67,17 @@ def train(
         K for labels 0 ... K - 1 and softmax; None for labels 0 and 1 and one score.
     retry : bool
         Whether to go on, when training diverges (the cost of an epoch is twice as high as one before), with half of the
-        learning rate from the parameters that had the lowest cost.
+        learning rate from the parameters that had the lowest cost. A first epoch whose cost half of the rate leaves as
+        high has begun at parameters that don't suit the data, and is none.
+    name : str
+        Of X, in errors.
     on_epoch : callable or None
         Called after each epoch, which then costs the time to compute the losses; training stops when it returns True.
         After such a return, with a number that it has been called with before.
     """
     m = X.shape[0]
     problem = Problem(
-        X, labels, batch_size, shuffle, sample_weight, offset, scale, steps, fit_intercept, initial, n_classes
+        X, labels, batch_size, shuffle, sample_weight, offset, scale, steps, fit_intercept, initial, n_classes, name
     )
     fit = make_fit(problem, n_epochs, pack, n_threads)
     order = Order(m, batch_size, shuffle, rng)
@@ -80,6 +86,7 @@ def train(
     diverged = False
     progress = Progress(n_epochs) if verbose else None
     best, good = math.log(n_classes or 2), 0
+    tried = math.inf  # cost of the first epoch with twice the rate
     i = -1
     with fit.team(order, n_threads, n_epochs) as run:
         while not diverged and i + 1 < n_epochs:
@@ -93,7 +100,8 @@ def train(
             cost = run() / m
             seconds = time.perf_counter() - start
             diverged = not fit.is_sound(cost)
-            if retry and (diverged or cost > 2 * best):
+            if retry and (diverged or (cost > 2 * best and not (i == 0 and cost > _AS_HIGH * tried))):
+                tried = cost if i == 0 and not diverged else tried
                 schedule.halve(X)
                 fit.go_back()
                 i, diverged = good - 1, False
@@ -147,7 +155,7 @@ class _Schedule:
             raise_if_not_finite(X)
             raise ValueError(
                 f"training diverges at any learning rate, down to {self._rate:g}: the features are too large for "
-                f"{computed_dtype(X)}; scale them, or pass standardize=True"
+                f"{computed_dtype(X)}; scale the columns of X"
             )
 
 

@@ -12,6 +12,8 @@ from . import lanes
 from .order import is_own, row_at
 from .plan import PADDING
 
+_BLOCK = 1 << 18
+
 
 class Weighted(NamedTuple):
     """Labels whose rows have weights, of mean 1; takes the place of an array of labels."""
@@ -37,7 +39,11 @@ def class_weights(labels: NDArray[Any], sample_weight: NDArray[Any] | None, n_cl
     if sample_weight is None and n_classes == 2:
         ones = np.count_nonzero(labels)
         return np.array([labels.size - ones, ones], np.float64)
-    return np.bincount(labels, sample_weight, n_classes).astype(np.float64)
+    sums = np.zeros(n_classes)
+    for start in range(0, labels.size, _BLOCK):  # bincount makes copies of float64 and int64
+        rows = slice(start, start + _BLOCK)
+        sums += np.bincount(labels[rows], None if sample_weight is None else sample_weight[rows], n_classes)
+    return sums
 
 
 def is_weighted(labels):

@@ -1,0 +1,182 @@
+"""MiniBatchLogisticRegression on data that change: streams, warm starts, weights, held-out rows; and what it says."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from conftest import JIT_OFF, compiled, make_data
+from scipy import sparse
+from sklearn.metrics import log_loss
+
+from jitlogit import MiniBatchLogisticRegression, learning_rate_finder
+from jitlogit.rows_and_classes import generator_from, held_out
+from jitlogit.statistics import RunningMoments, auto_epochs
+
+M = 100 if JIT_OFF else 1000
+
+
+def two_columns(m=M):
+    X = np.random.default_rng(0).standard_normal((m, 2))
+    return X, (X[:, 0] > 0).astype(int)
+
+
+def test_training_goes_on_where_the_model_is_wrong_about_the_new_rows():
+    X, y = two_columns()
+    turned = MiniBatchLogisticRegression(random_state=0).fit(X, y).partial_fit(X, 1 - y)
+    assert np.isfinite(turned.coef_).all()
+    warm = MiniBatchLogisticRegression(batch_size=None, warm_start=True, max_iter=50).fit(X, y)
+    assert warm.fit(X, 1 - y).score(X, 1 - y) > 0.9
+    single = MiniBatchLogisticRegression(random_state=0)
+    for row in range(50 if JIT_OFF else 300):
+        single.partial_fit(X[row : row + 1] * 5, y[row : row + 1], classes=[0, 1])
+    assert single.score(X, y) > 0.7
+    one_class = MiniBatchLogisticRegression(random_state=0)
+    for k in (0, 1, 0, 1, 0, 1):
+        one_class.partial_fit(X[y == k], y[y == k], classes=[0, 1])
+    assert one_class.score(X, y) > 0.8
+
+
+@compiled
+@pytest.mark.parametrize("optimizer", ["sgd", "momentum", "nesterov"])
+def test_float32_sparse_columns_far_from_zero_end_at_the_model_that_was_trained(optimizer):
+    rng = np.random.default_rng(0)
+    X = np.zeros((5000, 23), np.float32)
+    X[:, :3] = np.round(2020 + rng.standard_normal((5000, 3)))
+    X[np.arange(5000), 3 + rng.integers(20, size=5000)] = 1
+    y = ((X[:, 0] - X[:, 1]) + 2 * X[:, 5] + 0.5 * rng.standard_normal(5000) > 0).astype(int)
+    rows = sparse.csr_array(X)
+    model = MiniBatchLogisticRegression(random_state=0, max_iter=200, optimizer=optimizer).fit(rows, y)
+    wide = model.decision_function(rows.astype(np.float64))
+    assert np.mean(np.logaddexp(0, wide) - y * wide) == pytest.approx(model.history_["loss"][-1], rel=0.01)
+
+
+def test_weights_count_by_all_rows_seen():
+    X, Y = make_data(200, 3)
+    y = Y[0].astype(int)
+    options = {"batch_size": None, "optimizer": "sgd", "schedule": "constant", "standardize": False, "alpha": 0.0}
+
+    def streamed(chunks, **parameters):
+        model = MiniBatchLogisticRegression(learning_rate=0.1, **options, **parameters)
+        for rows, weight in chunks:
+            model.partial_fit(X[rows], y[rows], classes=[0, 1], sample_weight=weight)
+        return model.coef_[0]
+
+    ones, zeros = np.flatnonzero(y == 1), np.flatnonzero(y == 0)
+    plain = streamed([(zeros, None), (ones, None)])
+    assert not np.allclose(streamed([(zeros, None), (ones, None)], class_weight={0: 1, 1: 20}), plain, rtol=0.1)
+    # The second chunk's weights, 3 where all that were seen have a mean of 2, lengthen its step by 3 / 2.
+    half = np.arange(100), np.arange(100, 200)
+    first = streamed([(half[0], None)])
+    model = MiniBatchLogisticRegression(learning_rate=0.1, **options).partial_fit(X[half[0]], y[half[0]], [0, 1])
+    scores = model.decision_function(X[half[1]])
+    gradient = X[half[1]].T @ (1 / (1 + np.exp(-scores)) - y[half[1]]) / 100
+    second = streamed([(half[0], None), (half[1], np.full(100, 3.0))])
+    np.testing.assert_allclose(second, first - 0.1 * 1.5 * gradient, rtol=1e-10)
+
+
+def test_balanced_is_nothing_for_classes_that_are_not_there():
+    X, y = two_columns()
+    model = MiniBatchLogisticRegression(class_weight="balanced", random_state=0)
+    model.partial_fit(X[y == 0], y[y == 0], classes=[0, 1])
+    assert np.isfinite(model.coef_).all()
+    model.fit(X, y, sample_weight=(y == 0) * 1.0)
+    assert (model.predict(X) == 0).all()
+
+
+def test_held_out_rows_are_of_each_class_and_of_no_other_rows():
+    labels = np.repeat([0, 1, 2], [100, 30, 4])
+    held = held_out(labels, np.arange(3), 0.1, np.random.default_rng(0))
+    assert np.bincount(labels[held]).tolist() == [10, 3, 1]
+    assert (np.diff(held) > 0).all()
+    X, Y = make_data(300, 3)
+    model = MiniBatchLogisticRegression(early_stopping=True, random_state=0, max_iter=3, tol=None).fit(X, Y[0])
+    held = held_out(Y[0], np.arange(2), 0.1, generator_from(0))
+    expected = log_loss(Y[0][held], model.predict_proba(X[held]))
+    assert model.history_["val_loss"][-1] == pytest.approx(expected, rel=1e-9)
+
+
+def test_a_first_row_that_does_not_count_does_not_shift_the_moments():
+    X, _ = two_columns()
+    X = X.astype(np.float32)
+    X[0], weights = 1e5, np.ones(M)
+    weights[0] = 0
+    seen = RunningMoments(class_weights=np.zeros(2)).after(X, np.zeros(M, np.uint8), weights, True, 1)
+    np.testing.assert_allclose(seen.variance, X[1:].var(axis=0), rtol=1e-4)
+
+
+def test_warm_starts_need_the_same_features_and_classes():
+    X, Y = make_data(60, 3)
+    y = Y[0].astype(int)
+    three = np.arange(60) % 3
+    for first, second in ((y, three), (three, y), (y, y + 5)):
+        model = MiniBatchLogisticRegression(warm_start=True, max_iter=2).fit(X, first)
+        with pytest.raises(ValueError, match=r"warm_start begins with coef_.*set warm_start=False"):
+            model.fit(X, second)
+    with pytest.raises(ValueError, match="warm_start begins with coef_ of shape"):
+        MiniBatchLogisticRegression(warm_start=True, max_iter=2).fit(X, y).fit(X[:, :2], y)
+
+
+def test_many_rows_take_few_epochs():
+    assert [auto_epochs(m, False) for m in (100, 10_000, 20_000, 150_000, 10**7)] == [10_000, 100, 10, 7, 5]
+    assert auto_epochs(10**7, True) == 1000
+
+
+@pytest.mark.parametrize(
+    ("parameters", "error", "words"),
+    [
+        ({"schedule": "bogus"}, ValueError, "schedule must be one of"),
+        ({"max_iter": -1}, ValueError, "max_iter must be"),
+        ({"early_stopping": "x"}, TypeError, "early_stopping must be True or False"),
+        ({"warm_start": "x"}, TypeError, "warm_start must be True or False"),
+        ({"validation_fraction": 7}, ValueError, "validation_fraction must lie between"),
+        ({"callbacks": 5}, TypeError, "callbacks must be None, a callable or a list"),
+        ({"callbacks": [1]}, TypeError, "callbacks must be None, a callable or a list"),
+        ({"class_weight": {0: -1, 1: 1}}, ValueError, "class_weight must be finite, not negative"),
+        ({"class_weight": {0: 0, 1: 0}}, ValueError, "class_weight must be finite, not negative"),
+    ],
+)
+def test_every_call_checks_every_parameter(parameters, error, words):
+    X, y = two_columns(40)
+    for train in (
+        lambda model: model.fit(X, y),
+        lambda model: model.fit(X, y, eval_set=(X, y)),
+        lambda model: model.partial_fit(X, y, classes=[0, 1]),
+    ):
+        with pytest.raises(error, match=words):
+            train(MiniBatchLogisticRegression(**parameters))
+
+
+def test_errors_name_what_is_wrong():
+    X, y = two_columns(40)
+    model = MiniBatchLogisticRegression(max_iter=2)
+    bad = X.copy()
+    bad[3, 1] = np.nan
+    for eval_set, words in (((bad, y), "must be finite"), ((X[:, :1], y), "features"), ((X, y[:5]), "inconsistent")):
+        with pytest.raises(ValueError, match=f"eval_set: .*{words}"):
+            model.fit(X, y, eval_set=eval_set)
+    with pytest.raises(ValueError, match=r"^X must be finite"):
+        MiniBatchLogisticRegression(standardize=False, optimizer="adam").fit(bad, y)
+    for classes, words in (([], "it is empty"), ([0], "it has one class only")):
+        with pytest.raises(ValueError, match=f"classes must hold labels of two classes at least; {words}"):
+            model.partial_fit(X, y, classes=classes)
+    for fraction in (0, 1):
+        with pytest.raises(ValueError, match="validation_fraction must lie between 0 and 1, and be neither"):
+            MiniBatchLogisticRegression(early_stopping=True, validation_fraction=fraction).fit(X, y)
+    with pytest.raises(ValueError, match="holds out 1 of the 1 rows of class True, which leaves none"):
+        MiniBatchLogisticRegression(early_stopping=True).fit(X, np.arange(40) == 0)
+
+
+def test_callbacks_see_the_epochs_of_a_stream_as_numbered():
+    X, y = two_columns(40)
+    seen = []
+    model = MiniBatchLogisticRegression(callbacks=lambda state: seen.append(state["epoch"]))
+    for _ in range(3):
+        model.partial_fit(X, y, classes=[0, 1])
+    assert seen == [0, 1, 2]
+
+
+def test_the_range_test_takes_sparse_rows_and_the_usual_batch():
+    X, y = two_columns(400)
+    found = learning_rate_finder(sparse.csr_array(X), y, batch_size="auto", random_state=0)
+    dense = learning_rate_finder(X, y, batch_size="auto", random_state=0)
+    assert 0.1 < found.suggested / dense.suggested < 10
