@@ -9,6 +9,7 @@ have by then, so a thread that starts late or never is not waited for.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -187,6 +188,30 @@ def look_back(control, members, task, batches, batch_bytes, sleeps):
         control[_PENALTY] //= 2
     control[_MEETINGS] = 0
     control[_SLEEPS] = 0
+
+
+@inline  # Numba won't cache a kernel that still holds the address of a function, `walk`
+def do_tasks(walk, batches, work, n_batches, batch_bytes, control, members, helping):
+    """Share out an epoch's batches as tasks and do a part of each, or, `helping`, a part of those of all epochs.
+
+    ``walk(batches, work, control, member, task, first_batch, stop_batch)`` does a member's part of one; it returns the
+    sum of the losses, and before how many batches' meetings this member slept. Returns the sum of the losses, NaN as
+    soon as the bias isn't finite.
+    """
+    member = check_in(control) if helping else np.int64(0)
+    task = np.int64(0)
+    stop_batch = task
+    loss_sum = 0.0
+    while True:
+        task, first_batch, stop_batch = next_task(control, members, member, task, stop_batch, n_batches, helping)
+        if task < 0:
+            return loss_sum
+        losses, sleeps = walk(batches, work, control, member, task, first_batch, stop_batch)
+        loss_sum += losses
+        if not helping:
+            if not math.isfinite(work.bias[0, 0]):
+                return math.nan
+            look_back(control, members, task, stop_batch - first_batch, batch_bytes, sleeps)
 
 
 @inline

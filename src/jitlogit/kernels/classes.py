@@ -6,7 +6,6 @@ again. As in `epoch`, chunks follow from the data's shape alone.
 
 from __future__ import annotations
 
-import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,7 +13,7 @@ from numpy.typing import NDArray
 
 from .._jit import helper, kernel, outline
 from . import lanes, link, storage, update
-from .barrier import TASK_BATCHES, check_in, look_back, meet, members_of, next_task, number_of
+from .barrier import TASK_BATCHES, do_tasks, meet, members_of, number_of
 from .labels import count_of, label_of, weigh
 from .order import fill_order, row_at
 from .plan import FOLD_ROWS, PADDING, on_lines
@@ -138,27 +137,12 @@ def _update(rule, first_class, stop_class, rate, size, sums, total, weights, bia
 
 
 @helper
-def _walk(
-    rows,
-    labels,
-    tables,
-    order,
-    blocks,
-    batch_size,
-    tile_rows,
-    settings,
-    rule,
-    work,
-    control,
-    member,
-    task,
-    first_batch,
-    stop_batch,
-):
+def _walk(batches, work, control, member, task, first_batch, stop_batch):
     """Batches first_batch ... stop_batch - 1, as one of the members of a task.
 
-    Returns the sum of the losses, and before how many meetings this member slept.
+    Returns the sum of the losses, and, of two meetings for each batch, half the number before which this member slept.
     """
+    rows, labels, tables, order, blocks, batch_size, tile_rows, settings, rule = batches
     n_chunks, n_classes, n_sums = work.sums.shape
     m = count_of(labels)
     members = members_of(task)
@@ -198,7 +182,7 @@ def _walk(
         if members > 1:
             sleeps += meet(control, member, members, meeting + 1)
         meeting += 2
-    return loss_sum, sleeps
+    return loss_sum, sleeps // 2
 
 
 @kernel
@@ -209,36 +193,8 @@ def softmax_epoch(
     ClassWorkSpace."""
     n_batches = (count_of(labels) + batch_size - 1) // batch_size
     batch_bytes = batch_size * rows.shape[1] * rows.itemsize
-    member = check_in(control) if helping else np.int64(0)
-    task = np.int64(0)
-    stop_batch = task
-    loss_sum = 0.0
-    while True:
-        task, first_batch, stop_batch = next_task(control, members, member, task, stop_batch, n_batches, helping)
-        if task < 0:
-            return loss_sum
-        losses, sleeps = _walk(
-            rows,
-            labels,
-            tables,
-            order,
-            blocks,
-            batch_size,
-            tile_rows,
-            settings,
-            rule,
-            work,
-            control,
-            member,
-            task,
-            first_batch,
-            stop_batch,
-        )
-        loss_sum += losses
-        if not helping:
-            if not math.isfinite(work.bias[0, 0]):
-                return math.nan
-            look_back(control, members, task, stop_batch - first_batch, batch_bytes, sleeps // 2)
+    batches = rows, labels, tables, order, blocks, batch_size, tile_rows, settings, rule
+    return do_tasks(_walk, batches, work, n_batches, batch_bytes, control, members, helping)
 
 
 @kernel

@@ -8,14 +8,11 @@ batches look (see `plan`), never from the threads, so the sums have the same bit
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
-
-import numpy as np
 
 from .._jit import by_type, helper, inline, inline_by_type, kernel
 from . import lanes, stochastic, storage, update
-from .barrier import TASK_BATCHES, check_in, look_back, meet, members_of, next_task, number_of
+from .barrier import TASK_BATCHES, do_tasks, meet, members_of, number_of
 from .features import feature_epoch
 from .labels import count_of
 from .order import fill_order
@@ -138,28 +135,13 @@ def _chunk(rows, labels, blocks, batch_size, n_chunks, batch, c):
 
 
 @helper
-def _walk(
-    rows,
-    labels,
-    tables,
-    order,
-    blocks,
-    batch_size,
-    tile_rows,
-    settings,
-    rule,
-    work,
-    control,
-    member,
-    task,
-    first_batch,
-    stop_batch,
-):
+def _walk(batches, work, control, member, task, first_batch, stop_batch):
     """Batches first_batch ... stop_batch - 1, as one of the members of a task.
 
     Returns the sum of the losses, and before how many meetings this member slept. Sums are made in two places in turn,
     since members may be a batch apart; a helper leaves after its last meeting, when others may begin the next task.
     """
+    rows, labels, tables, order, blocks, batch_size, tile_rows, settings, rule = batches
     n_chunks = work.sums.shape[1]
     members = members_of(task)
     first_chunk, stop_chunk = n_chunks * member // members, n_chunks * (member + 1) // members
@@ -250,36 +232,8 @@ def epoch(rows, labels, tables, order, blocks, batch_size, tile_rows, settings, 
     spacing = storage.spacing(rows, batch_size)
     n_batches = (count_of(labels) + spacing - 1) // spacing
     batch_bytes = batch_size * rows.shape[1] * rows.itemsize
-    member = check_in(control) if helping else np.int64(0)
-    task = np.int64(0)
-    stop_batch = task
-    loss_sum = 0.0
-    while True:
-        task, first_batch, stop_batch = next_task(control, members, member, task, stop_batch, n_batches, helping)
-        if task < 0:
-            return loss_sum
-        losses, sleeps = _walk(
-            rows,
-            labels,
-            tables,
-            order,
-            blocks,
-            batch_size,
-            tile_rows,
-            settings,
-            rule,
-            work,
-            control,
-            member,
-            task,
-            first_batch,
-            stop_batch,
-        )
-        loss_sum += losses
-        if not helping:
-            if not math.isfinite(work.bias[0, 0]):
-                return math.nan
-            look_back(control, members, task, stop_batch - first_batch, batch_bytes, sleeps)
+    batches = rows, labels, tables, order, blocks, batch_size, tile_rows, settings, rule
+    return do_tasks(_walk, batches, work, n_batches, batch_bytes, control, members, helping)
 
 
 @kernel

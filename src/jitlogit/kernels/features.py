@@ -8,11 +8,9 @@ not from the threads.
 
 from __future__ import annotations
 
-import numpy as np
-
 from .._jit import helper, kernel
 from . import lanes, link, storage, update
-from .barrier import TASK_BATCHES, check_in, look_back, meet, members_of, next_task, number_of
+from .barrier import TASK_BATCHES, do_tasks, meet, members_of, number_of
 from .labels import signs
 
 
@@ -24,11 +22,12 @@ def _part(n_features, step, n_parts, part):
 
 
 @helper
-def _walk(rows, labels, blocks, batch_size, settings, work, control, member, task, first_batch, stop_batch):
+def _walk(batches, work, control, member, task, first_batch, stop_batch):
     """Batches first_batch ... stop_batch - 1, as one of the members of a task; all use the first one's weights.
 
     Returns the sum of the losses, and before how many meetings this member slept.
     """
+    rows, labels, _, _, blocks, batch_size, _, settings, _ = batches
     n_features = rows.shape[1]
     n_parts = work.partial_scores.shape[1]
     last = (labels.size - 1) // batch_size
@@ -95,17 +94,5 @@ def feature_epoch(
     """As `epoch`, of small batches of F-ordered rows in their own order or in blocks, features as stored."""
     n_batches = (labels.size + batch_size - 1) // batch_size
     batch_bytes = batch_size * rows.shape[1] * rows.itemsize
-    member = check_in(control) if helping else np.int64(0)
-    task = np.int64(0)
-    stop_batch = task
-    loss_sum = 0.0
-    while True:
-        task, first_batch, stop_batch = next_task(control, members, member, task, stop_batch, n_batches, helping)
-        if task < 0:
-            return loss_sum
-        losses, sleeps = _walk(
-            rows, labels, blocks, batch_size, settings, work, control, member, task, first_batch, stop_batch
-        )
-        loss_sum += losses
-        if not helping:
-            look_back(control, members, task, stop_batch - first_batch, batch_bytes, sleeps)
+    batches = rows, labels, tables, order, blocks, batch_size, tile_rows, settings, rule
+    return do_tasks(_walk, batches, work, n_batches, batch_bytes, control, members, helping)

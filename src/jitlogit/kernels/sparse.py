@@ -20,13 +20,11 @@ A batch's rows are computed with in a small copy, of the features that they have
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
 from .._jit import helper, inline, kernel
 from . import lanes, update
-from .barrier import TASK_BATCHES, check_in, look_back, meet, members_of, next_task, number_of
+from .barrier import TASK_BATCHES, do_tasks, meet, members_of, number_of
 from .labels import count_of
 from .order import fill_order
 from .sparse_rows import FEATURES_AHEAD, fetch_feature, room_of, sum_chunk
@@ -220,27 +218,13 @@ def _begin(work, member):
 
 
 @helper
-def _walk(
-    rows,
-    labels,
-    tables,
-    order,
-    blocks,
-    batch_size,
-    settings,
-    rule,
-    work,
-    control,
-    member,
-    task,
-    first_batch,
-    stop_batch,
-    n_batches,
-):
+def _walk(batches, work, control, member, task, first_batch, stop_batch):
     """Batches first_batch ... stop_batch - 1, as one of the members of a task.
 
-    Returns the sum of the losses, and before how many meetings this member slept.
+    Returns the sum of the losses, and, of two meetings for each batch, half the number before which this member slept.
     """
+    rows, labels, tables, order, blocks, batch_size, _, settings, rule = batches
+    n_batches = (count_of(labels) + batch_size - 1) // batch_size
     n_chunks, n_scores, n_room = work.gradients.shape[0], work.bias.shape[0], room_of(work)
     members = members_of(task)
     first_chunk, stop_chunk = n_chunks * member // members, n_chunks * (member + 1) // members
@@ -273,7 +257,7 @@ def _walk(
         if members > 1:
             sleeps += meet(control, member, members, meeting + 1)
         meeting += 2
-    return loss_sum, sleeps
+    return loss_sum, sleeps // 2
 
 
 @kernel
@@ -287,36 +271,8 @@ def sparse_epoch(
     """
     n_batches = (count_of(labels) + batch_size - 1) // batch_size
     batch_bytes = rows.data.size // n_batches * (rows.data.itemsize + rows.indices.itemsize)
-    member = check_in(control) if helping else np.int64(0)
-    task = np.int64(0)
-    stop_batch = task
-    loss_sum = 0.0
-    while True:
-        task, first_batch, stop_batch = next_task(control, members, member, task, stop_batch, n_batches, helping)
-        if task < 0:
-            return loss_sum
-        losses, sleeps = _walk(
-            rows,
-            labels,
-            tables,
-            order,
-            blocks,
-            batch_size,
-            settings,
-            rule,
-            work,
-            control,
-            member,
-            task,
-            first_batch,
-            stop_batch,
-            n_batches,
-        )
-        loss_sum += losses
-        if not helping:
-            if not math.isfinite(work.bias[0, 0]):
-                return math.nan
-            look_back(control, members, task, stop_batch - first_batch, batch_bytes, sleeps // 2)
+    batches = rows, labels, tables, order, blocks, batch_size, tile_rows, settings, rule
+    return do_tasks(_walk, batches, work, n_batches, batch_bytes, control, members, helping)
 
 
 @kernel
