@@ -17,16 +17,17 @@ def _start(rows, n_samples, n_chunks, c):
 
 @kernel
 def losses(rows, labels, tile_rows, weights, bias, work, n_chunks, out_sums, part, first_chunk, stop_chunk):
-    """Sums over the rows of x (A - Y), of A - Y and of the losses, chunk by chunk, into out_sums (n_chunks, n + 2).
+    """Sums over the rows of x (A - Y), of A - Y and of the losses, chunk by chunk, into out_sums (n_chunks, 1, n + 2).
 
-    `weights` (n + PADDING,) are zero beyond n; `work` is a WorkSpace.
+    `weights` (1, n + PADDING) are zero beyond n, the bias is bias[0, 0]; `work` is a WorkSpace.
     """
     m = count_of(labels)
     room, gradient = work.tiles[part], work.gradients[part]
     for c in range(first_chunk, stop_chunk):
         start, stop = _start(rows, m, n_chunks, c), _start(rows, m, n_chunks, c + 1)
+        sums = out_sums[c, 0]
         epoch.sum_chunk(
-            rows, labels, None, start, stop, stop, tile_rows, True, weights, bias, room, gradient, out_sums[c]
+            rows, labels, None, start, stop, stop, tile_rows, True, weights[0], bias[0, 0], room, gradient, sums
         )
 
 
@@ -44,25 +45,28 @@ def class_losses(rows, labels, tile_rows, weights, bias, work, n_chunks, out_sum
 
 
 @kernel
-def curvature_times(rows, curvature, tile_rows, weights, bias, work, n_chunks, out_sums, part, first_chunk, stop_chunk):
-    """Sums over the rows of x r and of r, chunk by chunk, into out_sums (n_chunks, n + 2), r = curvature_i (x . weights
-    + bias): the Hessian of the losses times weights and bias."""
+def curvature_times(
+    rows, probabilities, counts, tile_rows, weights, bias, work, n_chunks, out_sums, part, first_chunk, stop_chunk
+):
+    """Sums over the rows of x r and of r, chunk by chunk, into out_sums (n_chunks, 1, n + 2): the Hessian of the losses
+    times weights and bias, r = s_i p_i (1 - p_i) z_i, from probabilities (m, 1) and weights of the rows (m,)."""
     m, n_features = rows.shape
     z, gradient = work.tiles[part, 0], work.gradients[part]
-    typed_bias = weights.dtype.type(bias)
-    nothing = lanes.fill(weights, 0.0)
+    typed_weights, typed_bias = weights[0], weights.dtype.type(bias[0, 0])
+    one, nothing = weights.dtype.type(1), lanes.fill(weights, 0.0)
     for c in range(first_chunk, stop_chunk):
         stop = _start(rows, m, n_chunks, c + 1)
-        sums = out_sums[c]
+        sums = out_sums[c, 0]
         for j in range(n_features + 2):
             sums[j] = 0.0
         for block in range(_start(rows, m, n_chunks, c), stop, max(FOLD_ROWS, tile_rows)):
             end = min(block + max(FOLD_ROWS, tile_rows), stop)
             for first in range(block, end, tile_rows):
                 count = min(tile_rows, end - first)
-                storage.scores(rows, None, first, count, first + count, weights, typed_bias, z)
+                storage.scores(rows, None, first, count, first + count, typed_weights, typed_bias, z)
                 for t in range(count):
-                    z[t] *= curvature[first + t]
+                    p = probabilities[first + t, 0]
+                    z[t] *= counts[first + t] * (p * (one - p))
                     sums[n_features] += z[t]
                 lanes.store(z, count, nothing)
                 storage.accumulate(rows, None, first, count, z, gradient)
