@@ -80,20 +80,6 @@ def _label_of_weighted(labels, i):
 
 
 @by_type
-def weight_of(labels, i):
-    """Weight of row i, in double precision."""
-    return _weight if is_weighted(labels) else _no_weight
-
-
-def _weight(labels, i):
-    return np.float64(labels.sample_weight[i])
-
-
-def _no_weight(labels, i):
-    return 1.0
-
-
-@by_type
 def signs(labels, order, first, count, out_sign):
     """Signs for `link.residuals`: +1 for y = 0, -1 for y = 1; those beyond `count` rows are of no consequence."""
     if is_weighted(labels):

@@ -156,7 +156,7 @@ def _add_several(labels, data, p, count, numbers, at, residual, gradients):
 
 
 @by_type
-def _residuals(labels, order, start, count, with_loss, room):
+def residuals(labels, order, start, count, with_loss, room):
     """Scores in `room` become residuals, by the rows' weights; returns the sum of the losses."""
     return _logistic_residuals if is_binary(labels) else _class_residuals
 
@@ -199,7 +199,7 @@ def _sum_tile(rows, labels, order, first, stop, with_loss, numbers, numbered, wo
         at += count
         for k in range(n_scores):
             room[k, t] = row[k] + bias[k, 0]
-    sums[2 * n_room] += _residuals(labels, order, first, stop - first, with_loss, room)
+    sums[2 * n_room] += residuals(labels, order, first, stop - first, with_loss, room)
     at = np.int64(0)
     for t in range(stop - first):
         i = row_at(order, first + t)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .._jit import helper, inline, kernel
-from .labels import label_of, weight_of
-from .plan import LINE_BYTES, on_lines
+from .._jit import inline, kernel
+from .plan import LINE_BYTES, PADDING, on_lines
+from .sparse_rows import residuals
+
+# Rows that are scored before residuals are made of the scores, whole lanes at once.
+_TILE_ROWS = 16
 
 
 class SparseWholeSpace(NamedTuple):
@@ -18,7 +20,8 @@ class SparseWholeSpace(NamedTuple):
 
     weights: NDArray[np.float64]  # (n, K)
     bias: NDArray[np.float64]  # (K,)
-    scores: NDArray[np.float64]  # (members, K, up to whole lines)
+    scores: NDArray[np.float64]  # (members, K, up to whole lines) of a row
+    tiles: NDArray[np.float64]  # (members, K + 2, tile_rows + PADDING), see `sparse_rows.residuals`
     sums: NDArray[np.float64]  # (n_chunks, n + 2, K) of x r and of r; the losses, with the first class
 
 
@@ -29,6 +32,7 @@ def sparse_whole_space(n_features: int, n_scores: int, n_chunks: int, members: i
         np.zeros((n_features, n_scores)),
         np.zeros(n_scores),
         on_lines((members, room), np.dtype(np.float64)),
+        on_lines((members, n_scores + 2, _TILE_ROWS + PADDING), np.dtype(np.float64)),
         np.zeros((n_chunks, n_features + 2, n_scores)),
     )
 
@@ -69,43 +73,26 @@ def _add(rows, i, r, sums):
         sums[n_features, k] += r[k]
 
 
-@helper
-def _residual(label, weight, z):
-    """Replace a row's scores (K,) by weight (A - Y); return weight times its loss."""
-    n_scores = z.size
-    if n_scores == 1:
-        sign = -1.0 if label == 1 else 1.0
-        signed = sign * z[0]
-        small = math.exp(-abs(signed))
-        z[0] = weight * sign * (1.0 if signed > 0 else small) / (1.0 + small)
-        return weight * (max(signed, 0.0) + math.log1p(small))
-    largest = z[0]
-    for k in range(1, n_scores):
-        largest = max(largest, z[k])
-    own, total = z[label] - largest, 0.0
-    for k in range(n_scores):
-        z[k] = math.exp(z[k] - largest)
-        total += z[k]
-    for k in range(n_scores):
-        z[k] *= weight / total
-    z[label] -= weight
-    return weight * (math.log(total) - own)
-
-
 @kernel
 def sparse_losses(rows, labels, work, n_chunks, part, first_chunk, stop_chunk):
     """Sums over the rows of x (A - Y), of A - Y and of the losses, chunk by chunk, into the sums of `work`."""
     (n_features, n_scores), m = work.weights.shape, rows.indptr.size - 1
-    z = work.scores[part, :n_scores]
+    z, tile = work.scores[part, :n_scores], work.tiles[part]
     for c in range(first_chunk, stop_chunk):
         sums = work.sums[c]
         sums[:] = 0.0
-        loss = 0.0
-        for i in range(m * c // n_chunks, m * (c + 1) // n_chunks):
-            _score(rows, i, work.weights, work.bias, z)
-            loss += _residual(label_of(labels, i), weight_of(labels, i), z)
-            _add(rows, i, z, sums)
-        sums[n_features + 1, 0] = loss
+        stop = m * (c + 1) // n_chunks
+        for first in range(m * c // n_chunks, stop, _TILE_ROWS):
+            count = min(_TILE_ROWS, stop - first)
+            for t in range(count):
+                _score(rows, first + t, work.weights, work.bias, z)
+                for k in range(n_scores):
+                    tile[k, t] = z[k]
+            sums[n_features + 1, 0] += residuals(labels, None, first, count, True, tile)
+            for t in range(count):
+                for k in range(n_scores):
+                    z[k] = tile[k, t]
+                _add(rows, first + t, z, sums)
 
 
 @kernel
