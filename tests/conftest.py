@@ -31,6 +31,19 @@ def make_data(m, n, dtype=np.float64, order="C", seed=0):
     return np.asarray(X, dtype=dtype, order=order), Y
 
 
+def make_classes(m, n, classes, seed=0):
+    rng = np.random.default_rng(seed)
+    X = rng.standard_normal((m, n)) * np.linspace(0.5, 2, n) + np.linspace(-1, 1, n)
+    scores = X @ rng.standard_normal((n, classes)) / np.sqrt(n)
+    return X, (scores + rng.gumbel(size=scores.shape)).argmax(axis=1)
+
+
+def objective(model, X, y, C, weights=None):
+    weights = np.ones(len(y)) if weights is None else weights
+    log = model.predict_log_proba(np.asarray(X, np.float64))[np.arange(len(y)), y]
+    return -np.sum(weights * log) / weights.sum() + np.sum(model.coef_**2) / (2 * C * weights.sum())
+
+
 def relative_difference(actual, expected):
     """Largest difference as a fraction of the largest expected value; NaN if anything isn't finite."""
     actual, expected = np.asarray(actual, np.float64), np.asarray(expected, np.float64)

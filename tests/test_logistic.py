@@ -7,9 +7,7 @@ import warnings
 
 import numpy as np
 import pytest
-from conftest import JIT_OFF, compiled, make_data
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from conftest import JIT_OFF, compiled, make_classes, make_data, objective
 from scipy import sparse
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression as Theirs
@@ -19,28 +17,13 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import estimator_checks_generator
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from jitlogit import LogisticRegression, LogisticRegressionCV, bfloat16, certificate, optimum, preconditioning
+from jitlogit import LogisticRegression, LogisticRegressionCV, bfloat16, optimum, preconditioning
 from jitlogit.blas import one_thread
 from jitlogit.cost import Cost
-from jitlogit.descent import Found, minimise
-from jitlogit.kernels.labels import with_room
 from jitlogit.optimum import SOLVERS
 from jitlogit.validation import check_rows
 
 M = 60 if JIT_OFF else 400
-
-
-def make_classes(m, n, classes, seed=0):
-    rng = np.random.default_rng(seed)
-    X = rng.standard_normal((m, n)) * np.linspace(0.5, 2, n) + np.linspace(-1, 1, n)
-    scores = X @ rng.standard_normal((n, classes)) / np.sqrt(n)
-    return X, (scores + rng.gumbel(size=scores.shape)).argmax(axis=1)
-
-
-def objective(model, X, y, C, weights=None):
-    weights = np.ones(len(y)) if weights is None else weights
-    log = model.predict_log_proba(np.asarray(X, np.float64))[np.arange(len(y)), y]
-    return -np.sum(weights * log) / weights.sum() + np.sum(model.coef_**2) / (2 * C * weights.sum())
 
 
 @compiled
@@ -164,26 +147,6 @@ def test_large_data_begin_near_the_optimum_of_a_sample():
         assert gap <= model.optimality_gap_
 
 
-@settings(max_examples=20 if JIT_OFF else 200, deadline=None)
-@given(
-    seed=st.integers(0, 10_000),
-    n=st.integers(1, 6),
-    classes=st.sampled_from([2, 3]),
-    C=st.sampled_from([1e-4, 1e-2, 1.0, 100.0]),
-    tol=st.sampled_from([1e-1, 1e-2, 1e-4]),
-    dtype=st.sampled_from([np.float32, np.float64]),
-)
-def test_the_certificate_is_never_below_the_truth(seed, n, classes, C, tol, dtype):
-    X, y = make_classes(40, n, classes, seed)
-    X = X.astype(dtype)
-    if len(np.unique(y)) < classes:
-        return
-    model = LogisticRegression(C=C, tol=tol, random_state=0).fit(X, y)
-    exact = LogisticRegression(C=C, tol=1e-10, random_state=0).fit(X.astype(np.float64), y)
-    least = objective(exact, X, y, C) - exact.optimality_gap_
-    assert objective(model, X, y, C) - least <= model.optimality_gap_ + 2 * exact.optimality_gap_ + 1e-12
-
-
 HARD = {
     "separable": (lambda rng: rng.standard_normal((80, 4)), lambda X, rng: X[:, 0] > 0),
     "wide": (lambda rng: rng.standard_normal((20, 120)), lambda X, rng: np.arange(20) % 2),
@@ -269,25 +232,6 @@ def test_it_is_a_citizen_of_scikit_learn(capsys):
     assert capsys.readouterr().out.splitlines()[0].startswith("iteration 0: 0.")
 
 
-def test_the_line_search_handles_steps_that_are_far_too_short_or_long():
-    for factor in (1e-3, 1e3):
-        found = minimise(
-            lambda p: (float(np.sum(np.logaddexp(p - 3, 3 - p))), np.tanh(p - 3)),
-            np.zeros((1, 2)),
-            lambda g, factor=factor: factor * g,
-            tol=1e-8,
-            max_iter=100,
-            rounding=1e-14,
-        )
-        np.testing.assert_allclose(found.parameters, 3, atol=1e-7)
-
-
-def test_without_a_penalty_the_bound_is_that_losses_are_not_negative():
-    X, Y = make_data(M, 3)
-    model = LogisticRegression(C=np.inf).fit(X, Y[0])
-    assert model.optimality_gap_ == model.objective_
-
-
 @pytest.mark.parametrize("form", [np.asarray, sparse.csr_array], ids=["C", "csr"])
 @pytest.mark.parametrize("part", [1, 4])
 def test_many_iterations_go_on_with_the_hessian_of_a_sample(form, part, monkeypatch):
@@ -308,20 +252,6 @@ def test_many_iterations_go_on_with_the_hessian_of_a_sample(form, part, monkeypa
     assert sizes == [M // part]
     assert model.n_iter_[0] > 3
     np.testing.assert_allclose(model.coef_, exact.coef_, atol=1e-5)
-
-
-def test_steps_that_were_too_long_are_scaled():
-    curvature = np.linspace(1, 3, 40).reshape(1, -1) ** 3
-    tries = []
-
-    def cost(p):
-        tries.append(1)
-        return float(np.sum(curvature * np.log(np.cosh(p)))), curvature * np.tanh(p)
-
-    start = np.full((1, 40), 2.0)
-    found = minimise(cost, start, lambda g: 2 * g, tol=1e-8, max_iter=200, rounding=1e-13, memory=5)
-    assert np.abs(found.gradient).max() <= 1e-8
-    assert len(tries) < 1.3 * found.iterations + 5
 
 
 @pytest.mark.parametrize("classes", [2, 4])
@@ -371,45 +301,10 @@ def test_the_first_rows_are_few_but_enough_for_the_features():
     assert optimum.first_size(50_000, 5000) == 0
 
 
-def test_pairs_of_a_cost_that_is_nearly_the_same_save_steps():
-    curvature = np.linspace(1, 30, 8).reshape(1, -1)
-
-    def steps(centre, **begin):
-        return minimise(
-            lambda p: (float(np.sum(curvature * (p - centre) ** 2)) / 2, curvature * (p - centre)),
-            np.zeros((1, 8)),
-            lambda g: g / 30,
-            tol=1e-8,
-            max_iter=200,
-            rounding=1e-14,
-            memory=20,
-            **begin,
-        )
-
-    alone = steps(1.1)
-    np.testing.assert_allclose(alone.parameters, 1.1, atol=1e-7)
-    assert steps(1.1, pairs=steps(1.0).pairs).iterations < 0.75 * alone.iterations
-
-
 def test_a_search_without_features_is_begun_with_the_classes_shares():
     X, y = np.zeros((M, 1)), np.arange(M) % 4 == 0
     model = LogisticRegression().fit(X, y)
     assert model.intercept_[0] == pytest.approx(np.log(1 / 3), abs=1e-6)
-
-
-def test_a_bias_is_bettered_where_it_makes_most_of_the_bound_but_never_where_it_raises_the_cost():
-    X, y = make_classes(M, 3, 2)
-    labels = with_room(y.astype(np.uint8))
-    cost = Cost(check_rows(X), labels, None, None, np.zeros(3), np.ones(3), np.full(3, 0.1), True, 1)
-    best = minimise(cost, np.zeros((1, 4)), lambda g: g, tol=1e-10, max_iter=500, rounding=1e-13)
-    off = best.parameters + np.array([0, 0, 0, 1e-3])
-    found = Found(off, *cost(off), 3)
-    better, gap = certificate.certify(cost, found, 0.0, 1e-13, np.random.default_rng(0))
-    assert better.cost < found.cost
-    assert abs(better.gradient[0, -1]) < 0.1 * abs(found.gradient[0, -1])
-    assert better.cost - best.cost <= gap < sum(certificate._gap(cost, found))
-    wrong = found._replace(gradient=-found.gradient)  # a step the other way
-    assert certificate.certify(cost, wrong, 0.0, 1e-13, np.random.default_rng(0))[0] is wrong
 
 
 def test_a_search_that_fails_far_from_the_minimum_is_no_convergence(monkeypatch):
@@ -425,22 +320,6 @@ def test_a_search_that_fails_far_from_the_minimum_is_no_convergence(monkeypatch)
         model = LogisticRegression(solver="gd").fit(X, y)
     assert not model.converged_
     assert model.n_iter_[0] == 0
-
-
-@pytest.mark.parametrize("classes", [2, 3])
-@pytest.mark.parametrize("l1_ratio", [0.0, 0.5, 1.0])
-def test_the_bound_holds_far_from_the_minimum_too(classes, l1_ratio):
-    X, y = make_classes(M, 3, classes)
-    model = LogisticRegression(l1_ratio=l1_ratio, tol=1e-9, max_iter=5000).fit(X, y)
-    least, coef = model.objective_, model.coef_.copy()
-    for far in (0.1, 3, 30, 300):
-        model.set_params(warm_start=True, max_iter=1, solver="proximal" if l1_ratio else "gd")
-        model.coef_, model.intercept_ = coef * far, np.linspace(far, -far, len(coef))
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)
-            model.fit(X, y)
-        assert not model.objective_ - least > model.optimality_gap_
-        assert model.optimality_gap_ <= model.objective_
 
 
 def test_what_rounding_keeps_from_a_small_gradient_has_converged_by_its_bound():

@@ -6,14 +6,13 @@ import warnings
 
 import numpy as np
 import pytest
-from conftest import JIT_OFF, compiled, make_data
+from conftest import JIT_OFF, compiled, make_classes, make_data
 from matplotlib.figure import Figure
 from scipy import sparse
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression as Theirs
 from sklearn.model_selection import GridSearchCV, KFold
 from sklearn.utils.estimator_checks import estimator_checks_generator
-from test_logistic import make_classes
 
 from jitlogit import LogisticRegression, LogisticRegressionCV, plots
 

@@ -1,0 +1,77 @@
+"""The certificate: a bound on how far a cost is from the least one, never below the truth."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import pytest
+from conftest import JIT_OFF, make_classes, make_data, objective
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.exceptions import ConvergenceWarning
+
+from jitlogit import LogisticRegression, certificate
+from jitlogit.cost import Cost
+from jitlogit.descent import Found, minimise
+from jitlogit.kernels.labels import with_room
+from jitlogit.validation import check_rows
+
+M = 60 if JIT_OFF else 400
+
+
+@settings(max_examples=20 if JIT_OFF else 200, deadline=None)
+@given(
+    seed=st.integers(0, 10_000),
+    n=st.integers(1, 6),
+    classes=st.sampled_from([2, 3]),
+    C=st.sampled_from([1e-4, 1e-2, 1.0, 100.0]),
+    tol=st.sampled_from([1e-1, 1e-2, 1e-4]),
+    dtype=st.sampled_from([np.float32, np.float64]),
+)
+def test_the_certificate_is_never_below_the_truth(seed, n, classes, C, tol, dtype):
+    X, y = make_classes(40, n, classes, seed)
+    X = X.astype(dtype)
+    if len(np.unique(y)) < classes:
+        return
+    model = LogisticRegression(C=C, tol=tol, random_state=0).fit(X, y)
+    exact = LogisticRegression(C=C, tol=1e-10, random_state=0).fit(X.astype(np.float64), y)
+    least = objective(exact, X, y, C) - exact.optimality_gap_
+    assert objective(model, X, y, C) - least <= model.optimality_gap_ + 2 * exact.optimality_gap_ + 1e-12
+
+
+def test_without_a_penalty_the_bound_is_that_losses_are_not_negative():
+    X, Y = make_data(M, 3)
+    model = LogisticRegression(C=np.inf).fit(X, Y[0])
+    assert model.optimality_gap_ == model.objective_
+
+
+def test_a_bias_is_bettered_where_it_makes_most_of_the_bound_but_never_where_it_raises_the_cost():
+    X, y = make_classes(M, 3, 2)
+    labels = with_room(y.astype(np.uint8))
+    cost = Cost(check_rows(X), labels, None, None, np.zeros(3), np.ones(3), np.full(3, 0.1), True, 1)
+    best = minimise(cost, np.zeros((1, 4)), lambda g: g, tol=1e-10, max_iter=500, rounding=1e-13)
+    off = best.parameters + np.array([0, 0, 0, 1e-3])
+    found = Found(off, *cost(off), 3)
+    better, gap = certificate.certify(cost, found, 0.0, 1e-13, np.random.default_rng(0))
+    assert better.cost < found.cost
+    assert abs(better.gradient[0, -1]) < 0.1 * abs(found.gradient[0, -1])
+    assert better.cost - best.cost <= gap < sum(certificate._gap(cost, found))
+    wrong = found._replace(gradient=-found.gradient)  # a step the other way
+    assert certificate.certify(cost, wrong, 0.0, 1e-13, np.random.default_rng(0))[0] is wrong
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+@pytest.mark.parametrize("l1_ratio", [0.0, 0.5, 1.0])
+def test_the_bound_holds_far_from_the_minimum_too(classes, l1_ratio):
+    X, y = make_classes(M, 3, classes)
+    model = LogisticRegression(l1_ratio=l1_ratio, tol=1e-9, max_iter=5000).fit(X, y)
+    least, coef = model.objective_, model.coef_.copy()
+    for far in (0.1, 3, 30, 300):
+        model.set_params(warm_start=True, max_iter=1, solver="proximal" if l1_ratio else "gd")
+        model.coef_, model.intercept_ = coef * far, np.linspace(far, -far, len(coef))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            model.fit(X, y)
+        assert not model.objective_ - least > model.optimality_gap_
+        assert model.optimality_gap_ <= model.objective_
