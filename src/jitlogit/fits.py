@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from . import validation as check
 from ._team import Team, members_for
 from .kernels import sparse_work
 from .kernels.classes import ClassWorkSpace, class_work_space, softmax_epoch
@@ -18,7 +19,7 @@ from .kernels.sparse import sparse_epoch, squared_gradients
 from .kernels.update import OPTIMIZERS, Rule, make_rule, start
 from .orders import Order
 from .packing import packed
-from .reference import DIVERGED_COST, MOMENTUM
+from .reference import DIVERGED_COST, MOMENTUM, SCHEDULES
 from .validation import Array, as_rows, computed_dtype, is_sparse, raise_if_not_finite
 
 
@@ -35,6 +36,17 @@ class Steps(NamedTuple):
     def penalties(self) -> tuple[float, float]:
         """Strengths of the squared norm's half, and of the L1 norm."""
         return self.alpha * (1 - self.l1_ratio), self.alpha * self.l1_ratio
+
+
+def check_steps(optimizer: str, schedule: str, alpha: float, l1_ratio: float, average: bool) -> Steps:
+    """Return them, or raise an error that names the one that is wrong."""
+    return Steps(
+        check.check_choice(optimizer, "optimizer", OPTIMIZERS),
+        check.check_choice(schedule, "schedule", SCHEDULES),
+        check.check_not_negative(alpha, "alpha"),
+        check.check_fraction(l1_ratio, "l1_ratio"),
+        check.check_bool(average, "average"),
+    )
 
 
 PLAIN = Steps()

@@ -9,12 +9,10 @@ import numpy as np
 
 from . import validation as check
 from ._team import members_for, share
-from .fits import Steps
+from .fits import check_steps
 from .kernels import objective
 from .kernels.plan import PADDING, plan, tiles_for
-from .kernels.update import OPTIMIZERS
 from .prediction import forward
-from .reference import SCHEDULES
 from .training import divergence, train
 from .validation import Array
 
@@ -366,13 +364,7 @@ def train_logistic_regression(
         pack=check.check_bool(pack, "pack"),
         n_threads=check.check_n_threads(n_threads),
         sample_weight=check.check_sample_weight(sample_weight, X.shape[0], check.computed_dtype(X)),
-        steps=Steps(
-            check.check_choice(optimizer, "optimizer", OPTIMIZERS),
-            check.check_choice(schedule, "schedule", SCHEDULES),
-            check.check_not_negative(alpha, "alpha"),
-            check.check_fraction(l1_ratio, "l1_ratio"),
-            check.check_bool(average, "average"),
-        ),
+        steps=check_steps(optimizer, schedule, alpha, l1_ratio, average),
     )
     if result.diverged:
         warnings.warn(divergence(X, offset, scale, rate, result), RuntimeWarning, stacklevel=2)

@@ -9,8 +9,7 @@ import numpy as np
 
 from . import reference
 from . import validation as check
-from .fits import Steps
-from .kernels.update import OPTIMIZERS
+from .fits import check_steps
 from .prediction import scores_of
 from .training import divergence, train
 from .validation import Array
@@ -126,13 +125,7 @@ def train_softmax_regression(
         verbose=verbose,
         n_threads=check.check_n_threads(n_threads),
         sample_weight=check.check_sample_weight(sample_weight, X.shape[0], check.computed_dtype(X)),
-        steps=Steps(
-            check.check_choice(optimizer, "optimizer", OPTIMIZERS),
-            check.check_choice(schedule, "schedule", reference.SCHEDULES),
-            check.check_not_negative(alpha, "alpha"),
-            check.check_fraction(l1_ratio, "l1_ratio"),
-            check.check_bool(average, "average"),
-        ),
+        steps=check_steps(optimizer, schedule, alpha, l1_ratio, average),
         n_classes=count,
     )
     if result.diverged:
