@@ -11,13 +11,11 @@ from sklearn.exceptions import ConvergenceWarning
 
 from . import validation as check
 from .callbacks import CallbackSupportMixin, FitTasks, check_callbacks, with_callbacks
-from .fits import Steps
+from .fits import Steps, check_steps
 from .interrupts import stopped_by_interrupt
-from .kernels.update import OPTIMIZERS
 from .linear import LinearClassifier, or_leave_as_it_was
 from .prediction import SomeRows
 from .recording import Record, raw_parameters, scaled_parameters
-from .reference import SCHEDULES
 from .rows_and_classes import (
     check_classes,
     class_factors,
@@ -348,13 +346,7 @@ class MiniBatchLogisticRegression(CallbackSupportMixin, LinearClassifier):  # ty
         return seen.after(X, labels, weights, standardize, self._threads())
 
     def _steps(self, schedule: str) -> Steps:
-        return Steps(
-            check.check_choice(self.optimizer, "optimizer", OPTIMIZERS),
-            check.check_choice(schedule, "schedule", SCHEDULES),
-            check.check_not_negative(self.alpha, "alpha"),
-            check.check_fraction(self.l1_ratio, "l1_ratio"),
-            check.check_bool(self.average, "average"),
-        )
+        return check_steps(self.optimizer, schedule, self.alpha, self.l1_ratio, self.average)
 
     def _scaling(self, seen: RunningMoments) -> tuple[Array, Array]:
         """Offset and scale to train with; without an intercept, zero must stay zero."""
