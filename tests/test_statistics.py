@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from conftest import make_data
+from scipy import sparse
+from sklearn.utils.sparsefuncs import mean_variance_axis
 
 from jitlogit.statistics import RunningMoments, curvature
 from jitlogit.validation import check_X
@@ -41,3 +43,18 @@ def test_curvature_is_the_largest_eigenvalue():
     rows = np.append(X, np.ones((500, 1)), axis=1)
     assert found == pytest.approx(np.linalg.eigvalsh(rows.T @ rows / 2000)[-1], rel=0.01)
     assert trace == pytest.approx(np.trace(rows.T @ rows / 2000))
+
+
+@pytest.mark.parametrize("value", [3.0, 1e5, 1e-7])
+def test_constant_sparse_columns_have_no_variance(value):
+    """Rounding must not make it negative."""
+    rng = np.random.default_rng(0)
+    least = 0.0
+    for _ in range(20):
+        weights = rng.integers(0, 4, 74).astype(float)
+        X = sparse.csr_array(np.column_stack([np.full(74, value), rng.standard_normal(74)]))
+        least = min(least, mean_variance_axis(X, axis=0, weights=weights / weights.mean())[1][0])
+        seen = RunningMoments(class_weights=np.zeros(2)).after(X, np.zeros(74, np.uint8), weights, True, 1)
+        assert (seen.variance >= 0).all()
+        assert np.isfinite(seen.mean_and_scale()[1]).all()
+    assert least < 0  # of scikit-learn's own

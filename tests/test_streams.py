@@ -112,6 +112,10 @@ def test_warm_starts_need_the_same_features_and_classes():
         model = MiniBatchLogisticRegression(warm_start=True, max_iter=2).fit(X, first)
         with pytest.raises(ValueError, match=r"warm_start begins with coef_.*set warm_start=False"):
             model.fit(X, second)
+    model = MiniBatchLogisticRegression(warm_start=True, max_iter=2).fit(X, y)
+    model.coef_[0, 0] = np.inf
+    with pytest.raises(ValueError, match="that aren't finite: set warm_start=False"):
+        model.fit(X, y)
     with pytest.raises(ValueError, match="warm_start begins with coef_ of shape"):
         MiniBatchLogisticRegression(warm_start=True, max_iter=2).fit(X, y).fit(X[:, :2], y)
 

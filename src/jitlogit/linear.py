@@ -130,6 +130,8 @@ class LinearClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 f"warm_start begins with coef_ of shape {np.shape(self.coef_)}, but these data need "
                 f"{(count, n_features)}: set warm_start=False to begin anew"
             )
+        if not (np.isfinite(self.coef_).all() and np.isfinite(self.intercept_).all()):
+            raise ValueError("warm_start begins with coef_ and intercept_ that aren't finite: set warm_start=False")
         if classes is None or not np.array_equal(classes, self.classes_):
             raise ValueError(
                 f"warm_start begins with coef_ of the classes {classes}, but these data have {self.classes_}: set "

@@ -65,7 +65,7 @@ def _sparse_moments(X: Any, sample_weight: Array | None) -> tuple[Array, Array]:
         mean, variance = mean_variance_axis(X, axis=0, weights=sample_weight)
     if not np.isfinite(variance).all():
         _raise_for_squares(X)
-    return mean.astype(np.float64), variance.astype(np.float64)
+    return mean.astype(np.float64), np.maximum(variance.astype(np.float64), 0)  # rounding makes constants negative
 
 
 def _raise_for_squares(X: Any) -> None:
