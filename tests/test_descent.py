@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from jitlogit.descent import minimise
+from jitlogit.l1 import minimise_with_l1
 
 
 def test_the_line_search_handles_steps_that_are_far_too_short_or_long():
@@ -52,3 +54,28 @@ def test_pairs_of_a_cost_that_is_nearly_the_same_save_steps():
     alone = steps(1.1)
     np.testing.assert_allclose(alone.parameters, 1.1, atol=1e-7)
     assert steps(1.1, pairs=steps(1.0).pairs).iterations < 0.75 * alone.iterations
+
+
+@pytest.mark.parametrize("rounding", [0.0, 1e-3])
+def test_l1_penalties_end_at_the_closed_form_also_where_values_are_rounded(rounding):
+    """Separable parabolas: soft thresholds of their minima. Rounded values stop the quasi-Newton steps early."""
+    curvature = np.linspace(0.5, 4, 8).reshape(1, -1)
+    centre, l1 = np.linspace(-1, 1, 8).reshape(1, -1), np.full(7, 0.4)
+    told = []
+
+    def cost(p):
+        value = 3 + float(np.sum(curvature * (p - centre) ** 2)) / 2
+        return round(value / rounding) * rounding if rounding else value, curvature * (p - centre)
+
+    found = minimise_with_l1(
+        cost, np.ones((1, 8)), l1, 1.0, 1e-6, 500, rounding, lambda *state: told.append(state[0]) or False
+    )
+    threshold = np.append(l1, 0.0) / curvature
+    expected = np.sign(centre) * np.maximum(np.abs(centre) - threshold, 0)
+    np.testing.assert_allclose(found.parameters, expected, atol=1e-5)
+    assert np.array_equal(found.parameters == 0, expected == 0)
+    assert np.abs(found.gradient).max() <= 1e-6
+    assert told == list(range(found.iterations))
+    stopped = minimise_with_l1(cost, np.ones((1, 8)), l1, 1.0, 1e-6, 500, rounding, lambda *state: state[0] == 1)
+    assert stopped.stopped
+    assert stopped.iterations == 2

@@ -1,4 +1,4 @@
-"""From parameters to the minimum of a convex cost: preconditioned L-BFGS, and proximal gradient descent."""
+"""From parameters to the minimum of a smooth convex cost: preconditioned L-BFGS."""
 
 from __future__ import annotations
 
@@ -163,52 +163,3 @@ def _search(
         part = low_slope / (low_slope - high_slope) if low_slope < high_slope < np.inf else 0.1
         length = low + min(max(part, 0.05), 0.95 if too_long < 2 else 0.25) * (high - low)
     return None
-
-
-def minimise_with_l1(
-    cost: Callable[[Array], tuple[float, Array]],
-    parameters: Array,
-    l1: Array,
-    curvature: float,
-    tol: float,
-    max_iter: int,
-    rounding: float,
-    on_step: Callable[[int, float, Array], bool] | None = None,
-) -> Found:
-    """Minimise a smooth cost plus  sum_j l1_j |w_j|  over parameters (K, n + 1), the last of which are biases.
-
-    Accelerated proximal gradient descent (Beck and Teboulle, "A fast iterative shrinkage-thresholding algorithm for
-    linear inverse problems", 2009), begun anew where the momentum points uphill (O'Donoghue and Candes, "Adaptive
-    restart for accelerated gradient schemes", 2015). `curvature` is a guess of the gradient's Lipschitz constant, which
-    is doubled where a step proves it too small. The gradient of what is found is the change by the last step times the
-    curvature: zero at the minimum.
-    """
-    threshold = np.append(l1, 0.0)
-    ahead, momentum = parameters, 1.0
-    value, gradient = cost(ahead)
-    residual = gradient
-    for iteration in range(max_iter):
-        while True:
-            moved = ahead - gradient / curvature
-            new = np.sign(moved) * np.maximum(np.abs(moved) - threshold / curvature, 0)
-            step = new - ahead
-            new_value, new_gradient = cost(new)
-            bound = value + float(np.sum(gradient * step)) + curvature / 2 * float(np.sum(step**2))
-            if new_value <= bound + rounding * abs(bound) or curvature > 1e100:
-                break
-            curvature *= 2
-        residual = curvature * (ahead - new)
-        total = new_value + float(np.sum(threshold * np.abs(new)))
-        change = new - parameters
-        if np.sum(residual * change) > 0:  # uphill
-            momentum, factor = 1.0, 0.0
-        else:
-            following = (1 + np.sqrt(1 + 4 * momentum**2)) / 2
-            momentum, factor = following, (momentum - 1) / following
-        parameters = new
-        stopped = on_step is not None and on_step(iteration, total, new)
-        if np.abs(residual).max() <= tol or stopped:
-            return Found(new, total, residual, iteration + 1, stopped)
-        ahead = new + factor * change
-        value, gradient = cost(ahead) if factor else (new_value, new_gradient)
-    return Found(parameters, total, residual, max_iter)

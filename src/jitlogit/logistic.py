@@ -100,8 +100,9 @@ class LogisticRegression(LinearClassifier):
         Newton's method by conjugate gradients; "lbfgs": L-BFGS; "minibatch": the same after three epochs of
         mini-batches; "gd": gradient descent; these with a line search, and only without an L1 norm. Where there are
         many rows, all but "gd" and "minibatch" begin with a sample of them, and keep what its steps show of the
-        Hessian. "proximal": accelerated proximal gradient descent, with an L1 norm. All on scaled features. "auto"
-        chooses by the penalty, shape and sparsity. Each reaches the same optimum.
+        Hessian. "proximal", with an L1 norm: L-BFGS-B on the weights' positive and negative parts, then accelerated
+        proximal gradient descent. All on scaled features. "auto" chooses by the penalty, shape and sparsity. Each
+        reaches the same optimum.
     max_iter : int
     warm_start : bool
         Whether `fit` begins with the coefficients that are there.

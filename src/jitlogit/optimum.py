@@ -10,8 +10,9 @@ import numpy as np
 from .blas import one_thread
 from .certificate import certify, l1_gap
 from .cost import Cost
-from .descent import Found, Pair, minimise, minimise_with_l1
+from .descent import Found, Pair, minimise
 from .fits import Steps
+from .l1 import minimise_with_l1
 from .preconditioning import ConjugateGradients, LateCurvature, Preconditioner
 from .statistics import auto_batch_size, auto_learning_rate
 from .statistics import curvature as curvature_of
