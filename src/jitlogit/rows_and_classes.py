@@ -103,7 +103,7 @@ def of_mean_one(weights: Array | None, m: int, mean: float, dtype: np.dtype[Any]
     """Weights (m,) over their mean, which may be that of more rows; None for ones."""
     if weights is None and mean == 1:
         return None
-    return np.asarray(np.full(m, 1 / mean) if weights is None else weights / mean, dtype)
+    return np.full(m, 1 / mean, dtype) if weights is None else np.divide(weights, mean, dtype=dtype)
 
 
 def held_out(labels: Array, classes: Array, fraction: Any, rng: np.random.Generator) -> Array:

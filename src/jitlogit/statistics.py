@@ -91,12 +91,12 @@ class RunningMoments(NamedTuple):
         self, X: Any, labels: Array, weights: Array | None, standardize: bool, n_threads: int | None
     ) -> RunningMoments:
         """With more rows; unless they are to be standardised, means stay 0 and scales 1."""
-        mean_weight = 1.0 if weights is None else float(np.mean(weights))
+        mean_weight = 1.0 if weights is None else float(np.mean(weights, dtype=np.float64))
         dtype = computed_dtype(X)
         mean, variance = np.zeros(X.shape[1]), np.ones(X.shape[1])
         if standardize:
             mean, variance = _moments(
-                X, None if weights is None else np.asarray(weights / mean_weight, dtype), n_threads
+                X, None if weights is None else np.divide(weights, mean_weight, dtype=dtype), n_threads
             )
         total = self.weight + X.shape[0] * mean_weight
         part = X.shape[0] * mean_weight / total
