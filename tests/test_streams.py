@@ -184,3 +184,25 @@ def test_the_range_test_takes_sparse_rows_and_the_usual_batch():
     found = learning_rate_finder(sparse.csr_array(X), y, batch_size="auto", random_state=0)
     dense = learning_rate_finder(X, y, batch_size="auto", random_state=0)
     assert 0.1 < found.suggested / dense.suggested < 10
+
+
+def test_the_usual_optimizer_is_adam_for_many_dense_features():
+    X, Y = make_data(80, 256)
+    y = Y[0]
+
+    def chosen(rows, train="fit", **parameters):
+        model = MiniBatchLogisticRegression(max_iter=1, random_state=0, **parameters)
+        options = {"classes": [0, 1]} if train == "partial_fit" else {}
+        return getattr(model, train)(rows, y, **options)
+
+    model = chosen(X)
+    assert model.optimizer_ == "adam"
+    assert model.learning_rate_ == pytest.approx(0.45 / 16)
+    for other in (
+        chosen(X[:, :255]),
+        chosen(sparse.csr_array(X)),
+        chosen(X, "partial_fit"),
+        chosen(X, standardize=False),
+        chosen(X, learning_rate=0.1),
+    ):
+        assert other.optimizer_ == "nesterov"

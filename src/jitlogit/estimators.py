@@ -29,7 +29,7 @@ from .rows_and_classes import (
     with_class_weights,
     without,
 )
-from .statistics import RunningMoments, auto_batch_size, auto_epochs, auto_learning_rate
+from .statistics import RunningMoments, auto_batch_size, auto_epochs, auto_learning_rate, auto_optimizer
 from .training import TrainingResult, divergence, train
 from .validation import Array
 
@@ -47,11 +47,13 @@ class MiniBatchLogisticRegression(CallbackSupportMixin, LinearClassifier):  # ty
         at most a 64th of the rows and at least 32; from 65,536 rows on, a 1024th of them, at most 256.
     learning_rate : "auto" or float
         Length of the first updates, for a gradient of the mean loss over a batch. "auto" is 1 / (curvature of the mean
-        loss + noise of a batch), both bounded from a sample of the data (see `jitlogit.statistics`), for adagrad and
-        adam 0.1 and 0.01; it is halved where training diverges nevertheless.
+        loss + noise of a batch), both bounded from a sample of the data (see `jitlogit.statistics`), for adagrad 0.1,
+        for adam 0.45 over the square root of the number of features; it is halved where training diverges nevertheless.
     schedule : "constant", "invscaling", "cosine", "step" or "adaptive"
         How the learning rate changes, see `jitlogit.train_logistic_regression`.
-    optimizer : "sgd", "momentum", "nesterov", "adagrad" or "adam"
+    optimizer : "auto", "sgd", "momentum", "nesterov", "adagrad" or "adam"
+        "auto" is "adam" in `fit` of dense rows of 256 standardised features and more with learning rate "auto", else
+        "nesterov".
     average : bool
         Whether to return the mean of the parameters after each update but those of the first epoch.
     alpha, l1_ratio : float
@@ -99,6 +101,7 @@ class MiniBatchLogisticRegression(CallbackSupportMixin, LinearClassifier):  # ty
     learning_rate_ : float
         The rate that training began with.
     batch_size_ : int
+    optimizer_ : str
     history_ : dict of lists, one value an epoch
         "loss" (mean of the training losses seen, without the penalty), "learning_rate", "gradient_norm" (of the mean of
         the epoch's gradients; of sparse rows weighted by their learning rates), "seconds", "rows_per_second"; with a
@@ -111,7 +114,7 @@ class MiniBatchLogisticRegression(CallbackSupportMixin, LinearClassifier):  # ty
         batch_size: Any = "auto",
         learning_rate: Any = "auto",
         schedule: str = "cosine",
-        optimizer: str = "nesterov",
+        optimizer: str = "auto",
         average: bool = False,
         alpha: float = 1e-4,
         l1_ratio: float = 0.0,
@@ -293,7 +296,9 @@ class MiniBatchLogisticRegression(CallbackSupportMixin, LinearClassifier):  # ty
         batch_size = self._batch_size(m)
         auto = isinstance(self.learning_rate, str) and self.learning_rate == "auto"
         intercept = check.check_bool(self.fit_intercept, "fit_intercept")
-        steps = self._steps(schedule)
+        # Adam's state would begin anew in each call of partial_fit; its rate is for standardised features.
+        adam = tasks is not None and auto and self.standardize
+        steps = self._steps(schedule, auto_optimizer(X) if adam else "nesterov")
         if auto:
             l2, _ = steps.penalties
             rate = auto_learning_rate(X, weights, offset, scale, intercept, steps.optimizer, l2, batch_size, rng)
@@ -338,6 +343,7 @@ class MiniBatchLogisticRegression(CallbackSupportMixin, LinearClassifier):  # ty
         self._seen = seen
         self.learning_rate_ = rate
         self.batch_size_ = batch_size
+        self.optimizer_ = steps.optimizer
         self.history_ = record.history
         return result
 
@@ -345,8 +351,9 @@ class MiniBatchLogisticRegression(CallbackSupportMixin, LinearClassifier):  # ty
         standardize = check.check_bool(self.standardize, "standardize")
         return seen.after(X, labels, weights, standardize, self._threads())
 
-    def _steps(self, schedule: str) -> Steps:
-        return check_steps(self.optimizer, schedule, self.alpha, self.l1_ratio, self.average)
+    def _steps(self, schedule: str, usual: str) -> Steps:
+        auto = isinstance(self.optimizer, str) and self.optimizer == "auto"
+        return check_steps(usual if auto else self.optimizer, schedule, self.alpha, self.l1_ratio, self.average)
 
     def _scaling(self, seen: RunningMoments) -> tuple[Array, Array]:
         """Offset and scale to train with; without an intercept, zero must stay zero."""
@@ -373,7 +380,7 @@ class MiniBatchLogisticRegression(CallbackSupportMixin, LinearClassifier):  # ty
 
     def _check_parameters(self) -> None:
         """Those too that not every training has a use for."""
-        self._steps(self.schedule)
+        self._steps(self.schedule, "nesterov")
         self._n_epochs(1)
         check_callbacks(self.callbacks)
         check.check_bool(self.early_stopping, "early_stopping")

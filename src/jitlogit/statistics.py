@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -24,8 +25,10 @@ _MANY_ROWS = 20_000
 _LEAST_EPOCHS, _MOST_EPOCHS_OF_MANY = 5, 10
 _FULL_BATCH_EPOCHS = 1000
 _MOMENTUM_NOISE = 3.0
-#: Rates of optimizers whose steps don't depend on the gradient's size.
-ADAPTIVE_RATES = {"adagrad": 0.1, "adam": 0.01}
+# Rates of optimizers whose steps don't depend on the gradient's size; adam's for one feature.
+_ADAGRAD_RATE, _ADAM_RATE = 0.1, 0.45
+# Where there are so many, some vary in few rows only, like pixels at the margin: they want steps of their own.
+_MANY_FEATURES = 256
 # Standard deviations below this part of a column's largest value are rounding errors.
 _CONSTANT = {np.dtype(np.float32): 1e-6, np.dtype(np.float64): 1e-14}
 
@@ -129,6 +132,11 @@ def auto_epochs(m: int, full_batch: bool) -> int:
     return epochs if m < _MANY_ROWS else min(epochs, _MOST_EPOCHS_OF_MANY)
 
 
+def auto_optimizer(X: Any) -> str:
+    """Adam for dense rows of many features, else Nesterov's momentum, which leaves features alone that a row lacks."""
+    return "nesterov" if is_sparse(X) or X.shape[1] < _MANY_FEATURES else "adam"
+
+
 def auto_learning_rate(
     X: Any,
     sample_weight: Array | None,
@@ -148,10 +156,13 @@ def auto_learning_rate(
     4.2; Ma, Bassily and Belkin, "The power of interpolation", 2018). Half of that is taken, the curvature `l2` of the
     penalty added to L. Momentum adds up ten steps, and so ten times the noise, of which three are counted: losses of
     most rows are less curved than at z = 0, which L and T are bounds for. The steps of adagrad and adam have the size
-    of the rate, whatever the gradient's, and suit standardised features.
+    of the rate, whatever the gradient's, and suit standardised features; one of adam's changes all n weights, and so
+    scores by the rate times the square root of n, which is kept.
     """
-    if optimizer in ADAPTIVE_RATES:
-        return ADAPTIVE_RATES[optimizer]
+    if optimizer == "adagrad":
+        return _ADAGRAD_RATE
+    if optimizer == "adam":
+        return _ADAM_RATE / math.sqrt(X.shape[1])
     largest, trace = curvature(X, sample_weight, offset, scale, fit_intercept, rng)
     noise = trace / batch_size if batch_size < X.shape[0] else 0.0
     if optimizer != "sgd":
