@@ -59,8 +59,8 @@ class MiniBatchLogisticRegression(CallbackSupportMixin, LinearClassifier):  # ty
     alpha, l1_ratio : float
         Strength of the penalty, and the L1 norm's part of it, between 0 and 1.
     max_iter : "auto" or int
-        Epochs. "auto" is as many as visit a million rows, but 5 to 10 from 20,000 rows on; 1000 for batch gradient
-        descent.
+        Epochs. "auto" is as many as visit a million rows, but 1000 at most, and 5 to 10 from 20,000 rows on; 1000 for
+        batch gradient descent.
     tol : None or float
         Stop when for `n_iter_no_change` epochs the training loss hasn't fallen by `tol` below the best before (with
         `early_stopping` or `eval_set`: the validation loss). None: never, all epochs are done.

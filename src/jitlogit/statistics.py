@@ -22,8 +22,7 @@ _LEAST_BATCH, _USUAL_BATCH, _LARGE_BATCH = 32, 64, 256
 _VISITS = 1_000_000
 # For so many rows, that are enough for few epochs.
 _MANY_ROWS = 20_000
-_LEAST_EPOCHS, _MOST_EPOCHS_OF_MANY = 5, 10
-_FULL_BATCH_EPOCHS = 1000
+_LEAST_EPOCHS, _MOST_EPOCHS_OF_MANY, _MOST_EPOCHS = 5, 10, 1000
 _MOMENTUM_NOISE = 3.0
 # Rates of optimizers whose steps don't depend on the gradient's size; adam's for one feature.
 _ADAGRAD_RATE, _ADAM_RATE = 0.1, 0.45
@@ -125,11 +124,11 @@ def auto_batch_size(m: int) -> int:
 
 
 def auto_epochs(m: int, full_batch: bool) -> int:
-    """As many epochs as visit a million rows, few where there are many; or so many of batch gradient descent."""
+    """As many epochs as visit a million rows, but few where there are many; the most of batch gradient descent."""
     if full_batch:
-        return _FULL_BATCH_EPOCHS
-    epochs = max(_LEAST_EPOCHS, -(-_VISITS // m))
-    return epochs if m < _MANY_ROWS else min(epochs, _MOST_EPOCHS_OF_MANY)
+        return _MOST_EPOCHS
+    most = _MOST_EPOCHS if m < _MANY_ROWS else _MOST_EPOCHS_OF_MANY
+    return max(_LEAST_EPOCHS, min(most, -(-_VISITS // m)))
 
 
 def auto_optimizer(X: Any) -> str:
