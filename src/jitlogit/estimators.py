@@ -305,7 +305,7 @@ class MiniBatchLogisticRegression(CallbackSupportMixin, LinearClassifier):  # ty
         else:
             rate = check.check_positive(self.learning_rate, "learning_rate")
         history = {} if reset else self.history_
-        record = Record.of_model(self, m, validation, (offset, scale), history, tasks, self._threads())
+        record = Record(self, m, validation, (offset, scale), history, tasks, self._threads())
         shuffle = check.check_shuffle(self.shuffle)
         binary = self.classes_.size == 2
         with stopped_by_interrupt() as interrupted:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -33,35 +32,6 @@ class Record:
 
     def __init__(
         self,
-        m: int,
-        validation: SomeRows | None,
-        offset: Array,
-        scale: Array,
-        callbacks: list[Callable[[dict[str, float]], Any]],
-        tol: float | None,
-        patience: int,
-        history: dict[str, list[float]],
-        tasks: FitTasks | None,
-        n_threads: int | None,
-    ) -> None:
-        self._n_threads = n_threads
-        self._callbacks = callbacks
-        self._tasks = tasks
-        self._m = m
-        self._validation = validation
-        self._scaling = offset, scale
-        self._tol = tol
-        self._patience = patience
-        self._best = math.inf
-        self._failed = 0
-        self._before = len(history.get("loss", []))
-        self.history = {name: list(history.get(name, [])) for name in HISTORY}
-        if validation is None:
-            del self.history["val_loss"], self.history["val_accuracy"]
-
-    @classmethod
-    def of_model(
-        cls,
         model: Any,
         m: int,
         validation: SomeRows | None,
@@ -69,20 +39,23 @@ class Record:
         history: dict[str, list[float]],
         tasks: FitTasks | None,
         n_threads: int | None,
-    ) -> Record:
+    ) -> None:
         """For an estimator's parameters, which are checked; training goes on from a history."""
         tol = None if model.tol is None else check_not_negative(model.tol, "tol")
-        return cls(
-            m,
-            validation,
-            *scaling,
-            check_callbacks(model.callbacks),
-            0.0 if tol is None and model.early_stopping else tol,
-            check_count(model.n_iter_no_change, "n_iter_no_change"),
-            history,
-            tasks,
-            n_threads,
-        )
+        self._tol = 0.0 if tol is None and model.early_stopping else tol
+        self._patience = check_count(model.n_iter_no_change, "n_iter_no_change")
+        self._callbacks = check_callbacks(model.callbacks)
+        self._tasks = tasks
+        self._n_threads = n_threads
+        self._m = m
+        self._validation = validation
+        self._scaling = scaling
+        self._best = math.inf
+        self._failed = 0
+        self._before = len(history.get("loss", []))
+        self.history = {name: list(history.get(name, [])) for name in HISTORY}
+        if validation is None:
+            del self.history["val_loss"], self.history["val_accuracy"]
 
     def add(self, epoch: Epoch, interrupted: bool = False) -> bool:
         """Take note of an epoch; return whether training should stop."""

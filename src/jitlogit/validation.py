@@ -184,7 +184,8 @@ def check_sample_weight(sample_weight: Any, n_samples: int, dtype: np.dtype[Any]
     mean = array.mean(dtype=np.float64)
     if not np.isfinite(array).all() or array.min() < 0 or mean == 0:
         raise ValueError("sample_weight must be finite, not negative, and not zero for all examples")
-    return np.asarray(array.reshape(-1) / mean, dtype)
+    wide = np.result_type(array.dtype, dtype)
+    return np.asarray(np.divide(array.reshape(-1), mean, dtype=wide), dtype)
 
 
 def check_labels(Y: Any, n_samples: int, name: str = "Y") -> Array:
