@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .._jit import inline
-from . import eights, lanes
+from . import eights, lanes, memory
 from .order import row_at
 from .rows import add_eight, add_one, eight_rows, fetch, products
 
@@ -13,15 +13,15 @@ def class_scores_by_row(rows, order, first, count, ahead, weights, bias, out_z):
     pairs = n_classes - n_classes % 2
     by_eight = count - count % 8
     for t in range(0, by_eight, 8):
-        for p in range(8):
-            fetch(rows, order, ahead + t + p)
         i = eight_rows(order, first + t)
         for k in range(0, pairs, 2):
-            a, b = _scores_of_two(rows, i, weights[k], weights[k + 1])
+            upcoming = _upcoming(rows, order, ahead + t, k // 2)
+            a, b = _scores_of_two(rows, i, weights[k], weights[k + 1], upcoming)
             lanes.store(out_z[k], t, a + weights.dtype.type(bias[k, 0]))
             lanes.store(out_z[k + 1], t, b + weights.dtype.type(bias[k + 1, 0]))
         if pairs < n_classes:
-            a, _ = _scores_of_two(rows, i, weights[pairs], weights[pairs])
+            upcoming = _upcoming(rows, order, ahead + t, pairs // 2)
+            a, _ = _scores_of_two(rows, i, weights[pairs], weights[pairs], upcoming)
             lanes.store(out_z[pairs], t, a + weights.dtype.type(bias[pairs, 0]))
     for t in range(by_eight, count):
         fetch(rows, order, ahead + t)
@@ -31,18 +31,27 @@ def class_scores_by_row(rows, order, first, count, ahead, weights, bias, out_z):
 
 
 @inline
-def _scores_of_two(rows, i, wa, wb):
-    """Twice eight lanes: products of eight rows and two classes' weights."""
+def _upcoming(rows, order, ahead, k):
+    """Which row's memory is asked for, a line at a time, while eight rows are computed with the k-th time: one stream
+    at the pace of the computing, beside which the processor still finds time for it."""
+    return row_at(order, min(ahead + k % 8, rows.shape[0] - 1))
+
+
+@inline
+def _scores_of_two(rows, i, wa, wb, upcoming):
+    """Twice eight lanes: products of eight rows and two classes' weights; meanwhile an upcoming row is asked for."""
     n = rows.shape[1]
     step = lanes.width(rows)
     whole = n - n % step
     nothing = lanes.fill(rows, 0.0)
     a = b = (nothing, nothing, nothing, nothing, nothing, nothing, nothing, nothing)
     for j in range(0, whole, step):
+        memory.prefetch(rows, upcoming, j)
         x = _eight(rows, i, j)
         a = _multiplied(a, x, lanes.load(wa, j))
         b = _multiplied(b, x, lanes.load(wb, j))
     if whole < n:
+        memory.prefetch(rows, upcoming, whole)
         x = _masked_eight(rows, i, whole, lanes.first(rows, n - whole))
         a = _multiplied(a, x, lanes.load(wa, whole))
         b = _multiplied(b, x, lanes.load(wb, whole))
@@ -95,14 +104,16 @@ def _multiplied(total, x, w):
     )
 
 
-def class_accumulate_by_row(rows, order, first, count, residual, out_gradient):
+def class_accumulate_by_row(rows, order, first, count, ahead, residual, out_gradient):
     n_classes = out_gradient.shape[0]
     pairs = n_classes - n_classes % 2
     by_eight = count - count % 8
     for t in range(0, by_eight, 8):
         i = eight_rows(order, first + t)
         for k in range(0, pairs, 2):
-            _add_eight_to_two(rows, i, residual[k], residual[k + 1], t, out_gradient[k], out_gradient[k + 1])
+            upcoming = _upcoming(rows, order, ahead + t, n_classes // 2 + k // 2)
+            a, b = out_gradient[k], out_gradient[k + 1]
+            _add_eight_to_two(rows, i, residual[k], residual[k + 1], t, a, b, upcoming)
         if pairs < n_classes:
             add_eight(rows, i, residual[pairs], t, out_gradient[pairs])
     for t in range(by_eight, count):
@@ -112,20 +123,22 @@ def class_accumulate_by_row(rows, order, first, count, residual, out_gradient):
 
 
 @inline
-def _add_eight_to_two(rows, i, residual_a, residual_b, t, gradient_a, gradient_b):
+def _add_eight_to_two(rows, i, residual_a, residual_b, t, gradient_a, gradient_b, upcoming):
     """gradient_a += residual_a[t + k] * row i[k], and b's likewise, k < 8."""
     n = rows.shape[1]
     step = lanes.width(rows)
     whole = n - n % step
     a, b = _broadcasts(residual_a, t), _broadcasts(residual_b, t)
     for j in range(0, whole, step):
+        memory.prefetch(rows, upcoming, j)
         x = _eight(rows, i, j)
-        lanes.store(gradient_a, j, lanes.load(gradient_a, j) + _dot(a, x))
-        lanes.store(gradient_b, j, lanes.load(gradient_b, j) + _dot(b, x))
+        lanes.store(gradient_a, j, _added(lanes.load(gradient_a, j), a, x))
+        lanes.store(gradient_b, j, _added(lanes.load(gradient_b, j), b, x))
     if whole < n:
+        memory.prefetch(rows, upcoming, whole)
         x = _masked_eight(rows, i, whole, lanes.first(rows, n - whole))
-        lanes.store(gradient_a, whole, lanes.load(gradient_a, whole) + _dot(a, x))
-        lanes.store(gradient_b, whole, lanes.load(gradient_b, whole) + _dot(b, x))
+        lanes.store(gradient_a, whole, _added(lanes.load(gradient_a, whole), a, x))
+        lanes.store(gradient_b, whole, _added(lanes.load(gradient_b, whole), b, x))
 
 
 @inline
@@ -143,9 +156,13 @@ def _broadcasts(residual, t):
 
 
 @inline
-def _dot(r, x):
-    g = r[0] * x[0] + r[1] * x[1]
-    h = r[2] * x[2] + r[3] * x[3]
-    g += r[4] * x[4] + r[5] * x[5]
-    h += r[6] * x[6] + r[7] * x[7]
-    return g + h
+def _added(g, r, x):
+    """g + r . x."""
+    g += r[0] * x[0]
+    g += r[1] * x[1]
+    g += r[2] * x[2]
+    g += r[3] * x[3]
+    g += r[4] * x[4]
+    g += r[5] * x[5]
+    g += r[6] * x[6]
+    return g + r[7] * x[7]

@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from .._jit import helper, kernel, outline
 from . import lanes, link, storage, update
 from .barrier import TASK_BATCHES, do_tasks, meet, members_of, number_of
+from .chunks import chunk_of, fill_chunks, next_start
 from .labels import count_of, label_of, weigh
-from .order import fill_order, row_at
+from .order import row_at
 from .plan import FOLD_ROWS, PADDING, on_lines
 
 
@@ -97,7 +98,7 @@ def sum_chunk(
 ):
     """Sums over the rows at positions start ... stop - 1, class by class, into out_sums (K, n + 2).
 
-    `gradient` holds zeros before and after.
+    `gradient` holds zeros before and after. The chunk that starts at position `following` is next.
     """
     n_classes, n_features = weights.shape[0], rows.shape[1]
     for k in range(n_classes):
@@ -116,7 +117,7 @@ def sum_chunk(
                 for t in range(0, count, lanes.width(weights)):
                     residual += lanes.load(room[k], t)
                 out_sums[k, n_features] += lanes.total(residual)
-            storage.class_accumulate(rows, order, first, count, room, gradient)
+            storage.class_accumulate(rows, order, first, count, ahead, room, gradient)
         for k in range(n_classes):
             for j in range(n_features):
                 out_sums[k, j] += gradient[k, j]
@@ -144,26 +145,28 @@ def _walk(batches, work, control, member, task, first_batch, stop_batch):
     """
     rows, labels, tables, order, blocks, batch_size, tile_rows, settings, rule = batches
     n_chunks, n_classes, n_sums = work.sums.shape
-    m = count_of(labels)
     members = members_of(task)
     first_chunk, stop_chunk = n_chunks * member // members, n_chunks * (member + 1) // members
     first_class, stop_class = n_classes * member // members, n_classes * (member + 1) // members
     loss_sum = 0.0
     sleeps = 0
     meeting = number_of(task) * 2 * TASK_BATCHES
+    fill_chunks(
+        rows, labels, tables, order, blocks, batch_size, n_chunks, first_chunk, stop_chunk, first_batch, stop_batch
+    )
     for batch in range(first_batch, stop_batch):
-        begin = (blocks[batch] if blocks.size else batch) * batch_size
-        size = min(batch_size, m - begin)
         for c in range(first_chunk, stop_chunk):
-            start, stop = begin + size * c // n_chunks, begin + size * (c + 1) // n_chunks
-            fill_order(tables[0], tables[1], start, stop, order)
+            start, stop = chunk_of(rows, labels, blocks, batch_size, n_chunks, batch, c)
+            following = next_start(
+                rows, labels, blocks, batch_size, n_chunks, batch, c, first_chunk, stop_chunk, stop_batch
+            )
             sum_chunk(
                 rows,
                 labels,
                 order,
                 start,
                 stop,
-                stop,
+                following,
                 tile_rows,
                 settings[2] != 0,
                 work.weights,
@@ -174,8 +177,10 @@ def _walk(batches, work, control, member, task, first_batch, stop_batch):
             )
         if members > 1:
             sleeps += meet(control, member, members, meeting)
+        start, stop = chunk_of(rows, labels, blocks, batch_size, 1, batch, 0)
         rate = settings[0] + batch * settings[1]
-        _update(rule, first_class, stop_class, rate, size, work.sums, work.totals[member], work.weights, work.bias)
+        size, total = stop - start, work.totals[member]
+        _update(rule, first_class, stop_class, rate, size, work.sums, total, work.weights, work.bias)
         if not member:
             for c in range(n_chunks):
                 loss_sum += work.sums[c, 0, n_sums - 1]

@@ -11,8 +11,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from .._jit import by_type, helper, inline, inline_by_type, kernel
-from . import lanes, stochastic, storage, update
+from . import stochastic, storage, update
 from .barrier import TASK_BATCHES, do_tasks, meet, members_of, number_of
+from .chunks import chunk_of, fill_chunks, next_start
 from .features import feature_epoch
 from .labels import count_of
 from .order import fill_order
@@ -124,16 +125,6 @@ def _fetch_parameters(rule, member):
     update.fetch_parameters(rule, member)
 
 
-@inline
-def _chunk(rows, labels, blocks, batch_size, n_chunks, batch, c):
-    """First position of a chunk, and the one after its last."""
-    first = (blocks[batch] if blocks.size else batch) * storage.spacing(rows, batch_size)
-    size = min(batch_size, count_of(labels) - first)
-    step = lanes.width(rows)
-    start, stop = size * c // n_chunks // step * step, size * (c + 1) // n_chunks // step * step
-    return first + start, first + (stop if c + 1 < n_chunks else size)
-
-
 @helper
 def _walk(batches, work, control, member, task, first_batch, stop_batch):
     """Batches first_batch ... stop_batch - 1, as one of the members of a task.
@@ -157,24 +148,17 @@ def _walk(batches, work, control, member, task, first_batch, stop_batch):
         _fetch(rule, member)
     loss_sum = 0.0
     sleeps = 0
-    if members == 1:
-        start, _ = _chunk(rows, labels, blocks, batch_size, 1, first_batch, 0)
-        _, stop = _chunk(rows, labels, blocks, batch_size, 1, stop_batch - 1, 0)
-        fill_order(tables[0], tables[1], start, stop, order)
-    else:
-        for batch in range(first_batch, stop_batch):
-            for c in range(first_chunk, stop_chunk):
-                start, stop = _chunk(rows, labels, blocks, batch_size, n_chunks, batch, c)
-                fill_order(tables[0], tables[1], start, stop, order)
+    fill_chunks(
+        rows, labels, tables, order, blocks, batch_size, n_chunks, first_chunk, stop_chunk, first_batch, stop_batch
+    )
     for batch in range(first_batch, stop_batch):
         meeting = number_of(task) * TASK_BATCHES + batch - first_batch
         sums = work.sums[meeting % 2]
         for c in range(first_chunk, stop_chunk):
-            start, stop = _chunk(rows, labels, blocks, batch_size, n_chunks, batch, c)
-            following = stop  # of the same batch, or
-            if c + 1 == stop_chunk:
-                upcoming = min(batch + 1, stop_batch - 1)
-                following, _ = _chunk(rows, labels, blocks, batch_size, n_chunks, upcoming, first_chunk)
+            start, stop = chunk_of(rows, labels, blocks, batch_size, n_chunks, batch, c)
+            following = next_start(
+                rows, labels, blocks, batch_size, n_chunks, batch, c, first_chunk, stop_chunk, stop_batch
+            )
             sum_chunk(
                 rows,
                 labels,
@@ -194,7 +178,7 @@ def _walk(batches, work, control, member, task, first_batch, stop_batch):
             sleeps += meet(control, member, members, meeting)
         if member and batch + 1 == stop_batch:
             break
-        first, stop = _chunk(rows, labels, blocks, batch_size, 1, batch, 0)
+        first, stop = chunk_of(rows, labels, blocks, batch_size, 1, batch, 0)
         rate = settings[0] + batch * settings[1]
         loss_sum += _large_batch(rule, member, rate, stop - first, sums, work.totals[member], weights, bias)
     return loss_sum, sleeps
@@ -270,7 +254,7 @@ def turned_epoch(
     for batch in range(n_batches):
         if batch % group == 0:
             turn_batches(rows, blocks, batch_size, batch, min(batch + group, n_batches), work.turned)
-        first, stop = _chunk(rows, labels, blocks, batch_size, 1, batch, 0)
+        first, stop = chunk_of(rows, labels, blocks, batch_size, 1, batch, 0)
         place = batch % group * batch_size
         rate = settings[0] + batch * settings[1]
         turned, its_labels = work.turned[place : place + stop - first], labels[first:]

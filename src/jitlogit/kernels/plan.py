@@ -18,6 +18,7 @@ _EIGHT_WIDE_BYTES = 4096
 _LONG_TILE_BYTES = 256 * 1024
 _MAX_TILE_ROWS = 64
 _CLASS_TILE_BYTES = 16 * 1024
+_LEAST_CLASS_ROWS = 16  # whole vectors: lanes beyond the rows hold what may be slow to compute with
 _COLUMN_TILE_BYTES = 2 * 1024 * 1024
 _MAX_COLUMN_ROWS = 1024
 _MIN_COLUMN_ROWS = 128
@@ -115,7 +116,7 @@ def class_plan(batch_size: int, rows: NDArray[Any], n_classes: int, shuffled: bo
     row_bytes = rows.shape[1] * rows.itemsize
     tile_rows = cut.tile_rows
     if rows.flags.c_contiguous:
-        tile_rows = max(8, min(_MAX_TILE_ROWS, _CLASS_TILE_BYTES // row_bytes // 8 * 8))
+        tile_rows = max(_LEAST_CLASS_ROWS, min(_MAX_TILE_ROWS, _CLASS_TILE_BYTES // row_bytes // 8 * 8))
     limit = max(2, _MAX_WORK_BYTES // (rows.shape[1] * n_classes * 8))
     return Plan(tile_rows, min(cut.n_chunks, 1 << (limit.bit_length() - 1)))
 

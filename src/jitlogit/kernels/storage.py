@@ -61,12 +61,12 @@ def _class_scores_one_by_one(rows, order, first, count, ahead, weights, bias, ou
 
 
 @by_type
-def class_accumulate(rows, order, first, count, residual, out_gradient):
+def class_accumulate(rows, order, first, count, ahead, residual, out_gradient):
     """As `accumulate`, of residuals (K, count) into the gradients (K, n) of several classes."""
     return class_accumulate_by_row if rows.layout == "C" else _class_accumulate_one_by_one
 
 
-def _class_accumulate_one_by_one(rows, order, first, count, residual, out_gradient):
+def _class_accumulate_one_by_one(rows, order, first, count, ahead, residual, out_gradient):
     for k in range(out_gradient.shape[0]):
         accumulate(rows, order, first, count, residual[k], out_gradient[k])
 

@@ -82,7 +82,9 @@ def apply(rule, row, rate, size, total, out_weights, out_bias):
     gradient_sum = rule.gradient[row]
     for j in range(n_features + 1):
         gradient_sum[j] += total[j]
-    _step(rule.optimizer, counts[0], rate, l1, n_features, total, first, second, parameters)
+    _step(rule.optimizer, counts[0], rate, n_features, total, first, second, parameters)
+    if l1 > 0:
+        _shrink(rule.optimizer, counts[0], rate * l1, n_features, second, parameters)
     _fold(offset, inverse_scale, parameters, out_weights, out_bias)
     if rule.averaging[0]:
         counts[1] += 1
@@ -103,37 +105,50 @@ def _fold(offset, inverse_scale, parameters, out_weights, out_bias):
 
 
 @helper
-def _step(optimizer, t, rate, l1, n_features, gradient, first, second, parameters):
-    """One step of an optimizer by the gradient (n + 1,), and the proximal step of the L1 norm."""
+def _step(optimizer, t, rate, n_features, gradient, first, second, parameters):
+    """One step of an optimizer by the gradient (n + 1,)."""
+    if optimizer == SGD:
+        for j in range(n_features + 1):
+            parameters[j] -= rate * gradient[j]
+    elif optimizer == MOMENTUM:
+        for j in range(n_features + 1):
+            first[j] = KEPT * first[j] + gradient[j]
+            parameters[j] -= rate * first[j]
+    elif optimizer == NESTEROV:
+        for j in range(n_features + 1):
+            first[j] = KEPT * first[j] + gradient[j]
+            parameters[j] -= rate * (gradient[j] + KEPT * first[j])
+    elif optimizer == ADAGRAD:
+        for j in range(n_features + 1):
+            second[j] += gradient[j] * gradient[j]
+            parameters[j] -= rate * gradient[j] / (math.sqrt(second[j]) + _ROOT_SHIFT)
+    else:
+        correction = 1 / (1 - _KEPT_SQUARE**t)
+        corrected = rate / (1 - _KEPT_MEAN**t)
+        for j in range(n_features + 1):
+            first[j] = _KEPT_MEAN * first[j] + (1 - _KEPT_MEAN) * gradient[j]
+            second[j] = _KEPT_SQUARE * second[j] + (1 - _KEPT_SQUARE) * gradient[j] * gradient[j]
+            parameters[j] -= corrected * first[j] / (math.sqrt(second[j] * correction) + _ROOT_SHIFT)
+
+
+@helper
+def _shrink(optimizer, t, rate_times_l1, n_features, second, parameters):
+    """The proximal step of the L1 norm, by as much as the optimizer's step would take of a gradient of 1 kept up."""
     kept = (1 - KEPT**t) / (1 - KEPT)
-    first_correction = 1 / (1 - _KEPT_MEAN**t)
-    second_correction = 1 / (1 - _KEPT_SQUARE**t)
-    for j in range(n_features + 1):
-        g = gradient[j]
-        factor = 1.0
+    correction = 1 / (1 - _KEPT_SQUARE**t)
+    for j in range(n_features):
         if optimizer == SGD:
-            step = g
+            factor = 1.0
         elif optimizer == MOMENTUM:
-            first[j] = KEPT * first[j] + g
-            step = first[j]
             factor = kept
         elif optimizer == NESTEROV:
-            first[j] = KEPT * first[j] + g
-            step = g + KEPT * first[j]
             factor = 1 + KEPT * kept
         elif optimizer == ADAGRAD:
-            second[j] += g * g
             factor = 1 / (math.sqrt(second[j]) + _ROOT_SHIFT)
-            step = factor * g
         else:
-            first[j] = _KEPT_MEAN * first[j] + (1 - _KEPT_MEAN) * g
-            second[j] = _KEPT_SQUARE * second[j] + (1 - _KEPT_SQUARE) * g * g
-            factor = 1 / (math.sqrt(second[j] * second_correction) + _ROOT_SHIFT)
-            step = factor * first[j] * first_correction
-        parameters[j] -= rate * step
-        if j < n_features:
-            threshold = rate * factor * l1
-            parameters[j] -= min(max(parameters[j], -threshold), threshold)
+            factor = 1 / (math.sqrt(second[j] * correction) + _ROOT_SHIFT)
+        threshold = rate_times_l1 * factor
+        parameters[j] -= min(max(parameters[j], -threshold), threshold)
 
 
 def make_rule(

@@ -104,7 +104,7 @@ def class_curvature_times(
                         sums[k, n_features] += room[k, t]
                 for k in range(n_classes):
                     lanes.store(room[k], count, nothing)
-                storage.class_accumulate(rows, None, first, count, room, gradient)
+                storage.class_accumulate(rows, None, first, count, first + count, room, gradient)
             for k in range(n_classes):
                 for j in range(n_features):
                     sums[k, j] += gradient[k, j]
