@@ -197,7 +197,7 @@ def softmax_epoch(
     """As `epoch.epoch`, for labels 0 ... K - 1; `rule` has a row of parameters for each class, and `work` is a
     ClassWorkSpace."""
     n_batches = (count_of(labels) + batch_size - 1) // batch_size
-    batch_bytes = batch_size * rows.shape[1] * rows.itemsize
+    batch_bytes = batch_size * rows.shape[1] * rows.itemsize * work.weights.shape[0]  # as long as so much takes
     batches = rows, labels, tables, order, blocks, batch_size, tile_rows, settings, rule
     return do_tasks(_walk, batches, work, n_batches, batch_bytes, control, members, helping)
 
