@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
 import multiprocessing
 import os
+import sys
 
 import numba
 import numpy as np
@@ -117,6 +119,29 @@ print(penalties[-1])
     printed = run_python(BITS + code, NUMBA_NUM_THREADS="3", NUMBA_CACHE_DIR=str(tmp_path)).split()
     # 157 batches an epoch, in tasks of 64, 64 and 29: judged after the first and the fourth task, alone for 1 and 3.
     assert printed == ["True", "True", "3"]
+
+
+@compiled
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="other systems have no such setting")
+def test_sleeps_are_as_exact_as_before_once_a_fit_is_over(monkeypatch):
+    X, Y = make_data(2001, 20)
+    monkeypatch.setattr(_team, "_LEAST_BYTES", 0)
+    during = []
+    before = _team._set_timer_slack(12_345)
+    try:
+        with _team.Team(lambda *arguments: during.append(timer_slack()), 2) as run:
+            run()
+        with pytest.raises(KeyboardInterrupt), _team.Team(lambda *arguments: None, 2):
+            raise KeyboardInterrupt
+        jitlogit.train_logistic_regression(X, Y, 0.1, 2, n_threads=2)
+        assert timer_slack() == 12_345
+        assert set(during) == {_team._TIMER_SLACK}
+    finally:
+        _team._set_timer_slack(before)
+
+
+def timer_slack():
+    return ctypes.CDLL(None).prctl(_team._GET_TIMER_SLACK, 0, 0, 0, 0)
 
 
 @compiled

@@ -78,6 +78,7 @@ class Problem(NamedTuple):
     fit_intercept: bool
     initial: Array | None
     n_classes: int | None
+    watched: bool  # whether `Fit.epoch` will be called
     name: str  # of X, in errors
 
     @property
@@ -189,6 +190,7 @@ class Fit:
             problem.X.shape[1],
             copies,
             problem.fit_intercept,
+            problem.watched,
         )
 
 

@@ -77,7 +77,19 @@ def train(
     """
     m = X.shape[0]
     problem = Problem(
-        X, labels, batch_size, shuffle, sample_weight, offset, scale, steps, fit_intercept, initial, n_classes, name
+        X,
+        labels,
+        batch_size,
+        shuffle,
+        sample_weight,
+        offset,
+        scale,
+        steps,
+        fit_intercept,
+        initial,
+        n_classes,
+        on_epoch is not None,
+        name,
     )
     fit = make_fit(problem, n_epochs, pack, n_threads)
     order = Order(m, batch_size, shuffle, rng)

@@ -61,7 +61,7 @@ class _DenseWalk(Walk):
             self._work = work_space(cut._replace(n_chunks=1), n, dtype, self._members)
         else:
             self._kernels = class_losses, class_curvature_times
-            self._work = class_work_space(n_classes, cut.tile_rows, 1, n, dtype, self._members)
+            self._work = class_work_space(n_classes, cut.tile_rows, self._members, n, dtype, self._members)
 
     def _run(self, kernel: Any, of_rows: tuple[Any, ...], weights: Array, bias: Array) -> Array:
         n_scores, n = weights.shape

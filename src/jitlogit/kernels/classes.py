@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .._jit import helper, kernel, outline
+from .._jit import helper, inline, kernel, outline
 from . import lanes, link, storage, update
 from .barrier import TASK_BATCHES, do_tasks, meet, members_of, number_of
 from .chunks import chunk_of, fill_chunks, next_start
@@ -24,7 +24,7 @@ class ClassWorkSpace(NamedTuple):
     """Arrays that `softmax_epoch` works in, K classes."""
 
     tiles: NDArray[Any]  # (members, K + 2, tile_rows + PADDING): scores and then residuals, normalisers, true scores
-    gradients: NDArray[Any]  # (members, K, n + PADDING)
+    gradients: NDArray[Any]  # (n_chunks, K, n + PADDING), see `sum_chunk`
     totals: NDArray[Any]  # (members, n + 2) of float64
     sums: NDArray[Any]  # (n_chunks, K, n + 2) of float64: gradients, residuals; losses, with the first class
     weights: NDArray[Any]  # (K, n + PADDING), zero beyond n
@@ -39,7 +39,7 @@ def class_work_space(
     wide = np.dtype(np.float64)
     return ClassWorkSpace(
         on_lines((members, n_classes + 2, tile_rows + PADDING), dtype),
-        on_lines((members, n_classes, room), dtype),
+        on_lines((n_chunks, n_classes, room), dtype),
         on_lines((members, -(-(n_features + 2) // 8) * 8), wide),
         on_lines((n_chunks, n_classes, n_features + 2), wide),
         on_lines((n_classes, room), dtype),
@@ -94,18 +94,23 @@ def softmax_residuals(labels, order, start, count, with_loss, room):
 
 @helper
 def sum_chunk(
-    rows, labels, order, start, stop, following, tile_rows, with_loss, weights, bias, room, gradient, out_sums
+    rows, labels, order, start, stop, following, tile_rows, with_loss, weights, bias, room, out_gradient, out_sums
 ):
-    """Sums over the rows at positions start ... stop - 1, class by class, into out_sums (K, n + 2).
+    """Sums over the rows at positions start ... stop - 1, class by class: gradients into out_sums (K, n + 2) but for
+    those of the last block of rows, which are in out_gradient (K, n); residuals and losses into out_sums.
 
-    `gradient` holds zeros before and after. The chunk that starts at position `following` is next.
+    The chunk that starts at position `following` is next. See `gradient_sum` and `add_last_block`.
     """
     n_classes, n_features = weights.shape[0], rows.shape[1]
+    out_sums[0, n_features + 1] = 0.0
     for k in range(n_classes):
-        for j in range(n_features + 2):
-            out_sums[k, j] = 0.0
+        out_sums[k, n_features] = 0.0
+        for j in range(n_features):
+            out_gradient[k, j] = 0
     block_rows = max(FOLD_ROWS, tile_rows)
     for block in range(start, stop, block_rows):
+        if block > start:
+            add_last_block(out_gradient, out_sums, block - start, tile_rows)
         end = min(block + block_rows, stop)
         for first in range(block, end, tile_rows):
             count = min(tile_rows, end - first)
@@ -117,24 +122,42 @@ def sum_chunk(
                 for t in range(0, count, lanes.width(weights)):
                     residual += lanes.load(room[k], t)
                 out_sums[k, n_features] += lanes.total(residual)
-            storage.class_accumulate(rows, order, first, count, ahead, room, gradient)
-        for k in range(n_classes):
-            for j in range(n_features):
-                out_sums[k, j] += gradient[k, j]
-                gradient[k, j] = 0
+            storage.class_accumulate(rows, order, first, count, ahead, room, out_gradient)
+
+
+@inline
+def gradient_sum(gradient, sums, k, j, n_rows, tile_rows):
+    """An element of the gradient of a chunk of so many rows, from what `sum_chunk` left."""
+    last = np.float64(gradient[k, j])
+    return sums[k, j] + last if n_rows > max(FOLD_ROWS, tile_rows) else last
 
 
 @helper
-def _update(rule, first_class, stop_class, rate, size, sums, total, weights, bias):
+def add_last_block(gradient, sums, n_rows, tile_rows):
+    """Put it all into `sums`; the gradient is then zero."""
+    for k in range(gradient.shape[0]):
+        for j in range(sums.shape[1] - 2):
+            sums[k, j] = gradient_sum(gradient, sums, k, j, n_rows, tile_rows)
+            gradient[k, j] = 0
+
+
+@helper
+def _update(batches, batch, first_class, stop_class, work, total):
     """Add the chunks' sums of some classes in order, and update their parameters."""
-    n_features = sums.shape[2] - 2
+    rows, labels, _, _, blocks, batch_size, tile_rows, settings, rule = batches
+    n_features, n_chunks = rows.shape[1], work.sums.shape[0]
+    start, stop = chunk_of(rows, labels, blocks, batch_size, 1, batch, 0)
+    rate, size = settings[0] + batch * settings[1], stop - start
     for k in range(first_class, stop_class):
         for j in range(n_features + 1):
-            total[j] = sums[0, k, j]
-        for c in range(1, sums.shape[0]):
-            for j in range(n_features + 1):
-                total[j] += sums[c, k, j]
-        update.apply(rule, k, rate, size, total, weights[k], bias[k])
+            total[j] = 0.0
+        for c in range(n_chunks):
+            start, stop = chunk_of(rows, labels, blocks, batch_size, n_chunks, batch, c)
+            gradient, sums = work.gradients[c], work.sums[c]
+            for j in range(n_features):
+                total[j] += gradient_sum(gradient, sums, k, j, stop - start, tile_rows)
+            total[n_features] += sums[k, n_features]
+        update.apply(rule, k, rate, size, total, work.weights[k], work.bias[k])
 
 
 @helper
@@ -143,7 +166,7 @@ def _walk(batches, work, control, member, task, first_batch, stop_batch):
 
     Returns the sum of the losses, and, of two meetings for each batch, half the number before which this member slept.
     """
-    rows, labels, tables, order, blocks, batch_size, tile_rows, settings, rule = batches
+    rows, labels, tables, order, blocks, batch_size, tile_rows, settings, _ = batches
     n_chunks, n_classes, n_sums = work.sums.shape
     members = members_of(task)
     first_chunk, stop_chunk = n_chunks * member // members, n_chunks * (member + 1) // members
@@ -172,15 +195,12 @@ def _walk(batches, work, control, member, task, first_batch, stop_batch):
                 work.weights,
                 work.bias,
                 work.tiles[member],
-                work.gradients[member],
+                work.gradients[c],
                 work.sums[c],
             )
         if members > 1:
             sleeps += meet(control, member, members, meeting)
-        start, stop = chunk_of(rows, labels, blocks, batch_size, 1, batch, 0)
-        rate = settings[0] + batch * settings[1]
-        size, total = stop - start, work.totals[member]
-        _update(rule, first_class, stop_class, rate, size, work.sums, total, work.weights, work.bias)
+        _update(batches, batch, first_class, stop_class, work, work.totals[member])
         if not member:
             for c in range(n_chunks):
                 loss_sum += work.sums[c, 0, n_sums - 1]

@@ -38,7 +38,7 @@ class Rule(NamedTuple):
     first: NDArray[np.float64]  # likewise: sum or mean of gradients
     second: NDArray[np.float64]  # likewise: sum or mean of squares
     mean: NDArray[np.float64]  # likewise: of parameters after updates
-    gradient: NDArray[np.float64]  # likewise: sum of gradients since it was last zero
+    gradient: NDArray[np.float64]  # likewise: sum of gradients since it was last zero; or empty
     counts: NDArray[np.int64]  # (rows, a cache line) updates; of which averaged
 
 
@@ -79,9 +79,10 @@ def apply(rule, row, rate, size, total, out_weights, out_bias):
         gradient = (total[j] - offset[j] * residual_sum) * inverse_scale[j]
         total[j] = gradient / size + l2 * parameters[j]
     total[n_features] = residual_sum / size if rule.fit_intercept else 0.0
-    gradient_sum = rule.gradient[row]
-    for j in range(n_features + 1):
-        gradient_sum[j] += total[j]
+    if rule.gradient.size:
+        gradient_sum = rule.gradient[row]
+        for j in range(n_features + 1):
+            gradient_sum[j] += total[j]
     _step(rule.optimizer, counts[0], rate, n_features, total, first, second, parameters)
     if l1 > 0:
         _shrink(rule.optimizer, counts[0], rate * l1, n_features, second, parameters)
@@ -160,8 +161,9 @@ def make_rule(
     n_features: int,
     rows: int,
     fit_intercept: bool = True,
+    with_gradient: bool = True,
 ) -> Rule:
-    """Parameters and state of an update, zeros."""
+    """Parameters and state of an update, zeros; with the sum of gradients if it is wanted."""
     shape = rows, -(-(n_features + 1) // 8) * 8
     return Rule(
         OPTIMIZERS.index(optimizer),
@@ -174,7 +176,7 @@ def make_rule(
         np.zeros(shape),
         np.zeros(shape),
         np.zeros(shape),
-        np.zeros(shape),
+        np.zeros(shape if with_gradient else (0, 0)),
         np.zeros((rows, 8), np.int64),
     )
 

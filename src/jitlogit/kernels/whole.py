@@ -42,6 +42,7 @@ def class_losses(rows, labels, tile_rows, weights, bias, work, n_chunks, out_sum
         classes.sum_chunk(
             rows, labels, None, start, stop, stop, tile_rows, True, weights, bias, room, gradient, out_sums[c]
         )
+        classes.add_last_block(gradient, out_sums[c], stop - start, tile_rows)
 
 
 @kernel
