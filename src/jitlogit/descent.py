@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
-from scipy.linalg.blas import daxpy
+from scipy.linalg import solve_triangular
 
 from .validation import Array
 
@@ -20,12 +19,61 @@ _MOST_TRIES = 30
 _PAIRS_THAT_TELL = 3
 
 
-class Pair(NamedTuple):
-    """A step and by how much the gradient changed in it."""
+class Pairs:
+    """Steps and by how much the gradient changed in each, the last so many: what L-BFGS knows of the Hessian.
 
-    step: Array
-    change: Array
-    product: float  # of the two
+    Their products are kept too, so that of four reads of all pairs two are left (Byrd, Nocedal and Schnabel,
+    "Representations of quasi-Newton matrices and their use in limited memory methods", 1994, section 3).
+    """
+
+    def __init__(self, memory: int) -> None:
+        self._memory = memory
+        self._places: list[int] = []  # of pairs in the arrays, the oldest first
+        self._steps = self._changes = np.empty((0, 0))
+        self._products = np.empty((memory, memory))  # of a step and a change, where the step is no newer
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def add(self, step: Array, change: Array) -> None:
+        """Keep a pair whose product is positive."""
+        if not self._memory or not float(np.vdot(step, change)) > 0:
+            return
+        if not self._steps.size:
+            self._steps, self._changes = np.empty((2, self._memory, step.size))
+        full = len(self) == self._memory
+        place = self._places.pop(0) if full else len(self)
+        self._places.append(place)
+        self._steps[place], self._changes[place] = step.reshape(-1), change.reshape(-1)
+        self._products[: len(self), place] = self._steps[: len(self)] @ self._changes[place]
+
+    def clear(self) -> None:
+        self._places.clear()
+
+    def inverse_times(self, gradient: Array, solve: Callable[[Array], Array], scaled: bool) -> Array:
+        """The approximate inverse Hessian times the gradient; `solve` is the one without the pairs.
+
+        `scaled`: that one times what it missed in the last step (Nocedal and Wright, equation 7.20).
+        """
+        if not self._places:
+            return solve(gradient)
+        places, count = self._places, len(self)
+        steps, changes, g = self._steps[:count], self._changes[:count], gradient.reshape(-1)
+        products = self._products[np.ix_(places, places)]
+
+        def total(factors: Array, of: Array) -> Array:
+            placed = np.empty(count)
+            placed[places] = factors
+            return np.asarray(placed @ of)
+
+        factors = solve_triangular(products, (steps @ g)[places], check_finite=False)
+        q = np.array(solve((g - total(factors, changes)).reshape(gradient.shape)), order="C").reshape(-1)
+        if scaled:
+            last = changes[places[-1]]
+            q *= products[-1, -1] / float(np.vdot(last, solve(last.reshape(gradient.shape))))
+        factors = np.diag(products) * factors - (changes @ q)[places]
+        q += total(solve_triangular(products, factors, trans="T", check_finite=False), steps)
+        return np.asarray(q.reshape(gradient.shape))
 
 
 class Found(NamedTuple):
@@ -36,7 +84,7 @@ class Found(NamedTuple):
     gradient: Array
     iterations: int
     stopped: bool = False  # because `on_step` said so
-    pairs: tuple[Pair, ...] = ()  # that approximate the Hessian
+    pairs: Pairs | None = None  # that approximate the Hessian
 
 
 def minimise(
@@ -49,7 +97,7 @@ def minimise(
     memory: int = 10,
     on_step: Callable[[int, float, Array], bool] | None = None,
     at: Callable[[Array], None] | None = None,
-    pairs: Sequence[Pair] = (),
+    pairs: Pairs | None = None,
 ) -> Found:
     """Minimise by L-BFGS (Nocedal and Wright, algorithm 7.4), whose first approximation of the Hessian is given.
 
@@ -70,22 +118,22 @@ def minimise(
         Called with the iteration, the cost and the parameters; stops when it returns True.
     at : callable or None
         Called with the parameters before each call of `solve`, which may be another one there.
-    pairs : sequence of Pair
-        Of a cost that is nearly the same, to begin with.
+    pairs : Pairs or None
+        Of a cost that is nearly the same, to begin with and go on with, in place of new ones.
     """
     value, gradient = cost(parameters)
-    kept = deque(pairs, maxlen=memory)
+    kept = pairs if pairs is not None and memory else Pairs(memory)
     scaled = False
 
     def here(iterations: int, stopped: bool = False) -> Found:
-        return Found(parameters, value, gradient, iterations, stopped, tuple(kept))
+        return Found(parameters, value, gradient, iterations, stopped, kept)
 
     for iteration in range(max_iter):
         if np.abs(gradient).max() <= tol:
             return here(iteration)
         if at is not None:
             at(parameters)
-        direction = -_product(gradient, kept, solve, scaled)
+        direction = -kept.inverse_times(gradient, solve, scaled)
         slope = float(np.vdot(direction, gradient))
         if not slope < 0:
             kept.clear()
@@ -97,33 +145,11 @@ def minimise(
         length, value, new_gradient = found
         step = length * direction
         scaled = scaled or (length < 1 and len(kept) >= _PAIRS_THAT_TELL)
-        change = new_gradient - gradient
-        product = float(np.vdot(step, change))
-        if memory and product > 0:
-            kept.append(Pair(step, change, product))
+        kept.add(step, new_gradient - gradient)
         parameters, gradient = parameters + step, new_gradient
         if on_step and on_step(iteration, value, parameters):
             return here(iteration + 1, stopped=True)
     return here(max_iter)
-
-
-def _product(gradient: Array, pairs: deque[Pair], solve: Callable[[Array], Array], scaled: bool) -> Array:
-    """The approximate inverse Hessian times the gradient, by two loops over the pairs.
-
-    `scaled`: the given approximation times what it missed in the last step (Nocedal and Wright, equation 7.20).
-    """
-    q = gradient.copy()
-    factors = []
-    for pair in reversed(pairs):
-        factors.append(float(np.vdot(pair.step, q)) / pair.product)
-        daxpy(pair.change.reshape(-1), q.reshape(-1), a=-factors[-1])  # in place
-    q = np.ascontiguousarray(solve(q))
-    if scaled and pairs:
-        last = pairs[-1]
-        q *= last.product / float(np.vdot(last.change, solve(last.change)))
-    for pair, factor in zip(pairs, reversed(factors), strict=True):
-        daxpy(pair.step.reshape(-1), q.reshape(-1), a=factor - float(np.vdot(pair.change, q)) / pair.product)
-    return q
 
 
 def _search(

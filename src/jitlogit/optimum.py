@@ -10,7 +10,7 @@ import numpy as np
 from .blas import one_thread
 from .certificate import certify, l1_gap
 from .cost import Cost
-from .descent import Found, Pair, minimise
+from .descent import Found, Pairs, minimise
 from .fits import Steps
 from .l1 import minimise_with_l1
 from .preconditioning import ConjugateGradients, LateCurvature, Preconditioner
@@ -99,7 +99,7 @@ def _find(
         guess = largest + cost.l2.max()
         found = minimise_with_l1(cost, parameters, cost.l1, guess, tol, max_iter, rounding, on_step)
         return _ended(cost, found, l1_gap(cost, found.parameters, rounding, rng), tol, rounding)
-    pairs: tuple[Pair, ...] = ()
+    pairs = None
     if initial is None and solver == "minibatch":
         parameters = _start_from_batches(cost, rng)
     elif initial is None and solver != "gd":
@@ -136,7 +136,7 @@ def _without_features(cost: Cost) -> Array:
 
 def _start_from_sample(
     cost: Cost, parameters: Array, rounding: float, rng: np.random.Generator
-) -> tuple[Array, tuple[Pair, ...]]:
+) -> tuple[Array, Pairs | None]:
     """Near a sample's optimum, with what its steps show of the Hessian.
 
     The same as subsampled quasi-Newton methods begin with (Byrd, Hansen, Nocedal and Singer, "A stochastic quasi-Newton
@@ -145,7 +145,7 @@ def _start_from_sample(
     m, n = cost.X.shape
     size = first_size(m, n)
     if not size:
-        return parameters, ()
+        return parameters, None
     first = cost.of_rows(np.sort(rng.choice(m, size, replace=False)))
     diagonal = Preconditioner(first, None)
     diagonal.at(parameters)

@@ -82,8 +82,12 @@ class _SparseWalk(Walk):
         self._kernels = sparse_losses, sparse_curvature_times
         self._work = sparse_whole_space(X.shape[1], n_scores, self._n_chunks, self._members)
 
+    def curvature_times(self, p: Array, counts: Array, weights: Array, bias: Array) -> Array:
+        return self._run(self._kernels[1], (self._labels, p, counts), weights, bias)  # the labels' type tells K from 1
+
     def _run(self, kernel: Any, of_rows: tuple[Any, ...], weights: Array, bias: Array) -> Array:
-        self._work.weights[:] = weights.T
+        n_scores = weights.shape[0]
+        self._work.weights[:, :n_scores] = weights.T
         self._work.bias[:] = bias
         share(kernel, self._members, self._n_chunks, self._rows, *of_rows, self._work, self._n_chunks)
-        return np.ascontiguousarray(self._work.sums.sum(axis=0).T)
+        return np.ascontiguousarray(self._work.sums[:, :, :n_scores].sum(axis=0).T)

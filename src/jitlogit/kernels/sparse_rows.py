@@ -103,7 +103,7 @@ def _fetch_features(work, table, touched, first, stop, weights, drives, gradient
 
 
 @by_type
-def _score_row(labels, data, p, count, numbers, at, weights, out_z):
+def score_row(labels, data, p, count, numbers, at, weights, out_z):
     """Scores of a row into out_z (K,)."""
     return _one_score if is_binary(labels) else _several_scores
 
@@ -133,7 +133,7 @@ def _several_scores(labels, data, p, count, numbers, at, weights, out_z):
 
 
 @by_type
-def _add_sparse_row(labels, data, p, count, numbers, at, residual, gradients):
+def add_sparse_row(labels, data, p, count, numbers, at, residual, gradients):
     """gradient += x residual (K,) for each feature."""
     return _add_one if is_binary(labels) else _add_several
 
@@ -195,7 +195,7 @@ def _sum_tile(rows, labels, order, first, stop, with_loss, numbers, numbered, wo
         i = row_at(order, first + t)
         p = np.int64(rows.indptr[i])
         count = np.int64(rows.indptr[i + 1]) - p
-        _score_row(labels, rows.data, p, count, numbers, at if numbered else p, weights, row)
+        score_row(labels, rows.data, p, count, numbers, at if numbered else p, weights, row)
         at += count
         for k in range(n_scores):
             room[k, t] = row[k] + bias[k, 0]
@@ -208,7 +208,7 @@ def _sum_tile(rows, labels, order, first, stop, with_loss, numbers, numbered, wo
         for k in range(n_scores):
             row[k] = room[k, t]
             sums[k] += row[k]
-        _add_sparse_row(labels, rows.data, p, count, numbers, at if numbered else p, row, gradients)
+        add_sparse_row(labels, rows.data, p, count, numbers, at if numbered else p, row, gradients)
         at += count
 
 

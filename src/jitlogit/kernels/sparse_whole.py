@@ -8,76 +8,41 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._jit import inline, kernel
-from .plan import LINE_BYTES, PADDING, on_lines
-from .sparse_rows import residuals
+from .plan import PADDING, on_lines
+from .sparse_rows import add_sparse_row, residuals, score_row
+from .sparse_work import room_for_classes
 
 # Rows that are scored before residuals are made of the scores, whole lanes at once.
 _TILE_ROWS = 16
 
 
 class SparseWholeSpace(NamedTuple):
-    """Arrays that the kernels work in. K: classes, 1 for labels 0 and 1."""
+    """Arrays that the kernels work in. K: classes, 1 for labels 0 and 1; up to whole lanes, but for the bias."""
 
     weights: NDArray[np.float64]  # (n, K)
     bias: NDArray[np.float64]  # (K,)
-    scores: NDArray[np.float64]  # (members, K, up to whole lines) of a row
+    scores: NDArray[np.float64]  # (members, K) of a row
     tiles: NDArray[np.float64]  # (members, K + 2, tile_rows + PADDING), see `sparse_rows.residuals`
     sums: NDArray[np.float64]  # (n_chunks, n + 2, K) of x r and of r; the losses, with the first class
 
 
 def sparse_whole_space(n_features: int, n_scores: int, n_chunks: int, members: int) -> SparseWholeSpace:
     """Make the arrays; parameters are zeros."""
-    room = -(-n_scores // (LINE_BYTES // 8)) * (LINE_BYTES // 8)
+    room, wide = room_for_classes(n_scores), np.dtype(np.float64)
     return SparseWholeSpace(
-        np.zeros((n_features, n_scores)),
+        on_lines((n_features, room), wide),
         np.zeros(n_scores),
-        on_lines((members, room), np.dtype(np.float64)),
-        on_lines((members, n_scores + 2, _TILE_ROWS + PADDING), np.dtype(np.float64)),
-        np.zeros((n_chunks, n_features + 2, n_scores)),
+        on_lines((members, room), wide),
+        on_lines((members, n_scores + 2, _TILE_ROWS + PADDING), wide),
+        on_lines((n_chunks, n_features + 2, room), wide),
     )
-
-
-@inline
-def _score(rows, i, weights, bias, out_z):
-    """x . weights + bias of row i into out_z (K,)."""
-    n_scores = weights.shape[1]
-    begin, end = np.int64(rows.indptr[i]), np.int64(rows.indptr[i + 1])
-    if n_scores == 1:
-        z = bias[0]
-        for p in range(begin, end):
-            z += np.float64(rows.data[p]) * weights[np.uint64(rows.indices[p]), 0]
-        out_z[0] = z
-        return
-    for k in range(n_scores):
-        out_z[k] = bias[k]
-    for p in range(begin, end):
-        x, weight = np.float64(rows.data[p]), weights[np.uint64(rows.indices[p])]
-        for k in range(n_scores):
-            out_z[k] += x * weight[k]
-
-
-@inline
-def _add(rows, i, r, sums):
-    """Add x r and r of row i to sums (n + 2, K)."""
-    n_scores, n_features = sums.shape[1], sums.shape[0] - 2
-    begin, end = np.int64(rows.indptr[i]), np.int64(rows.indptr[i + 1])
-    if n_scores == 1:
-        for p in range(begin, end):
-            sums[np.uint64(rows.indices[p]), 0] += np.float64(rows.data[p]) * r[0]
-    else:
-        for p in range(begin, end):
-            x, total = np.float64(rows.data[p]), sums[np.uint64(rows.indices[p])]
-            for k in range(n_scores):
-                total[k] += x * r[k]
-    for k in range(n_scores):
-        sums[n_features, k] += r[k]
 
 
 @kernel
 def sparse_losses(rows, labels, work, n_chunks, part, first_chunk, stop_chunk):
     """Sums over the rows of x (A - Y), of A - Y and of the losses, chunk by chunk, into the sums of `work`."""
-    (n_features, n_scores), m = work.weights.shape, rows.indptr.size - 1
-    z, tile = work.scores[part, :n_scores], work.tiles[part]
+    n_scores, n_features, m = work.bias.size, work.weights.shape[0], rows.indptr.size - 1
+    z, tile = work.scores[part], work.tiles[part]
     for c in range(first_chunk, stop_chunk):
         sums = work.sums[c]
         sums[:] = 0.0
@@ -85,33 +50,49 @@ def sparse_losses(rows, labels, work, n_chunks, part, first_chunk, stop_chunk):
         for first in range(m * c // n_chunks, stop, _TILE_ROWS):
             count = min(_TILE_ROWS, stop - first)
             for t in range(count):
-                _score(rows, first + t, work.weights, work.bias, z)
+                _score(rows, labels, first + t, work, z)
                 for k in range(n_scores):
-                    tile[k, t] = z[k]
+                    tile[k, t] = z[k] + work.bias[k]
             sums[n_features + 1, 0] += residuals(labels, None, first, count, True, tile)
             for t in range(count):
                 for k in range(n_scores):
                     z[k] = tile[k, t]
-                _add(rows, first + t, z, sums)
+                _add(rows, labels, first + t, z, sums)
 
 
 @kernel
-def sparse_curvature_times(rows, probabilities, counts, work, n_chunks, part, first_chunk, stop_chunk):
+def sparse_curvature_times(rows, labels, probabilities, counts, work, n_chunks, part, first_chunk, stop_chunk):
     """The Hessian of the losses times the weights and biases of `work`, chunk by chunk, into its sums; of
     probabilities (m, K) and weights of the rows (m,)."""
-    n_scores, m = work.weights.shape[1], rows.indptr.size - 1
-    z = work.scores[part, :n_scores]
+    n_scores, m = work.bias.size, rows.indptr.size - 1
+    z = work.scores[part]
     for c in range(first_chunk, stop_chunk):
         sums = work.sums[c]
         sums[:] = 0.0
         for i in range(m * c // n_chunks, m * (c + 1) // n_chunks):
-            _score(rows, i, work.weights, work.bias, z)
+            _score(rows, labels, i, work, z)
             p, count, mean = probabilities[i], np.float64(counts[i]), 0.0
-            if n_scores == 1:
-                mean = p[0] * z[0]
-            else:
-                for k in range(n_scores):
-                    mean += p[k] * z[k]
+            for k in range(n_scores):
+                z[k] += work.bias[k]
+                mean += p[k] * z[k]
             for k in range(n_scores):
                 z[k] = count * p[k] * (z[k] - mean)
-            _add(rows, i, z, sums)
+            _add(rows, labels, i, z, sums)
+
+
+@inline
+def _score(rows, labels, i, work, out_z):
+    """x . weights of row i into out_z (K,)."""
+    begin = np.int64(rows.indptr[i])
+    count = np.int64(rows.indptr[i + 1]) - begin
+    score_row(labels, rows.data, begin, count, rows.indices, begin, work.weights, out_z)
+
+
+@inline
+def _add(rows, labels, i, r, sums):
+    """Add x r and r of row i to sums (n + 2, K)."""
+    n_features = sums.shape[0] - 2
+    begin = np.int64(rows.indptr[i])
+    add_sparse_row(labels, rows.data, begin, np.int64(rows.indptr[i + 1]) - begin, rows.indices, begin, r, sums)
+    for k in range(sums.shape[1]):
+        sums[n_features, k] += r[k]
