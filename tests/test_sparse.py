@@ -207,15 +207,20 @@ def test_cost_and_hessian_are_those_of_dense_rows(classes, weighted, monkeypatch
     parameters, direction = rng.standard_normal((2, classes or 1, n + 1))
     expected = Cost(check_rows(dense), labels, classes, weights, offset, scale, l2, True, None)
     found = {}
-    for work, threads in ((10**9, 1), (30, 1), (30, 2)):  # in one chunk; in several, by one member or two
+    # In one chunk; in several, by one member or two; the sums row by row, or feature by feature.
+    for work, threads, by_column in ((10**9, 1, False), (30, 1, False), (30, 2, False), (30, 1, True), (30, 2, True)):
         monkeypatch.setattr(sparse_work, "_CHUNK_WORK", work)
         monkeypatch.setattr(walks, "members_for", lambda *_, threads=threads: threads)
+        monkeypatch.setattr(walks, "_CACHED_BYTES", 0 if by_column else 10**9)
+        monkeypatch.setattr(walks, "_MOST_COPIED", 10**9)
         cost = Cost(sparse.csr_array(dense), labels, classes, weights, offset, scale, l2, True, None)
         assert (cost._walk._work.sums.shape[0] > 1) == (work < m * n)
+        assert (cost._walk._columns is not None) == by_column
         value, gradient = cost(parameters)
         product = cost.hessian_at(parameters)(direction)
         np.testing.assert_allclose(value, expected(parameters)[0], rtol=1e-12)
         np.testing.assert_allclose(gradient, expected(parameters)[1], rtol=1e-11, atol=1e-13)
         np.testing.assert_allclose(product, expected.hessian_at(parameters)(direction), rtol=1e-11, atol=1e-13)
-        found[work, threads] = value, gradient.tobytes(), product.tobytes()
-    assert found[30, 1] == found[30, 2]
+        found[work, threads, by_column] = value, gradient.tobytes(), product.tobytes()
+    assert found[30, 1, False] == found[30, 2, False]
+    assert found[30, 1, True] == found[30, 2, True]

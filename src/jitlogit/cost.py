@@ -48,6 +48,7 @@ class Cost:
         l1: Array | None = None,
     ) -> None:
         self.X, self.offset, self.scale, self.l2 = X, offset, scale, l2
+        self._inverse_scale, self._centred = 1 / scale, bool(offset.any())
         self.l1 = np.zeros(l2.size) if l1 is None else l1
         self.fit_intercept = fit_intercept
         self.n_scores = n_classes or 1
@@ -80,7 +81,7 @@ class Cost:
 
     def raw(self, parameters: Array) -> tuple[Array, Array]:
         """Weights (K, n) and biases (K,) of the features as they are stored."""
-        weights = parameters[:, :-1] / self.scale
+        weights = parameters[:, :-1] * self._inverse_scale
         return weights, parameters[:, -1] - weights @ self.offset
 
     def __call__(self, parameters: Array) -> tuple[float, Array]:
@@ -94,9 +95,13 @@ class Cost:
         m, n = self.X.shape
         residuals = sums[:, n : n + 1] / m
         gradient = np.empty_like(parameters)
-        np.multiply(self.l2, parameters[:, :-1], out=gradient[:, :-1])
         for k in range(self.n_scores):  # row by row, in the cache
-            gradient[k, :-1] += (sums[k, :n] / m - self.offset * residuals[k]) / self.scale
+            of_losses = sums[k, :n] * (1 / m)
+            if self._centred:
+                of_losses -= self.offset * residuals[k]
+            of_losses *= self._inverse_scale
+            np.multiply(self.l2, parameters[k, :-1], out=gradient[k, :-1])
+            gradient[k, :-1] += of_losses
         gradient[:, -1:] = residuals if self.fit_intercept else 0.0
         return gradient
 

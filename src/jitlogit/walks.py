@@ -10,10 +10,15 @@ from ._team import members_for, share
 from .kernels.classes import ClassWorkSpace, class_work_space
 from .kernels.labels import Weighted
 from .kernels.plan import WorkSpace, class_plan, plan, work_space
-from .kernels.sparse_whole import sparse_curvature_times, sparse_losses, sparse_whole_space
-from .kernels.sparse_work import COST, sparse_chunks
+from .kernels.sparse_whole import sparse_curvature_times, sparse_losses, sparse_whole_space, sums_by_column
+from .kernels.sparse_work import COST, CSR, room_for_classes, sparse_chunks
 from .kernels.whole import class_curvature_times, class_losses, curvature_times, losses
 from .validation import Array, as_rows, computed_dtype, is_sparse
+
+# Sums over features that need more than this are made by columns, where a copy of X takes at most so many times as much
+# as the chunks' sums.
+_CACHED_BYTES = 4_000_000
+_MOST_COPIED = 1
 
 
 class Walk:
@@ -76,18 +81,34 @@ class _DenseWalk(Walk):
 
 class _SparseWalk(Walk):
     def __init__(self, X: Any, labels: Any, n_scores: int, n_threads: int | None) -> None:
+        (m, n), room = X.shape, room_for_classes(n_scores)
         self._rows, self._labels = as_rows(X), labels
-        self._n_chunks = sparse_chunks(X.nnz, X.shape[1], n_scores)
+        self._n_chunks = sparse_chunks(X.nnz, n, n_scores)
         self._members = members_for(n_threads, self._n_chunks, X.data.nbytes * n_scores * COST)
         self._kernels = sparse_losses, sparse_curvature_times
-        self._work = sparse_whole_space(X.shape[1], n_scores, self._n_chunks, self._members)
+        sums_bytes = 8 * n * room
+        copy_bytes = X.nnz * (X.data.itemsize + X.indices.itemsize) + 8 * m * room
+        self._columns: CSR | None = None
+        if sums_bytes > _CACHED_BYTES and copy_bytes <= _MOST_COPIED * self._n_chunks * sums_bytes:
+            columns = X.tocsc()
+            self._columns = CSR(columns.data, columns.indices, columns.indptr)
+            shares = np.linspace(0, X.nnz, self._members + 1)
+            self._bounds = np.searchsorted(columns.indptr, shares).astype(np.int64)
+            self._bounds[[0, -1]] = 0, n
+        wide_rows = m if self._columns else 0
+        self._work = sparse_whole_space(n, n_scores, self._n_chunks, self._members, wide_rows)
 
     def curvature_times(self, p: Array, counts: Array, weights: Array, bias: Array) -> Array:
         return self._run(self._kernels[1], (self._labels, p, counts), weights, bias)  # the labels' type tells K from 1
 
     def _run(self, kernel: Any, of_rows: tuple[Any, ...], weights: Array, bias: Array) -> Array:
-        n_scores = weights.shape[0]
-        self._work.weights[:, :n_scores] = weights.T
-        self._work.bias[:] = bias
-        share(kernel, self._members, self._n_chunks, self._rows, *of_rows, self._work, self._n_chunks)
-        return np.ascontiguousarray(self._work.sums[:, :, :n_scores].sum(axis=0).T)
+        (n_scores, n), work, members = weights.shape, self._work, self._members
+        work.weights[:, :n_scores] = weights.T
+        work.bias[:] = bias
+        share(kernel, members, self._n_chunks, self._rows, *of_rows, work, self._n_chunks)
+        if self._columns is None:
+            return np.ascontiguousarray(work.sums[:, :, :n_scores].sum(axis=0).T)
+        sums = np.empty((n_scores, n + 2))
+        sums[:, n:] = work.sums[:, :, :n_scores].sum(axis=0).T
+        share(sums_by_column, members, members, self._columns, self._labels, work, self._bounds, sums[:, :n])
+        return sums

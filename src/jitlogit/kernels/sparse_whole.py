@@ -1,4 +1,8 @@
-"""As `whole`, of sparse rows: sums over all rows for given parameters, from one read of X, in double precision."""
+"""As `whole`, of sparse rows: sums over all rows for given parameters, from one read of X, in double precision.
+
+Of wide data with several classes, sums over the features don't fit the caches. There what the rows' residuals are is
+kept, and each feature's sum is made at once, from a copy of X by columns that is smaller than the sums were.
+"""
 
 from __future__ import annotations
 
@@ -24,24 +28,28 @@ class SparseWholeSpace(NamedTuple):
     scores: NDArray[np.float64]  # (members, K) of a row
     tiles: NDArray[np.float64]  # (members, K + 2, tile_rows + PADDING), see `sparse_rows.residuals`
     sums: NDArray[np.float64]  # (n_chunks, n + 2, K) of x r and of r; the losses, with the first class
+    residuals: NDArray[np.float64]  # (m, K), of wide data, whose sums of x r aren't here, n 0; or empty
 
 
-def sparse_whole_space(n_features: int, n_scores: int, n_chunks: int, members: int) -> SparseWholeSpace:
-    """Make the arrays; parameters are zeros."""
+def sparse_whole_space(
+    n_features: int, n_scores: int, n_chunks: int, members: int, wide_rows: int = 0
+) -> SparseWholeSpace:
+    """Make the arrays, for so many rows of wide data, or for others; parameters are zeros."""
     room, wide = room_for_classes(n_scores), np.dtype(np.float64)
     return SparseWholeSpace(
         on_lines((n_features, room), wide),
         np.zeros(n_scores),
         on_lines((members, room), wide),
         on_lines((members, n_scores + 2, _TILE_ROWS + PADDING), wide),
-        on_lines((n_chunks, n_features + 2, room), wide),
+        on_lines((n_chunks, (0 if wide_rows else n_features) + 2, room), wide),
+        on_lines((wide_rows, room), wide),
     )
 
 
 @kernel
 def sparse_losses(rows, labels, work, n_chunks, part, first_chunk, stop_chunk):
     """Sums over the rows of x (A - Y), of A - Y and of the losses, chunk by chunk, into the sums of `work`."""
-    n_scores, n_features, m = work.bias.size, work.weights.shape[0], rows.indptr.size - 1
+    n_scores, n_features, m = work.bias.size, work.sums.shape[1] - 2, rows.indptr.size - 1
     z, tile = work.scores[part], work.tiles[part]
     for c in range(first_chunk, stop_chunk):
         sums = work.sums[c]
@@ -57,7 +65,7 @@ def sparse_losses(rows, labels, work, n_chunks, part, first_chunk, stop_chunk):
             for t in range(count):
                 for k in range(n_scores):
                     z[k] = tile[k, t]
-                _add(rows, labels, first + t, z, sums)
+                _add(rows, labels, first + t, z, work, sums)
 
 
 @kernel
@@ -77,7 +85,7 @@ def sparse_curvature_times(rows, labels, probabilities, counts, work, n_chunks, 
                 mean += p[k] * z[k]
             for k in range(n_scores):
                 z[k] = count * p[k] * (z[k] - mean)
-            _add(rows, labels, i, z, sums)
+            _add(rows, labels, i, z, work, sums)
 
 
 @inline
@@ -89,10 +97,27 @@ def _score(rows, labels, i, work, out_z):
 
 
 @inline
-def _add(rows, labels, i, r, sums):
-    """Add x r and r of row i to sums (n + 2, K)."""
-    n_features = sums.shape[0] - 2
-    begin = np.int64(rows.indptr[i])
-    add_sparse_row(labels, rows.data, begin, np.int64(rows.indptr[i + 1]) - begin, rows.indices, begin, r, sums)
-    for k in range(sums.shape[1]):
+def _add(rows, labels, i, r, work, sums):
+    """Add x r, or keep r, and add r of row i to sums (n + 2, K)."""
+    n_features, n_room = sums.shape[0] - 2, sums.shape[1]
+    if n_features:
+        begin = np.int64(rows.indptr[i])
+        add_sparse_row(labels, rows.data, begin, np.int64(rows.indptr[i + 1]) - begin, rows.indices, begin, r, sums)
+    else:
+        for k in range(n_room):
+            work.residuals[i, k] = r[k]
+    for k in range(n_room):
         sums[n_features, k] += r[k]
+
+
+@kernel
+def sums_by_column(columns, labels, work, bounds, out_sums, part, first_chunk, stop_chunk):
+    """Sums of x r over the rows, by kept residuals, into out_sums (K, n); features bounds[c] ... bounds[c + 1] - 1 are
+    a chunk."""
+    z = work.scores[part]
+    for j in range(bounds[first_chunk], bounds[stop_chunk]):
+        begin = np.int64(columns.indptr[j])
+        count = np.int64(columns.indptr[j + 1]) - begin
+        score_row(labels, columns.data, begin, count, columns.indices, begin, work.residuals, z)
+        for k in range(out_sums.shape[0]):
+            out_sums[k, j] = z[k]
