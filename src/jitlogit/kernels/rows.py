@@ -153,6 +153,7 @@ def add_eight(rows, i, residual, t, out_gradient):
     n = rows.shape[1]
     step = lanes.width(rows)
     whole = n - n % step
+    i0, i1, i2, i3, i4, i5, i6, i7 = _apart(rows, i)
     r0 = lanes.broadcast(residual, t)
     r1 = lanes.broadcast(residual, t + 1)
     r2 = lanes.broadcast(residual, t + 2)
@@ -162,19 +163,42 @@ def add_eight(rows, i, residual, t, out_gradient):
     r6 = lanes.broadcast(residual, t + 6)
     r7 = lanes.broadcast(residual, t + 7)
     for j in range(0, whole, step):
-        g = r0 * lanes.load2(rows, i[0], j) + r1 * lanes.load2(rows, i[1], j)
-        h = r2 * lanes.load2(rows, i[2], j) + r3 * lanes.load2(rows, i[3], j)
-        g += r4 * lanes.load2(rows, i[4], j) + r5 * lanes.load2(rows, i[5], j)
-        h += r6 * lanes.load2(rows, i[6], j) + r7 * lanes.load2(rows, i[7], j)
-        lanes.store(out_gradient, j, lanes.load(out_gradient, j) + (g + h))
+        g = lanes.load(out_gradient, j) + r0 * lanes.load2(rows, i0, j)
+        g += r1 * lanes.load2(rows, i1, j)
+        g += r2 * lanes.load2(rows, i2, j)
+        g += r3 * lanes.load2(rows, i3, j)
+        g += r4 * lanes.load2(rows, i4, j)
+        g += r5 * lanes.load2(rows, i5, j)
+        g += r6 * lanes.load2(rows, i6, j)
+        lanes.store(out_gradient, j, g + r7 * lanes.load2(rows, i7, j))
     if whole < n:
         j = whole
         mask = lanes.first(rows, n - whole)
-        g = r0 * lanes.load2_masked(rows, i[0], j, mask) + r1 * lanes.load2_masked(rows, i[1], j, mask)
-        h = r2 * lanes.load2_masked(rows, i[2], j, mask) + r3 * lanes.load2_masked(rows, i[3], j, mask)
-        g += r4 * lanes.load2_masked(rows, i[4], j, mask) + r5 * lanes.load2_masked(rows, i[5], j, mask)
-        h += r6 * lanes.load2_masked(rows, i[6], j, mask) + r7 * lanes.load2_masked(rows, i[7], j, mask)
-        lanes.store(out_gradient, j, lanes.load(out_gradient, j) + (g + h))
+        g = lanes.load(out_gradient, j) + r0 * lanes.load2_masked(rows, i0, j, mask)
+        g += r1 * lanes.load2_masked(rows, i1, j, mask)
+        g += r2 * lanes.load2_masked(rows, i2, j, mask)
+        g += r3 * lanes.load2_masked(rows, i3, j, mask)
+        g += r4 * lanes.load2_masked(rows, i4, j, mask)
+        g += r5 * lanes.load2_masked(rows, i5, j, mask)
+        g += r6 * lanes.load2_masked(rows, i6, j, mask)
+        lanes.store(out_gradient, j, g + r7 * lanes.load2_masked(rows, i7, j, mask))
+
+
+@inline
+def _apart(rows, i):
+    """The same eight rows, of which the compiler can't tell that they follow each other: it would work out their
+    addresses anew, one from the other, in each step."""
+    last = rows.shape[0] - 1
+    return (
+        min(i[0], last),
+        min(i[1], last),
+        min(i[2], last),
+        min(i[3], last),
+        min(i[4], last),
+        min(i[5], last),
+        min(i[6], last),
+        min(i[7], last),
+    )
 
 
 # Rows of one or two vectors.
