@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from jitlogit.descent import minimise
+from jitlogit.descent import Pairs, minimise
 from jitlogit.l1 import minimise_with_l1
 
 
@@ -54,6 +54,58 @@ def test_pairs_of_a_cost_that_is_nearly_the_same_save_steps():
     alone = steps(1.1)
     np.testing.assert_allclose(alone.parameters, 1.1, atol=1e-7)
     assert steps(1.1, pairs=steps(1.0).pairs).iterations < 0.75 * alone.iterations
+
+
+def two_loops(gradient, pairs, solve, scaled):
+    """Nocedal and Wright, algorithm 7.4."""
+    q, factors = gradient.copy(), []
+    for step, change in reversed(pairs):
+        factors.append(np.vdot(step, q) / np.vdot(step, change))
+        q -= factors[-1] * change
+    q = solve(q)
+    if scaled:
+        step, change = pairs[-1]
+        q *= np.vdot(step, change) / np.vdot(change, solve(change))
+    for (step, change), factor in zip(pairs, reversed(factors), strict=True):
+        q += step * (factor - np.vdot(change, q) / np.vdot(step, change))
+    return q
+
+
+def test_products_of_pairs_give_what_two_loops_over_them_give():
+    rng = np.random.default_rng(0)
+    curvature, gradient = np.linspace(1, 9, 12).reshape(2, 6), rng.standard_normal((2, 6))
+    kept, pairs = Pairs(4), []
+    kept._products[:] = np.nan
+
+    def solve(g):
+        return g / np.linspace(2, 4, 12).reshape(2, 6)
+
+    for _ in range(2):
+        np.testing.assert_allclose(kept.inverse_times(gradient, solve, True), solve(gradient))
+        for count in range(1, 8):
+            step = rng.standard_normal((2, 6))
+            pairs.append((step, curvature * step + 0.1 * rng.standard_normal((2, 6))))
+            kept.add(*pairs[-1])
+            assert len(kept) == min(count, 4)
+            for scaled in (False, True):
+                found = kept.inverse_times(gradient, solve, scaled)
+                np.testing.assert_allclose(found, two_loops(gradient, pairs[-4:], solve, scaled), rtol=1e-10)
+        kept.add(step, -step)
+        assert len(kept) == 4
+        kept.clear()
+        pairs.clear()
+
+
+def test_pairs_that_are_orthogonal_but_for_rounding_leave_a_direction():
+    rng = np.random.default_rng(0)
+    for _ in range(300):
+        step, change = rng.standard_normal((2, 1, 50))
+        change -= step * (np.vdot(step, change) / np.vdot(step, step))
+        kept = Pairs(2)
+        kept.add(step, change)
+        direction = kept.inverse_times(change, lambda g: g, False)
+        assert direction.shape == (1, 50)
+        assert np.vdot(direction, change) > 0
 
 
 @pytest.mark.parametrize("rounding", [0.0, 1e-3])

@@ -36,7 +36,7 @@ _CAN_SLEEP = _can_sleep()
 
 
 def _set_timer_slack(nanoseconds: int) -> int:
-    """Let this thread's sleeps, and those of threads that it starts, end late by at most so much; returns what it was.
+    """Let this thread's sleeps end late by at most so much; returns what it was.
 
     0, for the default, where the system knows no such thing.
     """
@@ -77,12 +77,9 @@ class Team:
         self._arguments = arguments
         self._control = np.zeros(FLAGS + members * LINE, np.int64)
         self._helpers: list[threading.Thread] = []
-        self._timer_slack = 0
 
     def __enter__(self) -> Callable[[], Any]:
         try:
-            if self._members > 1:
-                self._timer_slack = _set_timer_slack(_TIMER_SLACK)
             for _ in range(self._members - 1):
                 thread = threading.Thread(target=self._call, args=(True,), name="jitlogit", daemon=True)
                 if not _started(thread):
@@ -94,7 +91,14 @@ class Team:
         return self._call
 
     def _call(self, helping: bool = False) -> Any:
-        return self._kernel(*self._arguments, self._control, self._members, helping)
+        arguments = *self._arguments, self._control, self._members, helping
+        if self._members == 1:
+            return self._kernel(*arguments)
+        before = _set_timer_slack(_TIMER_SLACK)
+        try:
+            return self._kernel(*arguments)
+        finally:
+            _set_timer_slack(before)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -103,8 +107,6 @@ class Team:
 
     def _leave(self) -> None:
         self._control[TASK] = END
-        if self._members > 1:
-            _set_timer_slack(self._timer_slack)
         for thread in self._helpers:
             thread.join()
 

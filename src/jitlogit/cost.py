@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ from .kernels.labels import class_weights, with_room
 from .prediction import scores_of
 from .reference import sigmoid, softmax
 from .validation import Array
-from .walks import make_walk
+from .walks import Walk, make_walk
 
 #: A loss whose score is large is all but flat; it is not taken to be less curved than this part of it.
 LEAST_CURVATURE = 1e-6
@@ -56,7 +56,10 @@ class Cost:
         self.n_threads = n_threads
         self.passes = 0.0
         self.n_classes = n_classes
-        self._walk = make_walk(X, labels, n_classes, sample_weight, offset, n_threads)
+
+    @cached_property
+    def _walk(self) -> Walk:
+        return make_walk(self.X, self.labels, self.n_classes, self.sample_weight, self.offset, self.n_threads)
 
     def of_rows(self, chosen: Array) -> Cost:
         """The cost of these rows alone."""

@@ -37,7 +37,8 @@ class Pairs:
 
     def add(self, step: Array, change: Array) -> None:
         """Keep a pair whose product is positive."""
-        if not self._memory or not float(np.vdot(step, change)) > 0:
+        product = float(np.vdot(step, change))
+        if not self._memory or not product > 0:
             return
         if not self._steps.size:
             self._steps, self._changes = np.empty((2, self._memory, step.size))
@@ -46,6 +47,7 @@ class Pairs:
         self._places.append(place)
         self._steps[place], self._changes[place] = step.reshape(-1), change.reshape(-1)
         self._products[: len(self), place] = self._steps[: len(self)] @ self._changes[place]
+        self._products[place, place] = product  # summed in another order, it might not be positive
 
     def clear(self) -> None:
         self._places.clear()
@@ -113,7 +115,8 @@ def minimise(
         Relative error of a cost's value: steps may raise it by that much where the slope says that they are good
         (Hager and Zhang, "A new conjugate gradient method with guaranteed descent", 2005).
     memory : int
-        Pairs of steps and changes of the gradient that are kept; 0 for steps by `solve` alone.
+        Pairs of steps and changes of the gradient that are kept, unless `pairs` are given; 0 for steps by `solve`
+        alone.
     on_step : callable or None
         Called with the iteration, the cost and the parameters; stops when it returns True.
     at : callable or None

@@ -41,7 +41,8 @@ TASK_BATCHES = 64
 # Members sleep in turn, if one sleeps before one in so many meetings.
 _MEETINGS_A_SLEEP = 8
 _MOST_REST = 32
-# Members rightly sleep while another is away for a time slice. Before longer batches, that isn't seldom, and costs less.
+# Members rightly sleep while another is away for a time slice. Before longer batches, that isn't seldom, and costs
+# less.
 _SHORT_BATCH_BYTES = 256 * 1024
 # A pause is about 15 ns. A barrier is mostly over within microseconds, and so is what comes between epochs.
 _SPINS = 3000

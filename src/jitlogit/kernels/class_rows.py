@@ -14,6 +14,8 @@ def class_scores_by_row(rows, order, first, count, ahead, weights, bias, out_z):
     by_eight = count - count % 8
     for t in range(0, by_eight, 8):
         i = eight_rows(order, first + t)
+        for p in range(2 * ((n_classes + 1) // 2), 8):  # of few classes, the others aren't asked for below
+            fetch(rows, order, ahead + t + p)
         for k in range(0, pairs, 2):
             upcoming = _upcoming(rows, order, ahead + t, k // 2)
             a, b = _scores_of_two(rows, i, weights[k], weights[k + 1], upcoming)
@@ -111,7 +113,7 @@ def class_accumulate_by_row(rows, order, first, count, ahead, residual, out_grad
     for t in range(0, by_eight, 8):
         i = eight_rows(order, first + t)
         for k in range(0, pairs, 2):
-            upcoming = _upcoming(rows, order, ahead + t, n_classes // 2 + k // 2)
+            upcoming = _upcoming(rows, order, ahead + t, (n_classes + 1) // 2 + k // 2)
             a, b = out_gradient[k], out_gradient[k + 1]
             _add_eight_to_two(rows, i, residual[k], residual[k + 1], t, a, b, upcoming)
         if pairs < n_classes:

@@ -24,7 +24,7 @@ class ClassWorkSpace(NamedTuple):
     """Arrays that `softmax_epoch` works in, K classes."""
 
     tiles: NDArray[Any]  # (members, K + 2, tile_rows + PADDING): scores and then residuals, normalisers, true scores
-    gradients: NDArray[Any]  # (n_chunks, K, n + PADDING), see `sum_chunk`
+    gradients: NDArray[Any]  # (n_chunks, K, n + PADDING), see `sum_chunk`; in `whole`, of members
     totals: NDArray[Any]  # (members, n + 2) of float64
     sums: NDArray[Any]  # (n_chunks, K, n + 2) of float64: gradients, residuals; losses, with the first class
     weights: NDArray[Any]  # (K, n + PADDING), zero beyond n
@@ -238,7 +238,7 @@ def class_scores(rows, weights, bias, tiles, n_chunks, out, part, first_chunk, s
         end = m * (c + 1) // n_chunks
         for first in range(m * c // n_chunks, end, tile_rows):
             count = min(tile_rows, end - first)
-            storage.class_scores(rows, None, first, count, first, weights, bias, z)
+            storage.class_scores(rows, None, first, count, first + count, weights, bias, z)
             for t in range(count):
                 nothing = 0.0  # NaN for inf and NaN
                 for k in range(n_classes):

@@ -116,8 +116,9 @@ def class_plan(batch_size: int, rows: NDArray[Any], n_classes: int, shuffled: bo
     row_bytes = rows.shape[1] * rows.itemsize
     tile_rows = cut.tile_rows
     if rows.flags.c_contiguous:
-        tile_rows = max(_LEAST_CLASS_ROWS, min(_MAX_TILE_ROWS, _CLASS_TILE_BYTES // row_bytes // 8 * 8))
-    limit = max(2, _MAX_WORK_BYTES // (rows.shape[1] * n_classes * 8))
+        tile_rows = max(_LEAST_CLASS_ROWS, min(_MAX_TILE_ROWS, _CLASS_TILE_BYTES // row_bytes))
+        tile_rows -= tile_rows % _LEAST_CLASS_ROWS
+    limit = max(2, _MAX_WORK_BYTES // (rows.shape[1] * n_classes * 16))
     return Plan(tile_rows, min(cut.n_chunks, 1 << (limit.bit_length() - 1)))
 
 

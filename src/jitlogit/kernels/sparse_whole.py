@@ -1,7 +1,7 @@
 """As `whole`, of sparse rows: sums over all rows for given parameters, from one read of X, in double precision.
 
-Of wide data with several classes, sums over the features don't fit the caches. There what the rows' residuals are is
-kept, and each feature's sum is made at once, from a copy of X by columns that is smaller than the sums were.
+Of wide data, the more so with several classes, sums over the features don't fit the caches. There the rows' residuals
+are kept, and each feature's sum is made at once, from a copy of X by columns that is smaller than the sums were.
 """
 
 from __future__ import annotations
