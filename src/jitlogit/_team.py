@@ -7,6 +7,7 @@ end: there is nothing that a forked child could miss, and nothing to be shared b
 from __future__ import annotations
 
 import ctypes
+import functools
 import sys
 import threading
 from collections.abc import Callable
@@ -35,6 +36,11 @@ def _can_sleep() -> bool:
 _CAN_SLEEP = _can_sleep()
 
 
+@functools.cache
+def _prctl() -> Any:
+    return ctypes.CDLL(None).prctl
+
+
 def _set_timer_slack(nanoseconds: int) -> int:
     """Let this thread's sleeps end late by at most so much; returns what it was.
 
@@ -42,9 +48,8 @@ def _set_timer_slack(nanoseconds: int) -> int:
     """
     if not sys.platform.startswith("linux"):
         return 0
-    prctl = ctypes.CDLL(None).prctl
-    before = max(0, int(prctl(_GET_TIMER_SLACK, 0, 0, 0, 0)))
-    prctl(_SET_TIMER_SLACK, ctypes.c_ulong(nanoseconds), 0, 0, 0)
+    before = max(0, int(_prctl()(_GET_TIMER_SLACK, 0, 0, 0, 0)))
+    _prctl()(_SET_TIMER_SLACK, ctypes.c_ulong(nanoseconds), 0, 0, 0)
     return before
 
 

@@ -21,14 +21,14 @@ def certify(cost: Cost, found: Found, tol: float, rounding: float, rng: np.rando
     With residuals r that sum to zero for each class, Fenchel's dual of the cost at r is the cost less
     sum_j g_j^2 / (2 l2_j), g the gradient (Boyd and Vandenberghe, "Convex Optimization", 2004, section 5.7): that
     is the gap between the two. Added are rounding, and what is left of the sums of residuals, times how far a bias is
-    taken to be from its best: its size and 20 at most. Losses aren't negative, so the cost is a bound too.
+    taken to be from its best: its size and 20 at most.
     """
     if not cost.l2.all():
         return found, found.cost if np.abs(found.gradient).max() > 0 else 0.0
     of_weights, of_biases = _gap(cost, found)
     if of_biases > max(of_weights, rounding * found.cost):
         found = _with_better_biases(cost, found, tol, rounding, rng)
-    return found, min(sum(_gap(cost, found)) + rounding * found.cost, found.cost)
+    return found, sum(_gap(cost, found)) + rounding * found.cost
 
 
 def _gap(cost: Cost, found: Found) -> tuple[float, float]:
@@ -59,7 +59,7 @@ def l1_gap(cost: Cost, parameters: Array, rounding: float, rng: np.random.Genera
     excess = np.maximum(part * slopes - cost.l1, 0)
     conjugate = float(np.sum(excess**2 / (2 * cost.l2))) if cost.l2.all() else 0.0
     dual = _mean_entropy(cost, found.parameters, part) - conjugate - part * _of_biases(found)
-    return min(max(primal - dual, 0.0) + rounding * primal, primal)
+    return max(primal - dual, 0.0) + rounding * primal
 
 
 def _mean_entropy(cost: Cost, parameters: Array, part: float) -> float:

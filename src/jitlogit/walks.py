@@ -95,7 +95,7 @@ class _SparseWalk(Walk):
             shares = np.linspace(0, X.nnz, self._members + 1)
             self._bounds = np.searchsorted(columns.indptr, shares).astype(np.int64)
             self._bounds[[0, -1]] = 0, n
-        wide_rows = m if self._columns else 0
+        wide_rows = 0 if self._columns is None else m
         self._work = sparse_whole_space(n, n_scores, self._n_chunks, self._members, wide_rows)
 
     def curvature_times(self, p: Array, counts: Array, weights: Array, bias: Array) -> Array:
