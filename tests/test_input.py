@@ -16,6 +16,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from jitlogit import MiniBatchLogisticRegression
+from jitlogit.fits import Epoch
+from jitlogit.recording import Record
 
 COMMON = {"max_iter": 2 if JIT_OFF else 5, "random_state": 0}
 
@@ -117,6 +119,18 @@ def test_callbacks_of_scikit_learn():
         paired = Recorder()
         MiniBatchLogisticRegression(max_iter=9, **stopped).set_callbacks(paired).fit(X, Y[0])
         assert paired.events == ["setup", "begin fit", *one, *one, "end fit", "teardown"]
+    again = 0
+    for seed in range(30):  # some of them diverge in the second epoch, so that the first is done again
+        paired, epochs = Recorder(), []
+
+        def second(state, epochs=epochs):
+            epochs.append(state["epoch"])
+            return len(epochs) == 2
+
+        MiniBatchLogisticRegression(callbacks=second, random_state=seed).set_callbacks(paired).fit(X, Y[0])
+        assert paired.events == ["setup", "begin fit", *one, *one, "end fit", "teardown"]
+        again += epochs == [0, 0]
+    assert again
     failing = Recorder()
     with pytest.raises(ValueError, match="is too large"):
         MiniBatchLogisticRegression(learning_rate=1e300).set_callbacks(failing).fit(X, Y[0])
@@ -201,3 +215,16 @@ def test_bools_are_labels_0_and_1_where_those_are_the_classes():
     assert np.array_equal(model.coef_, expected.coef_)
     alike = MiniBatchLogisticRegression(**COMMON).fit(X, Y[0], eval_set=(X, Y[0] == 1))
     assert alike.history_["val_accuracy"][-1] == alike.score(X, Y[0])
+
+
+def test_an_epoch_that_is_done_again_is_judged_anew():
+    model = MiniBatchLogisticRegression(tol=0.0, n_iter_no_change=1)
+    record = Record(model, 10, None, (np.zeros(3), np.ones(3)), {}, None, 1)
+
+    def add(number, cost):
+        return record.add(Epoch(number, cost, 0.1, 1.0, 0.1, lambda: np.zeros((1, 4))))
+
+    assert [add(0, 1.0), add(1, 0.9)] == [False, False]
+    assert [add(0, 1.5), add(1, 1.2)] == [False, False]  # with half the rate
+    assert record.history["loss"] == [1.5, 1.2]
+    assert add(2, 1.3)

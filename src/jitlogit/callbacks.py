@@ -61,6 +61,8 @@ class FitTasks:
         return bool(ended.call_on_fit_task_end(**self._told, reconstruction_attributes=attributes))
 
     def end(self, attributes: Callable[[], dict[str, Any]]) -> None:
-        """After the last epoch."""
+        """After the last epoch, which may have been one that was done again."""
         if self._fit is not None:
+            if self._epoch is not None:
+                self._epoch.call_on_fit_task_end(**self._told, reconstruction_attributes=attributes)
             self._fit.call_on_fit_task_end(**self._told, reconstruction_attributes=attributes)

@@ -50,8 +50,7 @@ class Record:
         self._m = m
         self._validation = validation
         self._scaling = scaling
-        self._best = math.inf
-        self._failed = 0
+        self._judged: list[tuple[float, int]] = []  # the best yet, and epochs since without a better
         self._before = len(history.get("loss", []))
         self.history = {name: list(history.get(name, [])) for name in HISTORY}
         if validation is None:
@@ -86,9 +85,11 @@ class Record:
             asked.append(self._tasks.end_epoch(epoch.number, fitted))
         stop = interrupted or any(asked)
         if self._tol is not None:
-            self._failed = 0 if watched < self._best - self._tol else self._failed + 1
-            self._best = min(self._best, watched)
-            stop = stop or self._failed >= self._patience
+            del self._judged[epoch.number :]
+            best, failed = self._judged[-1] if self._judged else (math.inf, 0)
+            failed = 0 if watched < best - self._tol else failed + 1
+            self._judged.append((min(best, watched), failed))
+            stop = stop or failed >= self._patience
         if self._tasks is not None and not stop:
             self._tasks.begin_epoch()
         return stop
