@@ -299,15 +299,17 @@ class MiniBatchLogisticRegression(CallbackSupportMixin, LinearClassifier):  # ty
         # Adam's state would begin anew in each call of partial_fit; its rate is for standardised features.
         adam = tasks is not None and auto and self.standardize
         steps = self._steps(schedule, auto_optimizer(X) if adam else "nesterov")
+        binary = self.classes_.size == 2
         if auto:
             l2, _ = steps.penalties
-            rate = auto_learning_rate(X, weights, offset, scale, intercept, steps.optimizer, l2, batch_size, rng)
+            rate = auto_learning_rate(
+                X, weights, offset, scale, intercept, steps.optimizer, l2, batch_size, binary, rng
+            )
         else:
             rate = check.check_positive(self.learning_rate, "learning_rate")
         history = {} if reset else self.history_
         record = Record(self, m, validation, (offset, scale), history, tasks, self._threads())
         shuffle = check.check_shuffle(self.shuffle)
-        binary = self.classes_.size == 2
         with stopped_by_interrupt() as interrupted:
             result = train(
                 X,

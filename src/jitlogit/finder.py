@@ -91,7 +91,7 @@ def learning_rate_finder(
     seen = RunningMoments(class_weights=np.zeros(classes.size))
     seen = seen.after(X, places, None, check.check_bool(standardize, "standardize"), threads)
     offset, scale = seen.mean_and_scale()
-    usual = auto_learning_rate(X, None, offset, scale, True, optimizer, steps.alpha, size, rng)
+    usual = auto_learning_rate(X, None, offset, scale, True, optimizer, steps.alpha, size, classes.size == 2, rng)
     count = 1 if classes.size == 2 else classes.size
     parameters = np.zeros((count, X.shape[1] + 1))
     rates = usual * np.geomspace(_LOWEST, _HIGHEST, _STEPS)

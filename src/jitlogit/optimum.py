@@ -160,7 +160,10 @@ def _start_from_batches(cost: Cost, rng: np.random.Generator) -> Array:
     m = cost.X.shape[0]
     weights, l2 = cost.sample_weight, float(cost.l2.mean())
     batch = auto_batch_size(m)
-    rate = auto_learning_rate(cost.X, weights, cost.offset, cost.scale, cost.fit_intercept, "nesterov", l2, batch, rng)
+    binary = cost.n_classes is None
+    rate = auto_learning_rate(
+        cost.X, weights, cost.offset, cost.scale, cost.fit_intercept, "nesterov", l2, batch, binary, rng
+    )
     result = train(
         cost.X,
         cost.labels,

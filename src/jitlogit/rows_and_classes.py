@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numbers
 from typing import Any
 
 import numpy as np
@@ -137,5 +138,6 @@ def generator_from(random_state: Any, calls: int = 0) -> np.random.Generator:
         return np.random.default_rng()
     if isinstance(random_state, np.random.Generator):
         return random_state
-    seed = int(check_random_state(random_state).randint(np.iinfo(np.int32).max))
-    return np.random.default_rng([seed, 0 if isinstance(random_state, np.random.RandomState) else calls])
+    if isinstance(random_state, numbers.Integral):
+        return np.random.default_rng([int(random_state), calls])
+    return np.random.default_rng(int(check_random_state(random_state).randint(np.iinfo(np.int32).max)))

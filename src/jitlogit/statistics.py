@@ -23,7 +23,8 @@ _VISITS = 1_000_000
 # For so many rows, that are enough for few epochs.
 _MANY_ROWS = 20_000
 _LEAST_EPOCHS, _MOST_EPOCHS_OF_MANY, _MOST_EPOCHS = 5, 10, 1000
-_MOMENTUM_NOISE = 3.0
+# Momentum adds up ten steps, and so ten times the noise; with more classes, losses are less curved than their bounds.
+_MOMENTUM_NOISE, _MOMENTUM_NOISE_OF_CLASSES = 10.0, 3.0
 # Rates of optimizers whose steps don't depend on the gradient's size; adam's for one feature.
 _ADAGRAD_RATE, _ADAM_RATE = 0.1, 0.45
 # Where there are so many, some vary in few rows only, like pixels at the margin: they want steps of their own.
@@ -145,6 +146,7 @@ def auto_learning_rate(
     optimizer: str,
     l2: float,
     batch_size: int,
+    binary: bool,
     rng: np.random.Generator,
 ) -> float:
     """A learning rate at which training is stable, and fast.
@@ -153,10 +155,10 @@ def auto_learning_rate(
     eigenvalue of the mean Hessian and T that of the mean of the squared Hessians of rows over L, at most the mean of
     their traces (Bottou, Curtis and Nocedal, "Optimization Methods for Large-Scale Machine Learning", 2018, section
     4.2; Ma, Bassily and Belkin, "The power of interpolation", 2018). Half of that is taken, the curvature `l2` of the
-    penalty added to L. Momentum adds up ten steps, and so ten times the noise, of which three are counted: losses of
-    most rows are less curved than at z = 0, which L and T are bounds for. The steps of adagrad and adam have the size
-    of the rate, whatever the gradient's, and suit standardised features; one of adam's changes all n weights, and so
-    scores by the rate times the square root of n, which is kept.
+    penalty added to L. Momentum adds up ten steps, and so ten times the noise; of softmax's, three times are counted,
+    since the probabilities of several classes are mostly far from 1/2, where L and T would be reached. The steps of
+    adagrad and adam have the size of the rate, whatever the gradient's, and suit standardised features; one of adam's
+    changes all n weights, and so scores by the rate times the square root of n, which is kept.
     """
     if optimizer == "adagrad":
         return _ADAGRAD_RATE
@@ -165,7 +167,7 @@ def auto_learning_rate(
     largest, trace = curvature(X, sample_weight, offset, scale, fit_intercept, rng)
     noise = trace / batch_size if batch_size < X.shape[0] else 0.0
     if optimizer != "sgd":
-        noise *= _MOMENTUM_NOISE
+        noise *= _MOMENTUM_NOISE if binary else _MOMENTUM_NOISE_OF_CLASSES
     bound = largest + l2 + noise
     if not np.isfinite(bound):
         raise_if_not_finite(X)
