@@ -9,6 +9,7 @@ from scipy import sparse
 from sklearn.metrics import log_loss
 
 from jitlogit import MiniBatchLogisticRegression, learning_rate_finder
+from jitlogit.reference import DIVERGED_COST
 from jitlogit.rows_and_classes import generator_from, held_out
 from jitlogit.statistics import RunningMoments, auto_epochs
 
@@ -18,6 +19,21 @@ M = 100 if JIT_OFF else 1000
 def two_columns(m=M):
     X = np.random.default_rng(0).standard_normal((m, 2))
     return X, (X[:, 0] > 0).astype(int)
+
+
+def test_training_goes_on_from_parameters_whose_cost_alone_would_be_called_divergence():
+    X, Y = make_data(60, 3, np.float32)
+    model = MiniBatchLogisticRegression(
+        batch_size=None, optimizer="adam", schedule="constant", standardize=False, max_iter=1, random_state=0
+    )
+    model.fit(X * 1e4, Y[0])
+    for _ in range(3):
+        model.partial_fit(X * 1e4, Y[0])
+    loss = model.history_["loss"]
+    assert loss[1] > DIVERGED_COST
+    assert loss[-1] < loss[1]
+    model.set_params(warm_start=True, max_iter=30).fit(X * 1e4, Y[0])
+    assert model.history_["loss"][-1] < DIVERGED_COST
 
 
 def test_training_goes_on_where_the_model_is_wrong_about_the_new_rows():

@@ -19,7 +19,7 @@ from .kernels.sparse import sparse_epoch, squared_gradients
 from .kernels.update import OPTIMIZERS, Rule, make_rule, start
 from .orders import Order
 from .packing import packed
-from .reference import DIVERGED_COST, MOMENTUM, SCHEDULES
+from .reference import MOMENTUM, SCHEDULES
 from .validation import Array, as_rows, computed_dtype, is_sparse, raise_if_not_finite
 
 
@@ -160,12 +160,12 @@ class Fit:
         if not self._is_finite():
             self._restore(self._before)
 
-    def is_sound(self, cost: float) -> bool:
-        """Whether the last epoch didn't diverge; raises ValueError if X isn't finite."""
+    def is_sound(self, cost: float, most: float) -> bool:
+        """Whether the last epoch didn't diverge, to a cost above the `most`; raises ValueError if X isn't finite."""
         finite = self._is_finite()
         if not (finite and math.isfinite(cost)):
             raise_if_not_finite(self._problem.X, self._problem.name)
-        return finite and cost <= DIVERGED_COST
+        return finite and cost <= most
 
     def _is_finite(self) -> bool:
         return all(bool(np.isfinite(array).all()) for array in self._state())

@@ -12,7 +12,7 @@ import numpy as np
 from .fits import PLAIN, Epoch, Problem, Steps, make_fit
 from .orders import Order
 from .progress import Progress
-from .reference import Plateau, scheduled_rate
+from .reference import DIVERGED_COST, Plateau, scheduled_rate
 from .rows import row_squares
 from .validation import Array, computed_dtype, raise_if_not_finite
 
@@ -111,9 +111,12 @@ def train(
             start = time.perf_counter()
             cost = run() / m
             seconds = time.perf_counter() - start
-            diverged = not fit.is_sound(cost)
-            if retry and (diverged or (cost > 2 * best and not (i == 0 and cost > _AS_HIGH * tried))):
-                tried = cost if i == 0 and not diverged else tried
+            # Parameters to begin with that don't suit the data: the rate isn't why the cost is high.
+            unsuited = retry and i == 0 and cost > _AS_HIGH * tried
+            most = math.inf if unsuited else max(DIVERGED_COST, best if retry else 0.0)
+            diverged = not fit.is_sound(cost, most)
+            if retry and (diverged or (cost > 2 * best and not unsuited)):
+                tried = cost if i == 0 and math.isfinite(cost) else tried
                 schedule.halve(X)
                 fit.go_back()
                 i, diverged = good - 1, False
