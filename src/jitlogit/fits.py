@@ -276,15 +276,18 @@ class SparseFit(Fit):
         problem, X = self._problem, self._problem.X
         (m, n), scores, steps = X.shape, problem.n_scores, problem.steps
         linear = OPTIMIZERS.index(steps.optimizer) <= sparse_work.LAST_LINEAR
-        self._lazy = linear and not (steps.penalties[1] or steps.average)
         row_values = X.nnz / m, int(np.diff(X.indptr).max())
+        # One score's features that each batch has are sooner updated all at once.
+        dense = scores == 1 and sparse_work.takes_all(row_values[0], n, problem.batch_size, scores)
+        self._lazy = linear and not (steps.penalties[1] or steps.average or dense)
         n_chunks = sparse_work.sparse_chunks(row_values[0] * problem.batch_size, n, scores)
         members = members_for(n_threads, n_chunks, X.data.nbytes * n_epochs * scores * sparse_work.COST)
         self._work = sparse_work.sparse_work_space(
             scores, n, problem.batch_size, row_values, computed_dtype(X), members, self._lazy
         )
         self._rule = self._make_rule(0 if self._lazy else scores)
-        sparse_work.set_features(self._work, self._rule)
+        if self._lazy:
+            sparse_work.set_features(self._work, self._rule)
         if problem.initial is not None:
             self._begin_with(problem.initial)
         return Team(

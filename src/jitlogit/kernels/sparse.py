@@ -13,7 +13,8 @@ features are done. This extends the scaling of Shalev-Shwartz, Singer and Srebro
 of Carpenter, "Lazy sparse stochastic gradient descent for regularized multinomial logistic regression" (2008), to
 momentum and to features whose mean is subtracted.
 
-Optimizers that aren't linear, the L1 penalty and averages take all features with each batch, by `update.apply`.
+Optimizers that aren't linear, the L1 penalty and averages take all features with each batch, by `update.apply`; so does
+one score's training where each batch has all features.
 
 A batch's rows are computed with in a small copy, of the features that they have: see `sparse_rows`.
 """
@@ -188,14 +189,18 @@ def _move(state, feature, entry, n_room):
 @helper
 def _full_update(rule, rate, size, work, member, first_class, stop_class):
     """Update all parameters of some classes."""
-    n_features = work.state.shape[0]
+    n_features, has_all = work.state.shape[0], work.places.shape[1] == 0
     total = work.totals[member]
     for k in range(first_class, stop_class):
         for j in range(n_features + 1):
             total[j] = 0.0
         for chunk in range(work.gradients.shape[0]):
-            for number in range(work.counts[chunk, 0]):
-                total[work.touched[chunk, number]] += work.gradients[chunk, number, k]
+            if has_all:
+                for j in range(n_features):
+                    total[j] += work.gradients[chunk, j, k]
+            else:
+                for number in range(work.counts[chunk, 0]):
+                    total[work.touched[chunk, number]] += work.gradients[chunk, number, k]
             total[n_features] += work.sums[chunk, k]
         update.apply(rule, k, rate, size, total, work.state[:, k], work.bias[k])
 

@@ -43,9 +43,13 @@ def _fetch_row(rows, order, position, known):
     i = row_at(order, min(position + _ROWS_AHEAD // 2, known - 1))
     begin, end = np.int64(rows.indptr[i]), np.int64(rows.indptr[i + 1])
     step = LINE_BYTES // rows.data.itemsize
-    for p in range(begin, min(end, begin + _LINES_AHEAD * step), step):
+    end = min(end, begin + _LINES_AHEAD * step)
+    for p in range(begin, end, step):
         prefetch_item(rows.data, p)
         prefetch_item(rows.indices, p)
+    if end > begin:  # which mostly is on another line
+        prefetch_item(rows.data, end - 1)
+        prefetch_item(rows.indices, end - 1)
 
 
 @inline
@@ -100,6 +104,17 @@ def _fetch_features(work, table, touched, first, stop, weights, drives, gradient
 
 
 # In the following, the features of the values from position p of `data` on have the numbers from position `at` on.
+
+
+@helper
+def _fetch_weights(state, touched, first, stop, weights, gradients):
+    """Weights of a chunk's features first ... stop - 1, where each is up to date; their gradients are zero."""
+    n_room = weights.shape[1]
+    for number in range(first, stop):
+        fetch_feature(state, touched[min(number + FEATURES_AHEAD, stop - 1)])
+        for k in range(n_room):
+            weights[number, k] = state[touched[number], k]
+            gradients[number, k] = 0.0
 
 
 @by_type
@@ -183,15 +198,18 @@ def _logistic_residuals(labels, order, start, count, with_loss, room):
 
 
 @inline
-def _sum_tile(rows, labels, order, first, stop, with_loss, numbers, numbered, work, member, c):
-    """Scores, residuals and gradients of the rows at positions first ... stop - 1.
+def _sum_tile(rows, labels, order, first, stop, known, with_loss, numbers, numbered, weights, work, member, c):
+    """Scores, residuals and gradients of the rows at positions first ... stop - 1, by `weights` of their features.
 
-    `numbers` are those of their values, or, unless they are `numbered`, of all values.
+    `numbers` are those of their values, or, unless they are `numbered`, of all values; the rows of the next tile are
+    then asked for, up to position `known`.
     """
-    weights, gradients, row, room = work.weights[member], work.gradients[c], work.rows[member], work.tiles[member]
+    gradients, row, room = work.gradients[c], work.rows[member], work.tiles[member]
     sums, bias, n_scores, n_room = work.sums[c], work.bias, work.bias.shape[0], room_of(work)
     at = np.int64(0)
     for t in range(stop - first):
+        if not numbered:
+            _fetch_row(rows, order, stop + t, known)
         i = row_at(order, first + t)
         p = np.int64(rows.indptr[i])
         count = np.int64(rows.indptr[i + 1]) - p
@@ -221,16 +239,20 @@ def sum_chunk(rows, labels, order, start, stop, known, with_loss, c, work, membe
     table, touched, places = work.entries[member], work.touched[c], work.places[c]
     weights, drives, gradients = work.weights[member], work.drives[member], work.gradients[c]
     tile_rows = work.tiles.shape[2] - PADDING
+    lazy = work.totals.shape[1] == 0
     for k in range(2 * room_of(work) + 1):
         work.sums[c, k] = 0.0
     if not places.size:
-        _fetch_features(work, table, touched, 0, touched.size, weights, drives, gradients)
+        if lazy:
+            _fetch_features(work, table, touched, 0, touched.size, weights, drives, gradients)
+        else:
+            weights = work.state
+            _clear(gradients)
         for first in range(start, stop, tile_rows):
             end = min(first + tile_rows, stop)
-            for position in range(first, end):
-                _fetch_row(rows, order, position + end - first, known)
-            _sum_tile(rows, labels, order, first, end, with_loss, rows.indices, False, work, member, c)
-        _sum_drives(drives, gradients, touched.size, work.sums[c])
+            _sum_tile(rows, labels, order, first, end, known, with_loss, rows.indices, False, weights, work, member, c)
+        if lazy:
+            _sum_drives(drives, gradients, touched.size, work.sums[c])
         return
     numbers = work.numbers[member]
     count = np.int64(0)
@@ -238,10 +260,21 @@ def sum_chunk(rows, labels, order, start, stop, known, with_loss, c, work, membe
         end = min(first + tile_rows, stop)
         before = count
         count = _number(rows, order, first, end, known, count, places, touched, numbers)
-        _fetch_features(work, table, touched, before, count, weights, drives, gradients)
-        _sum_tile(rows, labels, order, first, end, with_loss, numbers, True, work, member, c)
+        if lazy:
+            _fetch_features(work, table, touched, before, count, weights, drives, gradients)
+        else:
+            _fetch_weights(work.state, touched, before, count, weights, gradients)
+        _sum_tile(rows, labels, order, first, end, known, with_loss, numbers, True, weights, work, member, c)
     work.counts[c, 0] = count
-    _sum_drives(drives, gradients, count, work.sums[c])
+    if lazy:
+        _sum_drives(drives, gradients, count, work.sums[c])
+
+
+@inline
+def _clear(gradients):
+    for number in range(gradients.shape[0]):
+        for k in range(gradients.shape[1]):
+            gradients[number, k] = 0.0
 
 
 @inline

@@ -47,7 +47,7 @@ class SparseWorkSpace(NamedTuple):
     Features that a chunk has are numbered in the order in which its rows have them, unless it is taken to have all.
     """
 
-    state: NDArray[Any]  # (n, 2 K + 3): u = w / scale, v / scale, and the above
+    state: NDArray[Any]  # (n, 2 K + 3): u = w / scale, v / scale, and the above; (n, K), u alone, for `update.apply`
     bias: NDArray[np.float64]  # (K, 8) as it is added to scores
     scalars: NDArray[np.float64]  # (members, 5, K), see above
     updates: NDArray[np.int64]  # (members, 8) updates since all features were done
@@ -91,12 +91,13 @@ def sparse_work_space(
     mean_values, most_values = row_values
     n_chunks = sparse_chunks(mean_values * batch_size, n_features, n_scores)
     chunk_rows = -(-batch_size // n_chunks)
-    has_all = mean_values * chunk_rows >= _ALL_FEATURES * n_features
+    has_all = takes_all(mean_values, n_features, batch_size, n_scores)
     features = n_features if has_all else min(n_features, chunk_rows * most_values)
     tile_rows = max(1, min(_TILE_ROWS, _TILE_VALUES // max(1, most_values)))
     entries = 0 if has_all else min(_MOST_ENTRIES, max(_LEAST_ENTRIES, math.isqrt(n_features)))
+    of_feature = _whole(2 * room + 3, 8 if room == 1 else LINE_BYTES // dtype.itemsize) if lazy else room
     work = SparseWorkSpace(
-        on_lines((n_features, _whole(2 * room + 3, 8 if room == 1 else LINE_BYTES // dtype.itemsize)), dtype),
+        on_lines((n_features, of_feature), dtype),
         on_lines((n_scores, 8), wide),
         on_lines((members, 5, _whole(room)), wide),
         np.zeros((members, 8), np.int64),
@@ -114,7 +115,8 @@ def sparse_work_space(
         on_lines((n_chunks, _whole(2 * room + 1)), wide),
         on_lines((members, 0 if lazy else _whole(n_features + 2)), wide),
     )
-    begin_table(work)
+    if lazy:
+        begin_table(work)
     if has_all:
         work.touched[:] = np.arange(n_features)
         work.counts[:] = n_features
@@ -131,6 +133,12 @@ def sparse_chunks(batch_values: float, n_features: int, n_scores: int) -> int:
     return 1 << max(0, limit.bit_length() - 1)
 
 
+def takes_all(row_values: float, n_features: int, batch_size: int, n_scores: int) -> bool:
+    """Whether a chunk of a batch is taken to have all features, from the stored values of a row."""
+    chunk_rows = -(-batch_size // sparse_chunks(row_values * batch_size, n_features, n_scores))
+    return row_values * chunk_rows >= _ALL_FEATURES * n_features
+
+
 def _whole(size: int, step: int = 8) -> int:
     return -(-size // step) * step
 
@@ -139,10 +147,9 @@ def set_features(work: SparseWorkSpace, rule: Rule) -> None:
     """Say what the features' means and scales are."""
     n_room = room_for_classes(work.bias.shape[0])
     squares = rule.inverse_scale**2
-    if not work.totals.shape[1]:
-        work.state[:, 2 * n_room + DRIVE] = rule.offset * squares
-        work.state[:, 2 * n_room + INVERSE_SQUARE] = squares
-        work.scalars[:, MEAN_DRIVE, 0] = np.sum(rule.offset**2 * squares)
+    work.state[:, 2 * n_room + DRIVE] = rule.offset * squares
+    work.state[:, 2 * n_room + INVERSE_SQUARE] = squares
+    work.scalars[:, MEAN_DRIVE, 0] = np.sum(rule.offset**2 * squares)
 
 
 def set_biases(work: SparseWorkSpace, rule: Rule) -> None:
