@@ -45,6 +45,14 @@ def test_curvature_is_the_largest_eigenvalue():
     assert trace == pytest.approx(np.trace(rows.T @ rows / 2000))
 
 
+@pytest.mark.parametrize("form", [np.asarray, sparse.csr_array])
+def test_curvature_is_not_that_of_one_long_row_of_a_sample(form):
+    X = np.random.default_rng(0).standard_normal((5000, 40))
+    X[np.arange(0, 5000, 125), np.arange(40)] = 1000.0
+    found, _ = curvature(form(X), None, np.zeros(40), np.ones(40), False, np.random.default_rng(0))
+    assert found == pytest.approx(np.linalg.eigvalsh(X.T @ X / 20_000)[-1], rel=0.02)
+
+
 @pytest.mark.parametrize("value", [3.0, 1e5, 1e-7])
 def test_constant_sparse_columns_have_no_variance(value):
     """Rounding must not make it negative."""

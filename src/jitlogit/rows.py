@@ -18,6 +18,7 @@ class ScaledRows:
         self._scale: Array = scale if self._sparse else np.ones(1)
         self._rows: Any = X.astype(np.float64) if self._sparse else (widened(X).astype(np.float64) - offset) / scale
         self._columns: Any = self._rows.T
+        self.n_features = X.shape[1]
 
     def times(self, vector: Array) -> Array:
         """x' . vector of each row, (m,)."""

@@ -16,6 +16,9 @@ from .validation import Array, as_rows, computed_dtype, is_sparse, raise_if_not_
 
 # Rows that the curvature is measured on, and iterations: its use is a step length, for which a tenth is close enough.
 _SAMPLE_ROWS = 1000
+# Where one of them alone makes up so much of the curvature, rows that hold so many values are taken instead.
+_ALONE = 0.9
+_SAMPLE_VALUES = 1_000_000
 _POWER_ITERATIONS = 15
 _POWER_TOLERANCE = 0.02
 _LEAST_BATCH, _USUAL_BATCH, _LARGE_BATCH = 32, 64, 256
@@ -182,26 +185,39 @@ def curvature(
 
     A loss's Hessian is at most x x^T / 4, x with a 1 for the bias (Bohning, "Multinomial logistic regression
     algorithm", 1992). The first bound is the largest eigenvalue of the mean of these, by power iteration, the second
-    the mean of their traces; of rows as often as they weigh; both of a random sample of at most 1000 rows.
+    the mean of their traces; of rows as often as they weigh; both of a random sample of at most 1000 rows. Of rare and
+    long rows, a small sample has too many or none: where its longest alone makes up the eigenvalue, a larger one is
+    taken, of a million values.
     """
-    m = X.shape[0]
-    chosen = np.sort(rng.choice(m, _SAMPLE_ROWS, replace=False)) if m > _SAMPLE_ROWS else np.arange(m)
-    with np.errstate(over="ignore", invalid="ignore"):
-        sample = ScaledRows(X[chosen], offset, scale)
-        weights = np.ones(chosen.size) if sample_weight is None else sample_weight[chosen].astype(np.float64)
-        vector, of_bias = np.ones(X.shape[1]), float(fit_intercept)
-        largest = previous = 0.0
-        for _ in range(_POWER_ITERATIONS):
-            values = weights * (sample.times(vector) + of_bias) / chosen.size
-            before = np.hypot(np.linalg.norm(vector), of_bias)
-            vector, of_bias = sample.transposed_times(values), fit_intercept * values.sum()
-            length = np.hypot(np.linalg.norm(vector), of_bias)
-            largest = float(length / before)
-            if largest == 0:
-                break
-            vector, of_bias = vector / length, of_bias / length
-            if abs(largest - previous) <= _POWER_TOLERANCE * largest:
-                break
-            previous = largest
-        trace = float(np.sum(weights**2 * (sample.squares() + fit_intercept)) / chosen.size)
+    m, n_values = X.shape[0], X.nnz if is_sparse(X) else X.size
+    largest = trace = 0.0
+    for size in sorted({min(m, _SAMPLE_ROWS), min(m, max(_SAMPLE_ROWS, m * _SAMPLE_VALUES // max(1, n_values)))}):
+        chosen = np.sort(rng.choice(m, size, replace=False)) if size < m else np.arange(m)
+        weights = np.ones(size) if sample_weight is None else sample_weight[chosen].astype(np.float64)
+        with np.errstate(over="ignore", invalid="ignore"):
+            sample = ScaledRows(X[chosen], offset, scale)
+            largest = _largest_eigenvalue(sample, weights, fit_intercept)
+            squares = weights * (sample.squares() + fit_intercept)
+            trace = float(np.sum(weights * squares) / size)
+        if not squares.max() > _ALONE * largest * size:
+            break
     return largest / 4, trace / 4
+
+
+def _largest_eigenvalue(sample: ScaledRows, weights: Array, fit_intercept: bool) -> float:
+    """Of the weighted mean of x x^T."""
+    vector, of_bias = np.ones(sample.n_features), float(fit_intercept)
+    largest = previous = 0.0
+    for _ in range(_POWER_ITERATIONS):
+        values = weights * (sample.times(vector) + of_bias) / weights.size
+        before = np.hypot(np.linalg.norm(vector), of_bias)
+        vector, of_bias = sample.transposed_times(values), fit_intercept * values.sum()
+        length = np.hypot(np.linalg.norm(vector), of_bias)
+        largest = float(length / before)
+        if largest == 0:
+            break
+        vector, of_bias = vector / length, of_bias / length
+        if abs(largest - previous) <= _POWER_TOLERANCE * largest:
+            break
+        previous = largest
+    return largest
