@@ -31,7 +31,12 @@ def difference(a, b):
     return np.abs(a - b).max() / np.abs(b).max()
 
 
-@pytest.mark.parametrize("classes", [2, 3, 9])
+FEW = 1e9  # for `sparse_work._ALL_FEATURES`: no batch is taken to have all features
+
+
+@pytest.mark.parametrize(
+    ("classes", "limit"), [(2, sparse_work._ALL_FEATURES), (2, FEW), (3, sparse_work._ALL_FEATURES), (9, FEW)]
+)
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 @pytest.mark.parametrize(
     "options",
@@ -48,7 +53,8 @@ def difference(a, b):
     ],
     ids=str,
 )
-def test_training_agrees_with_that_on_a_dense_copy(classes, optimizer, options):
+def test_training_agrees_with_that_on_a_dense_copy(classes, limit, optimizer, options, monkeypatch):
+    monkeypatch.setattr(sparse_work, "_ALL_FEATURES", limit)
     X, y = make_sparse(classes=classes)
     settings = {**COMMON, "optimizer": optimizer, **options}
     fitted = MiniBatchLogisticRegression(**settings).fit(X, y)
@@ -73,14 +79,14 @@ def test_tables_shorter_than_an_epoch_change_nothing(classes, monkeypatch):
     assert difference(MiniBatchLogisticRegression(**COMMON | {"batch_size": 2}).fit(X, y), expected) <= 1e-11
 
 
-@pytest.mark.parametrize("classes", [2, 9])
+@pytest.mark.parametrize(("classes", "limit"), [(2, 0), (2, FEW), (9, FEW)])
 @pytest.mark.parametrize("optimizer", ["nesterov", "adam"])
-def test_any_number_of_threads_gives_the_same_bits(classes, optimizer, monkeypatch):
+def test_any_number_of_threads_gives_the_same_bits(classes, limit, optimizer, monkeypatch):
     m = 120 if JIT_OFF else 3000
     X, y = make_sparse(m, 50, classes, 0.3)
     settings = COMMON | {"batch_size": m // 3, "optimizer": optimizer, "max_iter": 2 if JIT_OFF else 3}
     monkeypatch.setattr(sparse_work, "_CHUNK_WORK", m // 3)
-    monkeypatch.setattr(sparse_work, "_ALL_FEATURES", 1e9)
+    monkeypatch.setattr(sparse_work, "_ALL_FEATURES", limit)
     alone = MiniBatchLogisticRegression(n_threads=1, **settings).fit(X, y)
     monkeypatch.setattr(_team, "_LEAST_BYTES", 0)
     monkeypatch.setattr(_team, "_CAN_SLEEP", True)
@@ -127,8 +133,9 @@ def test_values_that_stand_twice_are_added():
     assert difference(fitted, MiniBatchLogisticRegression(**COMMON).fit(X, y)) <= 1e-11
 
 
-@pytest.mark.parametrize("classes", [2, 4])
-def test_partial_fit_and_validation_sets(classes):
+@pytest.mark.parametrize(("classes", "limit"), [(2, sparse_work._ALL_FEATURES), (2, FEW), (4, FEW)])
+def test_partial_fit_and_validation_sets(classes, limit, monkeypatch):
+    monkeypatch.setattr(sparse_work, "_ALL_FEATURES", limit)
     X, y = make_sparse(classes=classes)
     models = []
     for rows in (X, X.toarray()):

@@ -104,8 +104,8 @@ class MiniBatchLogisticRegression(CallbackSupportMixin, LinearClassifier):  # ty
     optimizer_ : str
     history_ : dict of lists, one value an epoch
         "loss" (mean of the training losses seen, without the penalty), "learning_rate", "gradient_norm" (of the mean of
-        the epoch's gradients; of sparse rows weighted by their learning rates), "seconds", "rows_per_second"; with a
-        validation set "val_loss" and "val_accuracy".
+        the epoch's gradients; of sparse rows mostly weighted by their learning rates), "seconds", "rows_per_second";
+        with a validation set "val_loss" and "val_accuracy".
     """
 
     def __init__(

@@ -186,8 +186,8 @@ def curvature(
     A loss's Hessian is at most x x^T / 4, x with a 1 for the bias (Bohning, "Multinomial logistic regression
     algorithm", 1992). The first bound is the largest eigenvalue of the mean of these, by power iteration, the second
     the mean of their traces; of rows as often as they weigh; both of a random sample of at most 1000 rows. Of rare and
-    long rows, a small sample has too many or none: where its longest alone makes up the eigenvalue, a larger one is
-    taken, of a million values.
+    long rows, a small sample has too many or none: where its longest alone makes up the eigenvalue, as many as hold a
+    million values are taken, if these are more.
     """
     m, n_values = X.shape[0], X.nnz if is_sparse(X) else X.size
     largest = trace = 0.0

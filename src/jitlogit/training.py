@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -67,8 +68,8 @@ def train(
         K for labels 0 ... K - 1 and softmax; None for labels 0 and 1 and one score.
     retry : bool
         Whether to go on, when training diverges (the cost of an epoch is twice as high as one before), with half of the
-        learning rate from the parameters that had the lowest cost. A first epoch whose cost half of the rate leaves as
-        high has begun at parameters that don't suit the data, and is none.
+        learning rate from the parameters that had the lowest cost, however high. A first epoch from `initial` whose
+        cost half of the rate leaves as high has begun at parameters that don't suit the data, and is none.
     name : str
         Of X, in errors.
     on_epoch : callable or None
@@ -98,6 +99,7 @@ def train(
     diverged = False
     progress = Progress(n_epochs) if verbose else None
     best, good = math.log(n_classes or 2), 0
+    before = previous = best  # costs of the epochs before the good one, and before this one
     tried = math.inf  # cost of the first epoch with twice the rate
     i = -1
     with fit.team(order, n_threads, n_epochs) as run:
@@ -112,19 +114,19 @@ def train(
             cost = run() / m
             seconds = time.perf_counter() - start
             # Parameters to begin with that don't suit the data: the rate isn't why the cost is high.
-            unsuited = retry and i == 0 and cost > _AS_HIGH * tried
-            most = math.inf if unsuited else max(DIVERGED_COST, best if retry else 0.0)
-            diverged = not fit.is_sound(cost, most)
+            unsuited = retry and initial is not None and i == 0 and cost > _AS_HIGH * tried
+            diverged = not fit.is_sound(cost, sys.float_info.max if retry else DIVERGED_COST)
             if retry and (diverged or (cost > 2 * best and not unsuited)):
                 tried = cost if i == 0 and math.isfinite(cost) else tried
                 schedule.halve(X)
                 fit.go_back()
-                i, diverged = good - 1, False
+                i, best, previous, diverged = good - 1, before, before, False
                 del costs[good:]
                 continue
             if cost <= best or i == 0:
-                best, good = cost, i
+                best, good, before = cost, i, previous
                 fit.keep()
+            previous = cost
             if record and math.isfinite(cost):
                 costs.append(cost)
             if progress:

@@ -16,7 +16,7 @@ momentum and to features whose mean is subtracted.
 Optimizers that aren't linear, the L1 penalty and averages take all features with each batch, by `update.apply`; so does
 one score's training where each batch has all features.
 
-A batch's rows are computed with in a small copy, of the features that they have: see `sparse_rows`.
+A batch's rows are mostly computed with in a small copy, of the features that they have: see `sparse_rows`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Sums over sparse rows, computed in a small copy of the features that they have.
+"""Sums over sparse rows, computed in a small copy of the features that they have, unless they have all.
 
 The values of a tile are numbered first: a feature that the chunk hasn't had yet gets the next number, and its weights
 are fetched. Whether it has had a feature is seen from two arrays that point at each other, which nobody needs to clear

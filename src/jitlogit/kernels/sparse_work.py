@@ -56,8 +56,8 @@ class SparseWorkSpace(NamedTuple):
     tiles: NDArray[Any]  # (members, K + 2, tile_rows + PADDING)
     rows: NDArray[Any]  # (members, K) scores or residuals of a row
     numbers: NDArray[np.int32]  # (members, values of a tile) of the features of the values
-    weights: NDArray[Any]  # (members, features of a chunk, K)
-    drives: NDArray[Any]  # (members, features of a chunk) a / scale
+    weights: NDArray[Any]  # (members, features of a chunk, K); (members, 0, K) where `state` holds those of all
+    drives: NDArray[Any]  # (members, features of a chunk) a / scale; (members, 0) for `update.apply`
     places: NDArray[np.int32]  # (n_chunks, n) numbers of the features, if the chunk has them; (n_chunks, 0) for all
     touched: NDArray[np.int64]  # (n_chunks, features of a chunk) features, by their numbers
     counts: NDArray[np.int64]  # (n_chunks, 8) how many these are
@@ -106,8 +106,8 @@ def sparse_work_space(
         on_lines((members, n_scores + 2, tile_rows + PADDING), dtype),
         on_lines((members, _whole(room)), dtype),
         np.zeros((members, 0 if has_all else tile_rows * most_values), np.int32),
-        on_lines((members, features, room), dtype),
-        on_lines((members, features), dtype),
+        on_lines((members, features if lazy or not has_all else 0, room), dtype),
+        on_lines((members, features if lazy else 0), dtype),
         np.zeros((n_chunks, 0 if has_all else n_features), np.int32),
         np.zeros((n_chunks, features), np.int64),
         np.zeros((n_chunks, 8), np.int64),
