@@ -98,9 +98,7 @@ def train(
     costs: list[float] = []
     diverged = False
     progress = Progress(n_epochs) if verbose else None
-    best, good = math.log(n_classes or 2), 0
-    before = previous = best  # costs of the epochs before the good one, and before this one
-    tried = math.inf  # cost of the first epoch with twice the rate
+    judge = _Judge(math.log(n_classes or 2), initial is not None)
     i = -1
     with fit.team(order, n_threads, n_epochs) as run:
         while not diverged and i + 1 < n_epochs:
@@ -113,20 +111,15 @@ def train(
             start = time.perf_counter()
             cost = run() / m
             seconds = time.perf_counter() - start
-            # Parameters to begin with that don't suit the data: the rate isn't why the cost is high.
-            unsuited = retry and initial is not None and i == 0 and cost > _AS_HIGH * tried
             diverged = not fit.is_sound(cost, sys.float_info.max if retry else DIVERGED_COST)
-            if retry and (diverged or (cost > 2 * best and not unsuited)):
-                tried = cost if i == 0 and math.isfinite(cost) else tried
+            if retry and judge.rejects(i, cost, diverged):
                 schedule.halve(X)
                 fit.go_back()
-                i, best, previous, diverged = good - 1, before, before, False
-                del costs[good:]
+                i, diverged = judge.good - 1, False
+                del costs[judge.good :]
                 continue
-            if cost <= best or i == 0:
-                best, good, before = cost, i, previous
+            if judge.is_best(i, cost):
                 fit.keep()
-            previous = cost
             if record and math.isfinite(cost):
                 costs.append(cost)
             if progress:
@@ -140,6 +133,36 @@ def train(
         progress.close()
     weights, bias = fit.result()
     return TrainingResult(weights, bias, costs, i + 1, diverged)
+
+
+class _Judge:
+    """Tells epochs that diverged by their costs; `good` is the number of the one to go back to."""
+
+    def __init__(self, cost: float, was_given: bool) -> None:
+        """From parameters of zeros, which have that cost, or from some that were given."""
+        self.good = 0
+        self._was_given = was_given
+        self._best = self._before = self._previous = cost  # of the good epoch, before that one, and of the last
+        self._tried = math.inf  # cost of the first epoch with twice the rate
+
+    def rejects(self, i: int, cost: float, diverged: bool) -> bool:
+        """Whether an epoch is to be done again with half of the rate."""
+        # Parameters to begin with that don't suit the data: the rate isn't why the cost is high.
+        unsuited = self._was_given and i == 0 and cost > _AS_HIGH * self._tried
+        if not diverged and (cost <= 2 * self._best or unsuited):
+            return False
+        if i == 0 and math.isfinite(cost):
+            self._tried = cost
+        self._best = self._previous = self._before
+        return True
+
+    def is_best(self, i: int, cost: float) -> bool:
+        """Take note of an epoch that is kept; whether no other cost as little."""
+        best = cost <= self._best or i == 0
+        if best:
+            self._best, self.good, self._before = cost, i, self._previous
+        self._previous = cost
+        return best
 
 
 class _Schedule:
