@@ -47,7 +47,7 @@ class ScaledRows:
             return np.asarray(np.einsum("ij,ij->i", self._rows, self._rows))
         inverse = 1 / self._scale**2
         crossed = self._rows @ (self._offset * inverse)
-        return np.asarray(self._rows.multiply(self._rows) @ inverse - 2 * crossed + np.sum(self._offset**2 * inverse))
+        return np.asarray(self._rows.power(2) @ inverse - 2 * crossed + np.sum(self._offset**2 * inverse))
 
 
 def row_squares(X: Any, offset: Array | None, scale: Array | None) -> Array:
