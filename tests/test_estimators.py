@@ -237,15 +237,18 @@ def test_partial_fit_learns_from_parts():
     X, Y = make_data(8 * part, 5)
     y = np.where(Y[0] == 1, "b", "a")
     X = X * [1, 10, 100, 1, 1] + 5
-    model = MiniBatchLogisticRegression(random_state=0, class_weight="balanced")
     with pytest.raises(ValueError, match="classes must be passed"):
-        model.partial_fit(X[:10], y[:10])
-    for start in range(0, 8 * part, part):
-        model.partial_fit(X[start : start + part], y[start : start + part], classes=["a", "b"])
+        MiniBatchLogisticRegression().partial_fit(X[:10], y[:10])
+    scores = []
+    for seed in range(4):
+        model = MiniBatchLogisticRegression(random_state=seed, class_weight="balanced")
+        for start in range(0, 8 * part, part):
+            model.partial_fit(X[start : start + part], y[start : start + part], classes=["a", "b"])
+        scores.append(model.score(X, y))
     assert model.n_iter_ == 8
     assert len(model.history_["loss"]) == 8
     whole = MiniBatchLogisticRegression(random_state=0, class_weight="balanced", max_iter=20).fit(X, y)
-    assert model.score(X, y) >= whole.score(X, y) - 0.1  # after one epoch
+    assert np.mean(scores) >= whole.score(X, y) - (0.1 if JIT_OFF else 0.04)  # after one epoch
     with pytest.raises(ValueError, match="is not the same as in the first call"):
         model.partial_fit(X, y, classes=["a", "c"])
     with pytest.raises(ValueError, match="labels that aren't among"):
