@@ -23,6 +23,8 @@ from scipy import sparse
 Pass = Callable[[], np.ndarray]
 # Small enough for updates by single rows of 2000 features: above 8 / n, rounding errors grow from update to update.
 RATE = 0.0005
+#: Tolerances on the mean loss's gradient of what takes many cheap steps: a step more or less is seen.
+FINE = (1e-1, 5e-2, 2e-2, 1e-2, 5e-3, 2e-3, 1e-3, 5e-4, 2e-4, 1e-4, 5e-5, 2e-5, 1e-5)
 
 
 class EpochRival(NamedTuple):

@@ -6,7 +6,7 @@ from functools import partial
 
 import numpy as np
 
-from . import Solver
+from . import FINE, Solver
 
 _MAPPING = "C = 1 / (alpha m)"
 # liblinear penalises the intercept, as the weight of a constant feature: of this size, the penalty all but vanishes.
@@ -45,7 +45,7 @@ def _rival(solver: str, *tolerances: float, mapping: str = _MAPPING) -> Solver:
 
 
 RIVALS = [
-    _rival("lbfgs", 1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6, 1e-8),
+    _rival("lbfgs", *FINE, 1e-6, 1e-8),
     _rival("newton-cholesky", 1e-1, 1e-2, 1e-4, 1e-6, 1e-8),
     _rival("newton-cg", 1e-1, 1e-2, 1e-3, 1e-4, 1e-6),
     _rival("sag", 1e-1, 1e-2, 1e-3, 1e-4),

@@ -6,7 +6,7 @@ from functools import partial
 
 import numpy as np
 
-from . import Solver
+from . import FINE, Solver
 
 
 def solve(
@@ -14,20 +14,26 @@ def solve(
 ) -> tuple[np.ndarray, np.ndarray]:
     from sklearnex.linear_model import LogisticRegression
 
-    model = LogisticRegression(C=1 / (alpha * X.shape[0]), solver=solver, tol=tolerance, max_iter=max_iter)
+    m = X.shape[0]
+    tol = tolerance * m if solver == "lbfgs" else tolerance  # its gradient is that of the sum
+    model = LogisticRegression(C=1 / (alpha * m), solver=solver, tol=tol, max_iter=max_iter)
     model.fit(X, y)
     return np.asarray(model.coef_), np.asarray(model.intercept_)
 
 
-RIVALS = [
-    Solver(
+def _rival(solver: str, mapping: str, *tolerances: float) -> Solver:
+    return Solver(
         f"scikit-learn-intelex {solver}",
         "scikit-learn-intelex",
-        "C = 1 / (alpha m)",
-        (1e-1, 1e-2, 1e-3, 1e-4, 1e-6, 1e-8),
+        mapping,
+        tolerances,
         partial(solve, solver=solver),
         several=True,
         capped=True,
     )
-    for solver in ("lbfgs", "newton-cg")
+
+
+RIVALS = [
+    _rival("lbfgs", "C = 1 / (alpha m), tol times m", *FINE, 1e-6, 1e-8),
+    _rival("newton-cg", "C = 1 / (alpha m)", 1e-1, 1e-2, 1e-3, 1e-4, 1e-6, 1e-8),
 ]

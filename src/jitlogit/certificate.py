@@ -11,6 +11,8 @@ from .validation import Array
 
 # Rows whose curvature stands for that of all; and steps on the biases with an L1 penalty, a read of X each.
 _BIAS_ROWS = 2000
+# How much larger than the weights' part of the bound the biases' must be for better ones to be worth a read of X.
+_WORTH_A_READ = 3
 _L1_STEPS = 3
 _BLOCK = 1 << 14
 
@@ -26,7 +28,7 @@ def certify(cost: Cost, found: Found, tol: float, rounding: float, rng: np.rando
     if not cost.l2.all():
         return found, found.cost if np.abs(found.gradient).max() > 0 else 0.0
     of_weights, of_biases = _gap(cost, found)
-    if of_biases > max(of_weights, rounding * found.cost):
+    if of_biases > _WORTH_A_READ * max(of_weights, rounding * found.cost):
         found = _with_better_biases(cost, found, tol, rounding, rng)
     return found, sum(_gap(cost, found)) + rounding * found.cost
 

@@ -11,7 +11,7 @@ import numpy as np
 from .kernels.labels import class_weights, with_room
 from .prediction import scores_of
 from .reference import sigmoid, softmax
-from .validation import Array
+from .validation import Array, raise_if_not_finite
 from .walks import Walk, make_walk
 
 #: A loss whose score is large is all but flat; it is not taken to be less curved than this part of it.
@@ -56,16 +56,17 @@ class Cost:
         self.n_threads = n_threads
         self.passes = 0.0
         self.n_classes = n_classes
+        self._known_to_be_finite = False
 
     @cached_property
     def _walk(self) -> Walk:
         return make_walk(self.X, self.labels, self.n_classes, self.sample_weight, self.offset, self.n_threads)
 
-    def of_rows(self, chosen: Array) -> Cost:
-        """The cost of these rows alone."""
+    def of_rows(self, chosen: Array, rows: Any = None) -> Cost:
+        """The cost of these rows alone, which may be given."""
         weights = None if self.sample_weight is None else self.sample_weight[chosen]
         return Cost(
-            self.X[chosen],
+            self.X[chosen] if rows is None else rows,
             with_room(self.labels[chosen]),
             self.n_classes,
             weights,
@@ -88,9 +89,12 @@ class Cost:
         return weights, parameters[:, -1] - weights @ self.offset
 
     def __call__(self, parameters: Array) -> tuple[float, Array]:
-        """Cost, and its gradient (K, n + 1)."""
+        """Cost, and its gradient (K, n + 1); raises ValueError if X isn't finite."""
         weights, bias = self.raw(parameters)
         sums = self._pass(self._walk.losses, weights, bias)
+        if not (self._known_to_be_finite or np.isfinite(sums[0, -1])):
+            raise_if_not_finite(self.X)
+            self._known_to_be_finite = True
         return float(sums[0, -1]) / self.X.shape[0] + self.penalty(parameters), self._scaled(sums, parameters)
 
     def _scaled(self, sums: Array, parameters: Array) -> Array:

@@ -98,7 +98,7 @@ def minimise(
     rounding: float,
     memory: int = 10,
     on_step: Callable[[int, float, Array], bool] | None = None,
-    at: Callable[[Array], None] | None = None,
+    at: Callable[[Array, Array], None] | None = None,
     pairs: Pairs | None = None,
 ) -> Found:
     """Minimise by L-BFGS (Nocedal and Wright, algorithm 7.4), whose first approximation of the Hessian is given.
@@ -120,7 +120,7 @@ def minimise(
     on_step : callable or None
         Called with the iteration, the cost and the parameters; stops when it returns True.
     at : callable or None
-        Called with the parameters before each call of `solve`, which may be another one there.
+        Called with the parameters and the gradient before each call of `solve`, which may be another one there.
     pairs : Pairs or None
         Of a cost that is nearly the same, to begin with and go on with, in place of new ones.
     """
@@ -135,7 +135,7 @@ def minimise(
         if np.abs(gradient).max() <= tol:
             return here(iteration)
         if at is not None:
-            at(parameters)
+            at(parameters, gradient)
         direction = -kept.inverse_times(gradient, solve, scaled)
         slope = float(np.vdot(direction, gradient))
         if not slope < 0:

@@ -14,6 +14,7 @@ from sklearn.exceptions import ConvergenceWarning
 from . import validation as check
 from .callbacks import check_callbacks
 from .cost import Cost
+from .kernels.labels import class_weights
 from .linear import LinearClassifier, or_leave_as_it_was
 from .optimum import SOLVERS, Optimum, choose_solver, find_optimum
 from .recording import raw_parameters, scaled_parameters
@@ -26,6 +27,7 @@ from .rows_and_classes import (
     row_weights,
     with_class_weights,
 )
+from .samples import Sample, first_sample, moments_of
 from .statistics import RunningMoments
 from .validation import Array
 
@@ -40,6 +42,7 @@ class _Data(NamedTuple):
     offset: Array
     scale: Array
     intercept: bool
+    sample: Sample | None  # that a search begins with
 
 
 # What to do instead of parameters that only scikit-learn's class has, and of its solvers.
@@ -87,7 +90,8 @@ class LogisticRegression(LinearClassifier):
     l1_ratio : float
         The L1 norm's part of the penalty, between 0 and 1.
     tol : float
-        Largest element of the mean loss's gradient, of features scaled to variance 1, at which to stop.
+        Largest element of the mean loss's gradient, of features scaled to variance 1, at which to stop. Of dense X
+        whose features are neither rare nor have rare large values, the variances are those of a sample.
     fit_intercept : bool
     class_weight : None, "balanced" or dict
         Factor of the weights of a class's rows; "balanced" is inversely proportional to the classes' frequencies.
@@ -130,7 +134,8 @@ class LogisticRegression(LinearClassifier):
         Bound on how far `objective_` is above its minimum; `objective_` itself without a penalty, since losses aren't
         negative.
     n_passes_ : float
-        How often X was read, parts of it counted as such; not counted is the first read, for the features' scales.
+        How often X was read, parts of it counted as such; not counted is a first read for the features' scales, which
+        a sample may save.
     converged_ : bool
         Whether `gradient_norm_` is at most `tol`, or `optimality_gap_` some rounding errors of `objective_`, 1e-5 of
         it for float32 X, 1e-12 for float64.
@@ -212,14 +217,19 @@ class LogisticRegression(LinearClassifier):
         labels = places_of(y, self.classes_, "y")
         weights = row_weights(sample_weight, X)
         intercept = check.check_bool(self.fit_intercept, "fit_intercept")
-        nothing = RunningMoments(class_weights=np.zeros(self.classes_.size))
-        seen = nothing.after(X, labels, weights, True, self._threads())
+        sample = first_sample(X, self._generator())
+        seen = None
+        if sample is not None and not check.check_bool(self.standardize, "standardize"):
+            seen = moments_of(sample, labels, weights, self.classes_.size, self._threads())
+        if seen is None:
+            nothing = RunningMoments(class_weights=np.zeros(self.classes_.size))
+            seen = nothing.after(X, labels, weights, True, self._threads())
         offset, scale = seen.mean_and_scale()
         if not intercept:
             offset, scale = np.zeros(offset.size), np.sqrt(scale**2 + seen.mean**2)
-        factors = class_factors(self.classes_, self.class_weight, seen.class_weights)
+        factors = class_factors(self.classes_, self.class_weight, class_weights(labels, weights, self.classes_.size))
         weights = with_class_weights(weights, labels, factors)
-        return _Data(X, y, labels, weights, offset, scale, intercept)
+        return _Data(X, y, labels, weights, offset, scale, intercept, sample)
 
     def _find(self, data: _Data, C: Any, weights: Array | None, initial: Array | None) -> Optimum:
         """The optimum for weights (m,) of the rows."""
@@ -251,7 +261,8 @@ class LogisticRegression(LinearClassifier):
             check.check_not_negative(self.tol, "tol"),
             check.check_count(self.max_iter, "max_iter"),
             initial,
-            generator_from(0 if self.random_state is None else self.random_state),
+            data.sample,
+            self._generator(),
             self._told,
         )
 
@@ -274,6 +285,9 @@ class LogisticRegression(LinearClassifier):
         self.n_iter_ = np.array([found.iterations])
         self.objective_, self.gradient_norm_ = found.cost, float(np.abs(found.gradient).max())
         self.optimality_gap_, self.n_passes_, self.converged_ = found.gap, found.passes, found.converged
+
+    def _generator(self) -> np.random.Generator:
+        return generator_from(0 if self.random_state is None else self.random_state)
 
     def _solver(self, X: Any, n_classes: int | None, with_l1: bool) -> str:
         if self.solver in _THEIR_SOLVERS:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -14,6 +15,7 @@ from .descent import Found, Pairs, minimise
 from .fits import Steps
 from .l1 import minimise_with_l1
 from .preconditioning import ConjugateGradients, LateCurvature, Preconditioner
+from .samples import Sample
 from .statistics import auto_batch_size, auto_learning_rate
 from .statistics import curvature as curvature_of
 from .training import train
@@ -24,11 +26,9 @@ SOLVERS = ("auto", "gd", "minibatch", "newton-sample", "newton-cholesky", "newto
 _MOST_FEATURES = 1500
 _FEW_PRODUCTS = 3e7
 _EPOCHS_BEFORE = 3
-# Rows of the sample that a search begins with: so many, or so many for each feature, at most so small a part; and the
-# largest element of the gradient at which they have told enough.
-_FIRST_ROWS, _FIRST_ROWS_A_FEATURE, _LEAST_FIRST_ROWS_A_FEATURE, _FIRST_PART = 10_000, 8, 4, 8
-_LEAST_FIRST_ROWS = 1000
-_FIRST_TOLERANCE, _FIRST_ITERATIONS = 1e-2, 100
+# The largest element of the gradient at which a sample has told enough, times the square root of its size: an element
+# of its gradient is off by half of that or less, the largest of a hundred by 2.5 times as much.
+_FIRST_TOLERANCE, _FIRST_ITERATIONS = 1.5, 100
 # Relative error of a cost's value, and how many of them are as near to the minimum as can be told.
 _FEW_ROUNDINGS = 10
 _ROUNDING = {np.dtype(np.float32): 1e-6, np.dtype(np.float64): 1e-13}
@@ -63,24 +63,19 @@ def choose_solver(X: Any, n_classes: int | None, with_l1: bool) -> str:
     return "newton-sample"
 
 
-def first_size(m: int, n: int) -> int:
-    """Rows that a search begins with, so few that it reads them for next to nothing; 0 where they tell too little."""
-    size = min(m // _FIRST_PART, max(_FIRST_ROWS, _FIRST_ROWS_A_FEATURE * n))
-    return size if size >= max(_LEAST_FIRST_ROWS, _LEAST_FIRST_ROWS_A_FEATURE * n) else 0
-
-
 def find_optimum(
     cost: Cost,
     solver: str,
     tol: float,
     max_iter: int,
     initial: Array | None,
+    sample: Sample | None,
     rng: np.random.Generator,
     on_step: Callable[[int, float, Array], bool] | None = None,
 ) -> Optimum:
-    """Minimise the cost; see `jitlogit.LogisticRegression`."""
+    """Minimise the cost, beginning with the sample of its rows; see `jitlogit.LogisticRegression`."""
     with one_thread:
-        return _find(cost, solver, tol, max_iter, initial, rng, on_step)
+        return _find(cost, solver, tol, max_iter, initial, sample, rng, on_step)
 
 
 def _find(
@@ -89,6 +84,7 @@ def _find(
     tol: float,
     max_iter: int,
     initial: Array | None,
+    sample: Sample | None,
     rng: np.random.Generator,
     on_step: Callable[[int, float, Array], bool] | None,
 ) -> Optimum:
@@ -102,16 +98,15 @@ def _find(
     pairs = None
     if initial is None and solver == "minibatch":
         parameters = _start_from_batches(cost, rng)
-    elif initial is None and solver != "gd":
-        parameters, pairs = _start_from_sample(cost, parameters, rounding, rng)
+    elif initial is None and solver != "gd" and sample is not None:
+        parameters, pairs = _start_from_sample(cost, parameters, rounding, sample)
     curvature: Any = Preconditioner(cost, np.arange(m) if solver == "newton-cholesky" else None)
     if solver == "newton-cg":
         curvature = ConjugateGradients(cost, curvature)
     elif solver == "newton-sample":
         curvature = LateCurvature(cost, curvature, rng)
+        pairs = None if curvature.at_once else pairs
     at = curvature.at if solver.startswith("newton") else None
-    if at is None:
-        curvature.at(parameters)
     whole_newton = solver == "newton-cg" or (solver == "newton-cholesky" and cost.n_scores == 1)
     memory = 0 if whole_newton or solver == "gd" else 10
     found = minimise(cost, parameters, curvature.solve, tol, max_iter, rounding, memory, on_step, at, pairs)
@@ -135,23 +130,17 @@ def _without_features(cost: Cost) -> Array:
     return parameters
 
 
-def _start_from_sample(
-    cost: Cost, parameters: Array, rounding: float, rng: np.random.Generator
-) -> tuple[Array, Pairs | None]:
+def _start_from_sample(cost: Cost, parameters: Array, rounding: float, sample: Sample) -> tuple[Array, Pairs | None]:
     """Near a sample's optimum, with what its steps show of the Hessian.
 
     The same as subsampled quasi-Newton methods begin with (Byrd, Hansen, Nocedal and Singer, "A stochastic quasi-Newton
     method for large-scale optimization", 2016), since a sample's Hessian differs from that of all rows by little.
     """
-    m, n = cost.X.shape
-    size = first_size(m, n)
-    if not size:
-        return parameters, None
-    first = cost.of_rows(np.sort(rng.choice(m, size, replace=False)))
+    first = cost.of_rows(sample.chosen, sample.X)
     diagonal = Preconditioner(first, None)
-    diagonal.at(parameters)
-    found = minimise(first, parameters, diagonal.solve, _FIRST_TOLERANCE, _FIRST_ITERATIONS, rounding)
-    cost.passes += first.passes * size / m
+    tol = _FIRST_TOLERANCE / math.sqrt(sample.chosen.size)
+    found = minimise(first, parameters, diagonal.solve, tol, _FIRST_ITERATIONS, rounding)
+    cost.passes += first.passes * sample.chosen.size / cost.X.shape[0]
     return found.parameters, found.pairs
 
 
@@ -180,6 +169,7 @@ def _start_from_batches(cost: Cost, rng: np.random.Generator) -> Array:
         steps=Steps("nesterov", "cosine", l2),
         fit_intercept=cost.fit_intercept,
         n_classes=cost.n_classes,
+        name="X",
         retry=True,
     )
     cost.passes += _EPOCHS_BEFORE

@@ -8,15 +8,21 @@ import numpy as np
 from scipy.linalg import solve_triangular
 
 from .cost import LEAST_CURVATURE, Cost
+from .kernels.sparse_work import COST
 from .reference import sigmoid, softmax
 from .rows import ScaledRows
-from .validation import Array
+from .validation import Array, is_sparse
 
 # Rows of a sample: so many products, but so many rows for each feature at least, and in all.
 _SAMPLE_PRODUCTS = 5e8
 _SAMPLE_ROWS_A_FEATURE = 4
 _MOST_SAMPLE_ROWS = 10_000
 _ITERATIONS_BEFORE_A_HESSIAN, _ITERATIONS_OF_A_HESSIAN = 12, 10
+# What part of the gradient's norm is left after two slow iterations: that of well-conditioned costs is a tenth at most.
+_SLOW = 0.2
+# Rows of a sample where that is so; and how many products are made in the time that reads a value of dense X, if so
+# many reads are saved.
+_FEW_ROWS_A_FEATURE, _WORTH_READS = 60, 16
 _GRAM_ROWS = 1000
 _MOST_PRODUCTS = 50
 
@@ -35,19 +41,15 @@ class Preconditioner:
         if chosen is not None:
             rows = ScaledRows(cost.X[chosen], cost.offset, cost.scale)
             self._features = rows.with_constant(cost.fit_intercept)
-        self._chosen = chosen
+        classes = max(2, cost.n_scores)
+        self._chosen, self._penalties = chosen, np.append(cost.l2, 0.0)
+        self._diagonal = (classes - 1) / classes**2 + self._penalties
         self._factor: Any = None
-        self._diagonal: Any = None
 
-    def at(self, parameters: Array) -> None:
+    def at(self, parameters: Array, gradient: Array) -> None:
         """Take the curvature at these parameters."""
-        cost = self._cost
-        penalties = np.append(cost.l2, 0.0)
-        features = self._features
+        cost, features = self._cost, self._features
         if features is None:
-            classes = max(2, cost.n_scores)
-            curvature = (classes - 1) / classes**2
-            self._diagonal = curvature + penalties
             return
         weights = np.ones(features.shape[0]) if cost.sample_weight is None else cost.sample_weight[self._chosen]
         scores = features @ parameters.T
@@ -63,7 +65,7 @@ class Preconditioner:
             part = features.shape[1] / sum(features.shape)
             hessian *= 1 - part
             hessian[np.diag_indices_from(hessian)] += part * curvature.sum()
-        hessian[np.diag_indices_from(hessian)] += penalties + 1e-12 * max(1e-300, float(np.trace(hessian)))
+        hessian[np.diag_indices_from(hessian)] += self._penalties + 1e-12 * max(1e-300, float(np.trace(hessian)))
         if not cost.fit_intercept:
             hessian[-1, -1] = 1.0
         self._factor = np.linalg.cholesky(hessian)
@@ -88,28 +90,51 @@ def _weighted_gram(features: Array, weights: Array) -> Array:
 
 
 class LateCurvature:
-    """Unit variances for the first iterations, which often suffice; then the Hessian of a sample, at what they found.
+    """Unit variances while they suffice, then the Hessian of a sample of rows.
 
-    It is taken anew now and then where the sample is most of the rows, and so nearly the Hessian of all.
+    That of few rows is taken as soon as the gradient shrinks slowly, if it takes no longer than some reads of X; that
+    of more rows after some iterations, at what they found, or at once where it takes no longer than a read. It is taken
+    anew now and then where the sample is most of the rows, and so nearly the Hessian of all.
+
+    Attributes
+    ----------
+    at_once : bool
+        Whether the Hessian is taken in the first iteration.
     """
 
     def __init__(self, cost: Cost, diagonal: Preconditioner, rng: np.random.Generator) -> None:
         m, n = cost.X.shape
+        values = cost.n_scores * (COST * cost.X.nnz if is_sparse(cost.X) else m * n)
         size = sample_size(m, n)
-        self._chosen = np.arange(m) if size == m else np.sort(rng.choice(m, size, replace=False))
-        self._anew = 2 * size >= m
-        self._cost, self._now, self._iteration = cost, diagonal, 0
+        few = min(size, _FEW_ROWS_A_FEATURE * n, int(_WORTH_READS * values / n**2))
+        self._few = few if few >= _SAMPLE_ROWS_A_FEATURE * n else 0
+        self._size, self._anew = size, 2 * size >= m
+        self.at_once = size * n**2 <= values
+        self._late = 0 if self.at_once else _ITERATIONS_BEFORE_A_HESSIAN
+        self._cost, self._now, self._rng = cost, diagonal, rng
+        self._norms: list[float] = []
 
-    def at(self, parameters: Array) -> None:
-        if self._iteration == _ITERATIONS_BEFORE_A_HESSIAN:
-            self._now = Preconditioner(self._cost, self._chosen)
-        since = self._iteration - _ITERATIONS_BEFORE_A_HESSIAN
-        if self._iteration == 0 or since == 0 or (since > 0 and self._anew and since % _ITERATIONS_OF_A_HESSIAN == 0):
-            self._now.at(parameters)
-        self._iteration += 1
+    def at(self, parameters: Array, gradient: Array) -> None:
+        self._norms.append(float(np.linalg.norm(gradient)))
+        since = len(self._norms) - 1 - self._late
+        if since == 0:
+            self._now = self._of_rows(self._size)
+        elif since < 0 and self._few and self._is_slow():
+            self._now, self._few = self._of_rows(self._few), 0
+        elif not (since > 0 and self._anew and since % _ITERATIONS_OF_A_HESSIAN == 0):
+            return
+        self._now.at(parameters, gradient)
 
     def solve(self, gradient: Array) -> Array:
         return self._now.solve(gradient)
+
+    def _is_slow(self) -> bool:
+        return len(self._norms) > 2 and self._norms[-1] > _SLOW * self._norms[-3]
+
+    def _of_rows(self, size: int) -> Preconditioner:
+        m = self._cost.X.shape[0]
+        chosen = np.arange(m) if size == m else np.sort(self._rng.choice(m, size, replace=False))
+        return Preconditioner(self._cost, chosen)
 
 
 class ConjugateGradients:
@@ -122,8 +147,8 @@ class ConjugateGradients:
     def __init__(self, cost: Cost, diagonal: Preconditioner) -> None:
         self._cost, self._diagonal = cost, diagonal
 
-    def at(self, parameters: Array) -> None:
-        self._diagonal.at(parameters)
+    def at(self, parameters: Array, gradient: Array) -> None:
+        self._diagonal.at(parameters, gradient)
         self._times = self._cost.hessian_at(parameters)
 
     def solve(self, gradient: Array) -> Array:

@@ -1,0 +1,68 @@
+"""The sample of rows that a search for the optimum begins with."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .statistics import RunningMoments
+from .validation import Array, is_sparse
+
+# So many rows, or so many for each feature, at most so small a part of all; fewer than the least tell too little.
+_ROWS, _ROWS_A_FEATURE, _LEAST_ROWS_A_FEATURE, _PART = 10_000, 8, 4, 12
+_LEAST_ROWS = 1000
+# By how much the variances of half of a sample may differ from those of the whole, for these to be near those of all.
+_ALIKE = 0.25
+
+
+class Sample(NamedTuple):
+    """Some of the rows."""
+
+    chosen: Array  # (size,), both halves ascending
+    X: Any  # (size, n)
+
+
+def sample_size(m: int, n: int) -> int:
+    """Rows that a search begins with, so few that it reads them for next to nothing; 0 where they tell too little."""
+    size = min(m // _PART, max(_ROWS, _ROWS_A_FEATURE * n))
+    return size if size >= max(_LEAST_ROWS, _LEAST_ROWS_A_FEATURE * n) else 0
+
+
+def first_sample(X: Any, rng: np.random.Generator) -> Sample | None:
+    """One random row of each stretch of rows, in the first half those of every second; None if it tells too little."""
+    m = X.shape[0]
+    size = sample_size(*X.shape)
+    if not size:
+        return None
+    bounds = np.arange(size + 1) * m // size
+    chosen = bounds[:-1] + (rng.random(size) * np.diff(bounds)).astype(np.int64)
+    chosen = np.concatenate([chosen[::2], chosen[1::2]])
+    return Sample(chosen, X[chosen])
+
+
+def moments_of(
+    sample: Sample, labels: Array, weights: Array | None, n_classes: int, n_threads: int | None
+) -> RunningMoments | None:
+    """Moments that are near those of all rows, for a scale; None where that can't be told.
+
+    The variances of the first half must be much the same as those of the sample, which they aren't where a feature is
+    rare, or has a few large values. Labels (m,) and weights (m,) or None are those of all rows.
+    """
+    if is_sparse(sample.X):
+        return None
+    middle = (sample.chosen.size + 1) // 2
+    seen = [RunningMoments(class_weights=np.zeros(n_classes))]
+    for half in (slice(middle), slice(middle, None)):
+        chosen, rows = sample.chosen[half], sample.X[half]
+        if not rows.flags.c_contiguous:
+            rows = rows.copy(order="K")
+        of_rows = None if weights is None else weights[chosen]
+        if of_rows is not None and not of_rows.any():
+            return None
+        try:
+            seen.append(seen[-1].after(rows, labels[chosen], of_rows, True, n_threads))
+        except ValueError:  # not finite: all rows are to be read, for an error that says where
+            return None
+    first, both = seen[1].variance, seen[2].variance
+    return seen[2] if (np.abs(first - both) < _ALIKE * both).all() else None
