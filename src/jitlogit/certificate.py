@@ -12,7 +12,7 @@ from .validation import Array
 # Rows whose curvature stands for that of all; and steps on the biases with an L1 penalty, a read of X each.
 _BIAS_ROWS = 2000
 # How much larger than the weights' part of the bound the biases' must be for better ones to be worth a read of X.
-_WORTH_A_READ = 3
+_WORTH_A_READ = 10
 _L1_STEPS = 3
 _BLOCK = 1 << 14
 
