@@ -36,6 +36,23 @@ def test_steps_that_were_too_long_are_scaled():
     assert len(tries) < 1.3 * found.iterations + 5
 
 
+def test_a_probe_tells_how_long_the_first_step_may_be():
+    hessian = np.eye(50) + 1.0  # one direction is 51 times as curved as the others
+    evaluations = []
+
+    def cost(p):
+        evaluations.append(1)
+        return float(np.sum(p @ hessian * p)) / 2 - p.sum(), p @ hessian - 1
+
+    taken = []
+    for probe in (False, True):
+        evaluations.clear()
+        found = minimise(cost, np.zeros((1, 50)), lambda g: g, 1e-8, 50, 1e-14, probe=probe)
+        np.testing.assert_allclose(found.parameters, 1 / 51, atol=1e-8)
+        taken.append(len(evaluations))
+    assert taken[1] == 3 < taken[0]
+
+
 def test_pairs_of_a_cost_that_is_nearly_the_same_save_steps():
     curvature = np.linspace(1, 30, 8).reshape(1, -1)
 

@@ -232,18 +232,39 @@ def test_it_is_a_citizen_of_scikit_learn(capsys):
     assert capsys.readouterr().out.splitlines()[0].startswith("iteration 0: 0.")
 
 
-@pytest.mark.parametrize("form", [np.asarray, sparse.csr_array], ids=["C", "csr"])
-@pytest.mark.parametrize("part", [1, 4])
-def test_many_iterations_go_on_with_the_hessian_of_a_sample(form, part, monkeypatch):
-    X, y = make_classes(M, 3, 2)
-    weights = np.random.default_rng(1).random(M) + 0.1
+@pytest.fixture
+def sizes(monkeypatch):
+    """Of the samples whose Hessian is taken."""
     sizes = []
     make = preconditioning.Preconditioner
     monkeypatch.setattr(
-        preconditioning,
-        "Preconditioner",
-        lambda cost, chosen: sizes.append(None if chosen is None else chosen.size) or make(cost, chosen),
+        preconditioning, "Preconditioner", lambda cost, chosen: sizes.append(chosen.size) or make(cost, chosen)
     )
+    return sizes
+
+
+@pytest.mark.parametrize("form", [np.asarray, sparse.csr_array], ids=["C", "csr"])
+def test_a_hessian_is_taken_at_once_where_it_is_cheap_and_soon_where_gradients_shrink_slowly(form, sizes, monkeypatch):
+    rng = np.random.default_rng(0)
+    even = rng.standard_normal((2000, 8))
+    nearly_the_same = even[:, :1] + 0.05 * even
+    y = rng.random(2000) < 1 / (1 + np.exp(-even.sum(axis=1)))
+    monkeypatch.setattr(preconditioning, "_FEW_ROWS_A_FEATURE", 20)
+    for size, X, expected in ((200, even, [200]), (2000, even, []), (2000, nearly_the_same, [160])):
+        sizes.clear()
+        monkeypatch.setattr(preconditioning, "sample_size", lambda m, n, size=size: size)
+        model = LogisticRegression(solver="newton-sample", tol=1e-7, random_state=0).fit(form(X), y)
+        exact = LogisticRegression(solver="newton-cg", tol=1e-9).fit(form(X), y)
+        late = [2000] if size == 2000 and model.n_iter_[0] > 12 else []
+        assert sizes == expected + late
+        np.testing.assert_allclose(model.coef_, exact.coef_, atol=1e-4)
+
+
+@pytest.mark.parametrize("form", [np.asarray, sparse.csr_array], ids=["C", "csr"])
+@pytest.mark.parametrize("part", [1, 4])
+def test_many_iterations_go_on_with_the_hessian_of_a_sample(form, part, sizes, monkeypatch):
+    X, y = make_classes(M, 3, 2)
+    weights = np.random.default_rng(1).random(M) + 0.1
     monkeypatch.setattr(preconditioning, "sample_size", lambda m, n: M // part)
     monkeypatch.setattr(preconditioning, "_ITERATIONS_BEFORE_A_HESSIAN", 1)
     monkeypatch.setattr(preconditioning, "_ITERATIONS_OF_A_HESSIAN", 2)

@@ -15,6 +15,8 @@ from .validation import Array
 _SUFFICIENT = 1e-4
 _LEFT = 0.9
 _MOST_TRIES = 30
+# Part of the first step that tells how long that may be.
+_PROBE = 0.01
 # With so many pairs, steps that are too long show that the given approximation of the Hessian is too small.
 _PAIRS_THAT_TELL = 3
 
@@ -100,6 +102,7 @@ def minimise(
     on_step: Callable[[int, float, Array], bool] | None = None,
     at: Callable[[Array, Array], None] | None = None,
     pairs: Pairs | None = None,
+    probe: bool = False,
 ) -> Found:
     """Minimise by L-BFGS (Nocedal and Wright, algorithm 7.4), whose first approximation of the Hessian is given.
 
@@ -123,10 +126,15 @@ def minimise(
         Called with the parameters and the gradient before each call of `solve`, which may be another one there.
     pairs : Pairs or None
         Of a cost that is nearly the same, to begin with and go on with, in place of new ones.
+    probe : bool
+        Whether to begin with the pair of a short step: without, the first step along correlated features would be far
+        too long for a `solve` that takes them apart.
     """
     value, gradient = cost(parameters)
     kept = pairs if pairs is not None and memory else Pairs(memory)
     scaled = False
+    if probe:
+        kept.add(*_probe(cost, parameters, gradient, solve))
 
     def here(iterations: int, stopped: bool = False) -> Found:
         return Found(parameters, value, gradient, iterations, stopped, kept)
@@ -153,6 +161,17 @@ def minimise(
         if on_step and on_step(iteration, value, parameters):
             return here(iteration + 1, stopped=True)
     return here(max_iter)
+
+
+def _probe(
+    cost: Callable[[Array], tuple[float, Array]],
+    parameters: Array,
+    gradient: Array,
+    solve: Callable[[Array], Array],
+) -> tuple[Array, Array]:
+    """A short first step, and by how much the gradient changed in it."""
+    step = -_PROBE * solve(gradient)
+    return step, cost(parameters + step)[1] - gradient
 
 
 def _search(

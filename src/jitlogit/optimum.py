@@ -28,7 +28,7 @@ _FEW_PRODUCTS = 3e7
 _EPOCHS_BEFORE = 3
 # The largest element of the gradient at which a sample has told enough, times the square root of its size: an element
 # of its gradient is off by half of that or less, the largest of a hundred by 2.5 times as much.
-_FIRST_TOLERANCE, _FIRST_ITERATIONS = 1.5, 100
+_FIRST_TOLERANCE, _FIRST_ITERATIONS = 0.7, 100
 # Relative error of a cost's value, and how many of them are as near to the minimum as can be told.
 _FEW_ROUNDINGS = 10
 _ROUNDING = {np.dtype(np.float32): 1e-6, np.dtype(np.float64): 1e-13}
@@ -101,15 +101,18 @@ def _find(
     elif initial is None and solver != "gd" and sample is not None:
         parameters, pairs = _start_from_sample(cost, parameters, rounding, sample)
     curvature: Any = Preconditioner(cost, np.arange(m) if solver == "newton-cholesky" else None)
+    by_variance = solver in ("lbfgs", "minibatch")
     if solver == "newton-cg":
         curvature = ConjugateGradients(cost, curvature)
     elif solver == "newton-sample":
         curvature = LateCurvature(cost, curvature, rng)
-        pairs = None if curvature.at_once else pairs
+        by_variance = not curvature.at_once
+        pairs = pairs if by_variance else None
     at = curvature.at if solver.startswith("newton") else None
     whole_newton = solver == "newton-cg" or (solver == "newton-cholesky" and cost.n_scores == 1)
     memory = 0 if whole_newton or solver == "gd" else 10
-    found = minimise(cost, parameters, curvature.solve, tol, max_iter, rounding, memory, on_step, at, pairs)
+    probe = by_variance and pairs is None
+    found = minimise(cost, parameters, curvature.solve, tol, max_iter, rounding, memory, on_step, at, pairs, probe)
     return _ended(cost, *certify(cost, found, tol, rounding, rng), tol, rounding)
 
 
@@ -139,7 +142,7 @@ def _start_from_sample(cost: Cost, parameters: Array, rounding: float, sample: S
     first = cost.of_rows(sample.chosen, sample.X)
     diagonal = Preconditioner(first, None)
     tol = _FIRST_TOLERANCE / math.sqrt(sample.chosen.size)
-    found = minimise(first, parameters, diagonal.solve, tol, _FIRST_ITERATIONS, rounding)
+    found = minimise(first, parameters, diagonal.solve, tol, _FIRST_ITERATIONS, rounding, probe=True)
     cost.passes += first.passes * sample.chosen.size / cost.X.shape[0]
     return found.parameters, found.pairs
 
