@@ -27,8 +27,8 @@ ALPHA = 1e-6
 SETS = {"1M x 28": (1_000_000, 28), "200k x 100": (200_000, 100), "50k x 784": (50_000, 784), "20k x 50": (20_000, 50)}
 # A solver's tighter tolerances are left out after a run of so many seconds, and runs of so many aren't repeated.
 _PATIENCE, _LONG = 20.0, 5.0
-#: More stored values, times classes, than that are too many for a tight tolerance: iterations are limited.
-LARGE = 2e8
+# More stored values, times classes, or weights than that are too many for a tight tolerance: iterations are limited.
+_MANY_VALUES, _MANY_WEIGHTS = 2e8, 1e6
 # Before each run: idle threads of the run before, and of BLAS, spin for some 30 ms before they sleep.
 _SETTLED = 0.1
 _ITERATIONS = (10, 30, 100, 300, 1000, 3000)
@@ -91,6 +91,11 @@ OPTIMUM = rivals.Solver(
 )
 
 
+def is_large(X: Any, y: np.ndarray) -> bool:
+    """Whether a tight tolerance takes other solvers hours."""
+    return rivals.values(X, y) > _MANY_VALUES or rivals.n_scores(y) * X.shape[1] > _MANY_WEIGHTS
+
+
 def measure_set(
     X: Any, y: np.ndarray, alpha: float, solvers: Iterable[rivals.Solver], rounds: int, known: float = math.inf
 ) -> dict[str, Any]:
@@ -147,7 +152,7 @@ def measure_set(
 
 def _runs(solver: rivals.Solver, X: Any, y: np.ndarray, alpha: float) -> dict[str, Callable[[], Any]]:
     """From short to long: what limits a run, and the run."""
-    if solver.capped and rivals.values(X, y) > LARGE:
+    if solver.capped and is_large(X, y):
         tightest = solver.tolerances[-1]
         return {
             f"{most} iterations": partial(solver.solve, X, y, alpha, tightest, max_iter=most) for most in _ITERATIONS

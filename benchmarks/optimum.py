@@ -80,7 +80,7 @@ def objective(X: Any, y: np.ndarray, alpha: float, model: Any) -> float:
 
 def measure(X: Any, y: np.ndarray, alpha: float, rounds: int, solvers: list[rivals.Solver]) -> dict[str, Any]:
     """What `gaps.measure_set` found, and what became of coefficients and certificate."""
-    wide, within_reach = X.astype(np.float64), rivals.values(X, y) <= gaps.LARGE
+    wide, within_reach = X.astype(np.float64), not gaps.is_large(X, y)
     closest = gaps.optimum(wide, y, alpha, 1e-9 if within_reach else 1e-7)
     least, difference, off = objective(X, y, alpha, closest), math.nan, math.nan
     if within_reach:

@@ -89,7 +89,7 @@ def test_large_sets_are_solved_with_limited_iterations(monkeypatch):
     capped = rivals.Solver("Capped", "numpy", "none", (1.0, 0.5), solve, capped=True)
     gaps.measure_set(X, y, 1e-6, [capped], rounds=1)
     assert seen[1:] == [(1.0, 0), (0.5, 0)]
-    monkeypatch.setattr(gaps, "LARGE", 1000)
+    monkeypatch.setattr(gaps, "_MANY_VALUES", 1000)
     measured = gaps.measure_set(X, y, 1e-6, [capped], rounds=1)
     assert seen[-2:] == [(0.5, 1000), (0.5, 3000)]
     assert measured["solvers"][0]["points"][0]["limit"] == "10 iterations"
