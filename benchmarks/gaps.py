@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 import rivals
+from cases import SETTLE_SECONDS
 from scipy.special import logsumexp
 
 import jitlogit
@@ -29,8 +30,6 @@ SETS = {"1M x 28": (1_000_000, 28), "200k x 100": (200_000, 100), "50k x 784": (
 _PATIENCE, _LONG = 20.0, 5.0
 # More stored values, times classes, or weights than that are too many for a tight tolerance: iterations are limited.
 _MANY_VALUES, _MANY_WEIGHTS = 2e8, 1e6
-# Before each run: idle threads of the run before, and of BLAS, spin for some 30 ms before they sleep.
-_SETTLED = 0.1
 _ITERATIONS = (10, 30, 100, 300, 1000, 3000)
 _BLOCK = 50_000
 
@@ -116,7 +115,7 @@ def measure_set(
                 point = points[solver.name].setdefault(name, {"limit": name, "all_seconds": []})
                 if point["all_seconds"] and point["all_seconds"][0] > _LONG:
                     continue
-                time.sleep(_SETTLED)
+                time.sleep(SETTLE_SECONDS)
                 start = time.perf_counter()
                 found, error = _guarded(run)
                 point["all_seconds"].append(time.perf_counter() - start)

@@ -122,7 +122,7 @@ def line(name: str, found: dict[str, Any]) -> str:
             shown.append(f"{seconds:.3g} / none")
         else:
             shown.append(f"{seconds:.3g} / {best:.3g} ({rival.removeprefix('scikit-learn ')}), {best / seconds:.1f}x")
-    same = f"{found['difference']:.1e}"
+    same = "not checked" if math.isnan(found["difference"]) else f"{found['difference']:.1e}"
     bound = "holds" if not found["below"] else f"below the truth at tol {found['below']}"
     return f"| {name} | {found['dtype']} | {found['alpha']:g} | " + " | ".join(shown) + f" | {same} | {bound} |"
 

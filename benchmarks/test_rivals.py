@@ -93,6 +93,10 @@ def test_large_sets_are_solved_with_limited_iterations(monkeypatch):
     measured = gaps.measure_set(X, y, 1e-6, [capped], rounds=1)
     assert seen[-2:] == [(0.5, 1000), (0.5, 3000)]
     assert measured["solvers"][0]["points"][0]["limit"] == "10 iterations"
+    monkeypatch.setattr(gaps, "_MANY_VALUES", 1e9)
+    assert not gaps.is_large(X, y)
+    monkeypatch.setattr(gaps, "_MANY_WEIGHTS", 3)
+    assert gaps.is_large(X, y)
 
 
 def test_what_is_not_installed_is_shown():

@@ -61,6 +61,22 @@ def test_a_bias_is_bettered_where_it_makes_most_of_the_bound_but_never_where_it_
     assert certificate.certify(cost, wrong, 0.0, 1e-13, np.random.default_rng(0))[0] is wrong
 
 
+@pytest.mark.parametrize(
+    ("parts", "tol", "reads"), [((1.0, 9.0), 1.0, 0), ((1.0, 11.0), 1.0, 1), ((1.0, 9.0), 0.0, 1), ((1.0, 0.9), 0.0, 0)]
+)
+def test_a_better_bias_is_worth_a_read_only_for_a_bound_much_tighter_or_where_the_gradient_tells_nothing(
+    parts, tol, reads, monkeypatch
+):
+    X, y = make_classes(M, 3, 2)
+    labels = with_room(y.astype(np.uint8))
+    cost = Cost(check_rows(X), labels, None, None, np.zeros(3), np.ones(3), np.full(3, 0.1), True, 1)
+    begin = np.array([[0.0, 0.0, 0.0, 1e-3]])
+    found = Found(begin, *cost(begin), 3)
+    monkeypatch.setattr(certificate, "_gap", lambda *_: parts)
+    certificate.certify(cost, found, tol, 1e-13, np.random.default_rng(0))
+    assert cost.passes == 1 + reads
+
+
 @pytest.mark.parametrize("classes", [2, 3])
 @pytest.mark.parametrize("l1_ratio", [0.0, 0.5, 1.0])
 def test_the_bound_holds_far_from_the_minimum_too(classes, l1_ratio):

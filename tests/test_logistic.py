@@ -238,7 +238,9 @@ def sizes(monkeypatch):
     sizes = []
     make = preconditioning.Preconditioner
     monkeypatch.setattr(
-        preconditioning, "Preconditioner", lambda cost, chosen: sizes.append(chosen.size) or make(cost, chosen)
+        preconditioning,
+        "Preconditioner",
+        lambda cost, chosen, part: sizes.append(chosen.size) or make(cost, chosen, part),
     )
     return sizes
 
@@ -250,14 +252,29 @@ def test_a_hessian_is_taken_at_once_where_it_is_cheap_and_soon_where_gradients_s
     nearly_the_same = even[:, :1] + 0.05 * even
     y = rng.random(2000) < 1 / (1 + np.exp(-even.sum(axis=1)))
     monkeypatch.setattr(preconditioning, "_FEW_ROWS_A_FEATURE", 20)
-    for size, X, expected in ((200, even, [200]), (2000, even, []), (2000, nearly_the_same, [160])):
+    monkeypatch.setattr(preconditioning, "COST", 1)
+    for size, X, expected in ((200, even, [200]), (2000, even, []), (2000, nearly_the_same, [160, 2000])):
         sizes.clear()
         monkeypatch.setattr(preconditioning, "sample_size", lambda m, n, size=size: size)
         model = LogisticRegression(solver="newton-sample", tol=1e-7, random_state=0).fit(form(X), y)
         exact = LogisticRegression(solver="newton-cg", tol=1e-9).fit(form(X), y)
-        late = [2000] if size == 2000 and model.n_iter_[0] > 12 else []
-        assert sizes == expected + late
+        assert sizes == expected
         np.testing.assert_allclose(model.coef_, exact.coef_, atol=1e-4)
+
+
+def test_a_hessian_is_that_of_rows_that_weigh_anything(sizes, monkeypatch):
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((4000, 4))
+    y = rng.random(4000) < 1 / (1 + np.exp(-X.sum(axis=1)))
+    counted = rng.choice(4000, 200, replace=False)
+    weights = np.zeros(4000)
+    weights[counted] = rng.random(200) + 0.5
+    monkeypatch.setattr(preconditioning, "sample_size", lambda m, n: 150)
+    model = LogisticRegression(solver="newton-sample", tol=1e-8).fit(X, y, weights)
+    exact = Theirs(solver="newton-cholesky", tol=1e-12).fit(X[counted], y[counted], weights[counted])
+    assert sizes == [150]
+    assert model.n_iter_[0] < 16
+    np.testing.assert_allclose(model.coef_, exact.coef_, atol=1e-6)
 
 
 @pytest.mark.parametrize("form", [np.asarray, sparse.csr_array], ids=["C", "csr"])
@@ -265,6 +282,7 @@ def test_a_hessian_is_taken_at_once_where_it_is_cheap_and_soon_where_gradients_s
 def test_many_iterations_go_on_with_the_hessian_of_a_sample(form, part, sizes, monkeypatch):
     X, y = make_classes(M, 3, 2)
     weights = np.random.default_rng(1).random(M) + 0.1
+    monkeypatch.setattr(preconditioning, "_MOST_READS_AT_ONCE", 0)
     monkeypatch.setattr(preconditioning, "sample_size", lambda m, n: M // part)
     monkeypatch.setattr(preconditioning, "_ITERATIONS_BEFORE_A_HESSIAN", 1)
     monkeypatch.setattr(preconditioning, "_ITERATIONS_OF_A_HESSIAN", 2)
@@ -281,10 +299,14 @@ def test_many_iterations_go_on_with_the_hessian_of_a_sample(form, part, sizes, m
 def test_every_search_begins_with_few_rows(solver, classes, form, monkeypatch):
     X, y = make_classes(M, 3, classes)
     weights = np.random.default_rng(1).random(M) + 0.1
-    monkeypatch.setattr(samples, "sample_size", lambda m, n: m // 2)
+    monkeypatch.setattr(samples, "first_size", lambda m, n: m // 2)
+    rows = []
+    cost_of = Cost.of_rows
+    monkeypatch.setattr(Cost, "of_rows", lambda self, chosen, *X: rows.append(chosen.size) or cost_of(self, chosen, *X))
     model = LogisticRegression(solver=solver, tol=1e-9, random_state=0).fit(form(X), y, weights)
     exact = Theirs(solver="newton-cholesky", tol=1e-12).fit(X, y, weights)
     np.testing.assert_allclose(model.coef_, exact.coef_, atol=1e-5)
+    assert rows[0] == M // 2
     assert model.n_passes_ % 1 in (0, 0.5)
 
 
@@ -315,11 +337,11 @@ def test_warm_starts_need_the_same_shape_and_keep_no_intercept_that_is_not_fitte
 
 
 def test_the_first_rows_are_few_but_enough_for_the_features():
-    assert samples.sample_size(1_000_000, 28) == 10_000
-    assert samples.sample_size(50_000, 784) == 4166
-    assert samples.sample_size(1_000_000, 5000) == 40_000
-    assert samples.sample_size(7000, 3) == 0
-    assert samples.sample_size(50_000, 5000) == 0
+    assert samples.first_size(1_000_000, 28) == 10_000
+    assert samples.first_size(50_000, 784) == 4166
+    assert samples.first_size(1_000_000, 5000) == 40_000
+    assert samples.first_size(7000, 3) == 0
+    assert samples.first_size(50_000, 5000) == 0
 
 
 def test_a_search_without_features_is_begun_with_the_classes_shares():

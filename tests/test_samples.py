@@ -7,7 +7,7 @@ import pytest
 from conftest import JIT_OFF, make_classes
 from scipy import sparse
 
-from jitlogit import LogisticRegression, samples
+from jitlogit import LogisticRegression, LogisticRegressionCV, samples
 from jitlogit.statistics import RunningMoments
 from jitlogit.validation import check_rows
 
@@ -17,7 +17,7 @@ FORMS = {"C": np.asarray, "F": np.asfortranarray, "csr": sparse.csr_array}
 
 @pytest.fixture(autouse=True)
 def half_of_the_rows(monkeypatch):
-    monkeypatch.setattr(samples, "sample_size", lambda m, n: m // 2)
+    monkeypatch.setattr(samples, "first_size", lambda m, n: m // 2)
 
 
 def data(**changes):
@@ -30,7 +30,7 @@ def data(**changes):
 def moments(X, y, weights=None):
     X = check_rows(X)
     sample = samples.first_sample(X, np.random.default_rng(0))
-    return samples.moments_of(sample, y.astype(np.uint8), weights, 2, None)
+    return samples.moments_of(sample, RunningMoments(class_weights=np.zeros(2)), y.astype(np.uint8), weights, None)
 
 
 def test_a_sample_is_one_row_of_each_stretch_of_rows():
@@ -83,7 +83,7 @@ def test_rows_without_weight_and_sparse_rows_tell_nothing():
     X, y = data()
     chosen = samples.first_sample(X, np.random.default_rng(0)).chosen
     weights = np.ones(M)
-    weights[chosen[: M // 4]] = 0
+    weights[chosen[: M // 6]] = 0
     assert moments(X, y, weights) is None
     assert moments(sparse.csr_array(X), y) is None
 
@@ -96,7 +96,7 @@ def test_the_optimum_and_its_certificate_are_those_of_all_rows(form, kind, monke
     settings = {"class_weight": "balanced", "tol": 1e-9, "random_state": 0}
     model = LogisticRegression(**settings).fit(FORMS[form](X), y, weights)
     assert model.converged_
-    monkeypatch.setattr(samples, "sample_size", lambda m, n: 0)
+    monkeypatch.setattr(samples, "first_size", lambda m, n: 0)
     exact = LogisticRegression(**settings).fit(FORMS[form](X), y, weights)
     size = X.std(axis=0)
     np.testing.assert_allclose(model.coef_ * size, exact.coef_ * size, atol=1e-6)
@@ -124,14 +124,70 @@ def test_all_rows_are_read_only_where_the_sample_does_not_tell_or_the_scale_is_p
         assert read == expected
 
 
-@pytest.mark.parametrize("value", [np.nan, np.inf])
-@pytest.mark.parametrize("solver", ["lbfgs", "newton-sample", "newton-cg", "minibatch", "gd"])
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize(
+    "solver", ["auto", "lbfgs", "newton-sample", "newton-cholesky", "newton-cg", "minibatch", "gd"]
+)
 def test_what_is_not_finite_is_named_wherever_it_is(value, solver):
     X, y = data()
     chosen = np.sort(samples.first_sample(X, np.random.default_rng([0, 0])).chosen)
     outside = np.setdiff1d(np.arange(M), chosen)
-    for row in (chosen[7], outside[7]):
+    rows = [chosen[7], *(outside[y[outside] == label][7] for label in np.unique(y))]
+    for row in rows:
         wrong = X.copy()
         wrong[row, 3] = value
         with pytest.raises(ValueError, match=rf"X\[{row}, 3\] is {value}"):
             LogisticRegression(solver=solver).fit(wrong, y)
+
+
+@pytest.mark.parametrize("solver", ["lbfgs", "newton-sample"])
+def test_values_that_the_sample_lacks_cost_reads_not_the_optimum(solver, monkeypatch):
+    X, y = data()
+    chosen = samples.first_sample(X, np.random.default_rng([0, 0])).chosen
+    X[np.setdiff1d(np.arange(M), chosen)[11], 3] = 1e6
+    told = []
+    model = LogisticRegression(solver=solver, tol=1e-8, callbacks=lambda state: told.append(state["iteration"]))
+    model.fit(X, y)
+    monkeypatch.setattr(samples, "first_size", lambda m, n: 0)
+    exact = LogisticRegression(solver=solver, tol=1e-8).fit(X, y)
+    assert model.converged_
+    assert told == list(range(model.n_iter_[0]))
+    assert model.n_iter_[0] < exact.n_iter_[0] + 25
+    np.testing.assert_allclose(model.coef_, exact.coef_, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"fit_intercept": False},
+        {"l1_ratio": 0.5, "C": 0.01},
+        {"random_state": np.random.RandomState(3)},
+        {"standardize": True},
+        {"solver": "newton-sample"},
+    ],
+    ids=["no intercept", "l1", "RandomState", "standardize", "newton-sample"],
+)
+def test_all_settings_end_at_the_optimum_of_all_rows(settings, monkeypatch):
+    X, y = data()
+    model = LogisticRegression(tol=1e-8, **settings).fit(X, y)
+    monkeypatch.setattr(samples, "first_size", lambda m, n: 0)
+    exact = LogisticRegression(tol=1e-8, **settings).fit(X, y)
+    np.testing.assert_allclose(model.coef_, exact.coef_, atol=1e-6)
+    np.testing.assert_allclose(model.intercept_, exact.intercept_, atol=1e-6)
+
+
+def test_a_fit_that_begins_at_its_optimum_reads_once_more():
+    X, y = data()
+    model = LogisticRegression(solver="lbfgs", warm_start=True).fit(X, y)
+    model.fit(X, y)
+    assert model.n_iter_[0] == 0
+    assert model.n_passes_ == 1
+
+
+def test_searches_over_c_use_the_sample_with_the_weights_of_each_fold(monkeypatch):
+    X, y = data()
+    search = LogisticRegressionCV(Cs=[1e-3, 1.0], cv=2, tol=1e-8).fit(X, y)
+    monkeypatch.setattr(samples, "first_size", lambda m, n: 0)
+    exact = LogisticRegressionCV(Cs=[1e-3, 1.0], cv=2, tol=1e-8).fit(X, y)
+    np.testing.assert_allclose(search.scores_, exact.scores_, atol=1e-7)
+    np.testing.assert_allclose(search.coef_, exact.coef_, atol=1e-6)

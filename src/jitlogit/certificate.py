@@ -18,7 +18,10 @@ _BLOCK = 1 << 14
 
 
 def certify(cost: Cost, found: Found, tol: float, rounding: float, rng: np.random.Generator) -> tuple[Found, float]:
-    """A bound on how far what was found is above the minimum, and that, with better biases where they make most of it.
+    """A bound on how far what was found is above the minimum, and that, with better biases where it wants them.
+
+    That costs a read of X, and is for bounds that biases make several times as large, or that alone can tell that the
+    minimum was reached, since the gradient doesn't.
 
     With residuals r that sum to zero for each class, Fenchel's dual of the cost at r is the cost less
     sum_j g_j^2 / (2 l2_j), g the gradient (Boyd and Vandenberghe, "Convex Optimization", 2004, section 5.7): that
@@ -28,7 +31,8 @@ def certify(cost: Cost, found: Found, tol: float, rounding: float, rng: np.rando
     if not cost.l2.all():
         return found, found.cost if np.abs(found.gradient).max() > 0 else 0.0
     of_weights, of_biases = _gap(cost, found)
-    if of_biases > _WORTH_A_READ * max(of_weights, rounding * found.cost):
+    near = max(of_weights, rounding * found.cost)
+    if of_biases > _WORTH_A_READ * near or (np.abs(found.gradient).max() > tol and of_biases > near):
         found = _with_better_biases(cost, found, tol, rounding, rng)
     return found, sum(_gap(cost, found)) + rounding * found.cost
 

@@ -92,7 +92,7 @@ class Cost:
         """Cost, and its gradient (K, n + 1); raises ValueError if X isn't finite."""
         weights, bias = self.raw(parameters)
         sums = self._pass(self._walk.losses, weights, bias)
-        if not (self._known_to_be_finite or np.isfinite(sums[0, -1])):
+        if not (self._known_to_be_finite or np.isfinite(sums).all()):
             raise_if_not_finite(self.X)
             self._known_to_be_finite = True
         return float(sums[0, -1]) / self.X.shape[0] + self.penalty(parameters), self._scaled(sums, parameters)

@@ -133,7 +133,7 @@ def minimise(
     value, gradient = cost(parameters)
     kept = pairs if pairs is not None and memory else Pairs(memory)
     scaled = False
-    if probe:
+    if probe and np.abs(gradient).max() > tol:
         kept.add(*_probe(cost, parameters, gradient, solve))
 
     def here(iterations: int, stopped: bool = False) -> Found:

@@ -43,6 +43,7 @@ class _Data(NamedTuple):
     scale: Array
     intercept: bool
     sample: Sample | None  # that a search begins with
+    of_sample: bool  # whether offset and scale are those of the sample
 
 
 # What to do instead of parameters that only scikit-learn's class has, and of its solvers.
@@ -55,6 +56,9 @@ _THEIR_PARAMETERS = {
     "n_jobs": "use n_threads",
 }
 _THEIR_SOLVERS = ("liblinear", "sag", "saga")
+
+# A search that takes longer reads all rows for their scales, and goes on with these if one is off by such a part.
+_ITERATIONS_BEFORE_SCALES, _OFF = 20, 0.5
 
 Initialiser = TypeVar("Initialiser", bound=Callable[..., None])
 
@@ -77,6 +81,12 @@ def _raw(data: _Data, found: Optimum) -> tuple[Array, Array]:
     return raw_parameters(found.parameters[:, :-1], found.parameters[:, -1], data.offset, data.scale)
 
 
+def _scaling(seen: RunningMoments, intercept: bool) -> tuple[Array, Array]:
+    """Offset and scale of the features; without an intercept, they aren't moved."""
+    offset, scale = seen.mean_and_scale()
+    return (offset, scale) if intercept else (np.zeros(offset.size), np.sqrt(scale**2 + seen.mean**2))
+
+
 class LogisticRegression(LinearClassifier):
     """Logistic regression at its optimum: scikit-learn's class of that name, with a certificate.
 
@@ -90,8 +100,9 @@ class LogisticRegression(LinearClassifier):
     l1_ratio : float
         The L1 norm's part of the penalty, between 0 and 1.
     tol : float
-        Largest element of the mean loss's gradient, of features scaled to variance 1, at which to stop. Of dense X
-        whose features are neither rare nor have rare large values, the variances are those of a sample.
+        Largest element of the mean loss's gradient, of features scaled to variance 1, at which to stop. The variances
+        are those of a sample where X is dense and halves of the sample agree; a search that takes more than twenty
+        iterations makes sure.
     fit_intercept : bool
     class_weight : None, "balanced" or dict
         Factor of the weights of a class's rows; "balanced" is inversely proportional to the classes' frequencies.
@@ -100,13 +111,13 @@ class LogisticRegression(LinearClassifier):
         each fit, so that it ends with the same bits.
     solver : str
         "newton-cholesky": Newton's method, for more than two classes L-BFGS with their mean Hessian; "newton-sample":
-        L-BFGS that, if it takes more than twelve iterations, goes on with the Hessian of a sample of rows; "newton-cg":
-        Newton's method by conjugate gradients; "lbfgs": L-BFGS; "minibatch": the same after three epochs of
-        mini-batches; "gd": gradient descent; these with a line search, and only without an L1 norm. Where there are
-        many rows, all but "gd" and "minibatch" begin with a sample of them, and keep what its steps show of the
-        Hessian. "proximal", with an L1 norm: L-BFGS-B on the weights' positive and negative parts, then accelerated
-        proximal gradient descent. All on scaled features. "auto" chooses by the penalty, shape and sparsity. Each
-        reaches the same optimum.
+        L-BFGS with the Hessian of a sample of rows, at once where that takes no longer than a read of X, else when the
+        search is slow, or takes more than twelve iterations; "newton-cg": Newton's method by conjugate gradients;
+        "lbfgs": L-BFGS; "minibatch": the same after three epochs of mini-batches; "gd": gradient descent; these with a
+        line search, and only without an L1 norm. Where there are many rows, all of these but "gd" and "minibatch" begin
+        with a sample of them, and L-BFGS keeps what its steps show of the Hessian. "proximal", with an L1 norm:
+        L-BFGS-B on the weights' positive and negative parts, then accelerated proximal gradient descent. All on scaled
+        features. "auto" chooses by the penalty, shape and sparsity. Each reaches the same optimum.
     max_iter : int
     warm_start : bool
         Whether `fit` begins with the coefficients that are there.
@@ -134,8 +145,8 @@ class LogisticRegression(LinearClassifier):
         Bound on how far `objective_` is above its minimum; `objective_` itself without a penalty, since losses aren't
         negative.
     n_passes_ : float
-        How often X was read, parts of it counted as such; not counted is a first read for the features' scales, which
-        a sample may save.
+        How often X was read, parts of it counted as such; not counted is a read for the features' scales, which a
+        sample may save.
     converged_ : bool
         Whether `gradient_norm_` is at most `tol`, or `optimality_gap_` some rounding errors of `objective_`, 1e-5 of
         it for float32 X, 1e-12 for float64.
@@ -218,21 +229,57 @@ class LogisticRegression(LinearClassifier):
         weights = row_weights(sample_weight, X)
         intercept = check.check_bool(self.fit_intercept, "fit_intercept")
         sample = first_sample(X, self._generator())
+        nothing = RunningMoments(class_weights=np.zeros(self.classes_.size))
         seen = None
         if sample is not None and not check.check_bool(self.standardize, "standardize"):
-            seen = moments_of(sample, labels, weights, self.classes_.size, self._threads())
+            seen = moments_of(sample, nothing, labels, weights, self._threads())
+        of_sample = seen is not None
         if seen is None:
-            nothing = RunningMoments(class_weights=np.zeros(self.classes_.size))
             seen = nothing.after(X, labels, weights, True, self._threads())
-        offset, scale = seen.mean_and_scale()
-        if not intercept:
-            offset, scale = np.zeros(offset.size), np.sqrt(scale**2 + seen.mean**2)
+        offset, scale = _scaling(seen, intercept)
         factors = class_factors(self.classes_, self.class_weight, class_weights(labels, weights, self.classes_.size))
         weights = with_class_weights(weights, labels, factors)
-        return _Data(X, y, labels, weights, offset, scale, intercept, sample)
+        return _Data(X, y, labels, weights, offset, scale, intercept, sample, of_sample)
 
     def _find(self, data: _Data, C: Any, weights: Array | None, initial: Array | None) -> Optimum:
-        """The optimum for weights (m,) of the rows."""
+        """The optimum for weights (m,) of the rows.
+
+        A search that takes long reads all rows for their scales, and goes on with these where the sample's are off.
+        """
+        exact: list[_Data] = []
+
+        def on_step(iteration: int, cost: float, parameters: Array) -> bool:
+            if data.of_sample and iteration == _ITERATIONS_BEFORE_SCALES:
+                seen = RunningMoments(class_weights=np.zeros(self.classes_.size)).after(
+                    data.X, data.labels, data.weights, True, self._threads()
+                )
+                offset, scale = _scaling(seen, data.intercept)
+                if not (np.abs(scale - data.scale) < _OFF * data.scale).all():
+                    exact.append(data._replace(offset=offset, scale=scale, of_sample=False))
+            return self._told(iteration, cost, parameters) or bool(exact)
+
+        found = self._search(data, C, weights, initial, on_step, 0)
+        if not exact:
+            return found
+        (better,) = exact
+        begun = scaled_parameters(*_raw(data, found), better.offset, better.scale)
+        done = found.iterations
+        again = self._search(better, C, weights, begun, lambda i, *others: self._told(i + done, *others), done)
+        parameters = scaled_parameters(*_raw(better, again), data.offset, data.scale)
+        return again._replace(
+            parameters=parameters, iterations=done + again.iterations, passes=found.passes + again.passes
+        )
+
+    def _search(
+        self,
+        data: _Data,
+        C: Any,
+        weights: Array | None,
+        initial: Array | None,
+        on_step: Callable[[int, float, Array], bool],
+        done: int,
+    ) -> Optimum:
+        """The optimum, after so many iterations that were done."""
         m, scale = data.X.shape[0], data.scale
         total = float(m if weights is None else weights.sum(dtype=np.float64))
         alpha = 0.0 if math.inf == C else 1 / (check.check_positive(C, "C") * total)
@@ -259,11 +306,11 @@ class LogisticRegression(LinearClassifier):
             cost,
             solver,
             check.check_not_negative(self.tol, "tol"),
-            check.check_count(self.max_iter, "max_iter"),
+            check.check_count(self.max_iter, "max_iter") - done,
             initial,
             data.sample,
             self._generator(),
-            self._told,
+            on_step,
         )
 
     def _keep(self, data: _Data, found: Optimum) -> None:

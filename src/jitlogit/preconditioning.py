@@ -20,9 +20,9 @@ _MOST_SAMPLE_ROWS = 10_000
 _ITERATIONS_BEFORE_A_HESSIAN, _ITERATIONS_OF_A_HESSIAN = 12, 10
 # What part of the gradient's norm is left after two slow iterations: that of well-conditioned costs is a tenth at most.
 _SLOW = 0.2
-# Rows of a sample where that is so; and how many products are made in the time that reads a value of dense X, if so
-# many reads are saved.
-_FEW_ROWS_A_FEATURE, _WORTH_READS = 60, 16
+# Rows of a sample for each feature where that is so. A Hessian's products take about as long as reading as many values:
+# how many reads of X it may take then, and at once.
+_FEW_ROWS_A_FEATURE, _WORTH_READS, _MOST_READS_AT_ONCE = 60, 16, 1
 _GRAM_ROWS = 1000
 _MOST_PRODUCTS = 50
 
@@ -35,8 +35,9 @@ class Preconditioner:
     large-dimensional covariance matrices", 2004).
     """
 
-    def __init__(self, cost: Cost, chosen: Array | None) -> None:
-        self._cost = cost
+    def __init__(self, cost: Cost, chosen: Array | None, part: float = 1.0) -> None:
+        """Of the chosen rows, which stand for all or for that `part` of them, the others weighing nothing."""
+        self._cost, self._part = cost, part
         self._features: Array | None = None
         if chosen is not None:
             rows = ScaledRows(cost.X[chosen], cost.offset, cost.scale)
@@ -59,7 +60,7 @@ class Preconditioner:
         else:
             p = softmax(scores.T).T
             curvature = (p * (1 - p)).mean(axis=1)
-        curvature = weights * np.maximum(curvature, LEAST_CURVATURE) / features.shape[0]
+        curvature = weights * np.maximum(curvature, LEAST_CURVATURE) * (self._part / features.shape[0])
         hessian = _weighted_gram(features, curvature)
         if features.shape[0] < cost.X.shape[0]:
             part = features.shape[1] / sum(features.shape)
@@ -109,7 +110,7 @@ class LateCurvature:
         few = min(size, _FEW_ROWS_A_FEATURE * n, int(_WORTH_READS * values / n**2))
         self._few = few if few >= _SAMPLE_ROWS_A_FEATURE * n else 0
         self._size, self._anew = size, 2 * size >= m
-        self.at_once = size * n**2 <= values
+        self.at_once = size * n**2 <= _MOST_READS_AT_ONCE * values
         self._late = 0 if self.at_once else _ITERATIONS_BEFORE_A_HESSIAN
         self._cost, self._now, self._rng = cost, diagonal, rng
         self._norms: list[float] = []
@@ -132,9 +133,11 @@ class LateCurvature:
         return len(self._norms) > 2 and self._norms[-1] > _SLOW * self._norms[-3]
 
     def _of_rows(self, size: int) -> Preconditioner:
-        m = self._cost.X.shape[0]
-        chosen = np.arange(m) if size == m else np.sort(self._rng.choice(m, size, replace=False))
-        return Preconditioner(self._cost, chosen)
+        """Of so many random rows that weigh anything, or all of these."""
+        weights, m = self._cost.sample_weight, self._cost.X.shape[0]
+        rows = np.arange(m) if weights is None else np.flatnonzero(weights)
+        chosen = rows if size >= rows.size else np.sort(self._rng.choice(rows, size, replace=False))
+        return Preconditioner(self._cost, chosen, rows.size / m)
 
 
 class ConjugateGradients:

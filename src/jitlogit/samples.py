@@ -23,7 +23,7 @@ class Sample(NamedTuple):
     X: Any  # (size, n)
 
 
-def sample_size(m: int, n: int) -> int:
+def first_size(m: int, n: int) -> int:
     """Rows that a search begins with, so few that it reads them for next to nothing; 0 where they tell too little."""
     size = min(m // _PART, max(_ROWS, _ROWS_A_FEATURE * n))
     return size if size >= max(_LEAST_ROWS, _LEAST_ROWS_A_FEATURE * n) else 0
@@ -32,7 +32,7 @@ def sample_size(m: int, n: int) -> int:
 def first_sample(X: Any, rng: np.random.Generator) -> Sample | None:
     """One random row of each stretch of rows, in the first half those of every second; None if it tells too little."""
     m = X.shape[0]
-    size = sample_size(*X.shape)
+    size = first_size(*X.shape)
     if not size:
         return None
     bounds = np.arange(size + 1) * m // size
@@ -42,23 +42,24 @@ def first_sample(X: Any, rng: np.random.Generator) -> Sample | None:
 
 
 def moments_of(
-    sample: Sample, labels: Array, weights: Array | None, n_classes: int, n_threads: int | None
+    sample: Sample, nothing: RunningMoments, labels: Array, weights: Array | None, n_threads: int | None
 ) -> RunningMoments | None:
     """Moments that are near those of all rows, for a scale; None where that can't be told.
 
     The variances of the first half must be much the same as those of the sample, which they aren't where a feature is
-    rare, or has a few large values. Labels (m,) and weights (m,) or None are those of all rows.
+    rare, or the sample has a few large values; of values that it lacks, it can't tell. Labels (m,) and weights (m,) or
+    None are those of all rows; `nothing` are moments of none.
     """
     if is_sparse(sample.X):
         return None
     middle = (sample.chosen.size + 1) // 2
-    seen = [RunningMoments(class_weights=np.zeros(n_classes))]
+    seen = [nothing]
     for half in (slice(middle), slice(middle, None)):
         chosen, rows = sample.chosen[half], sample.X[half]
         if not rows.flags.c_contiguous:
             rows = rows.copy(order="K")
         of_rows = None if weights is None else weights[chosen]
-        if of_rows is not None and not of_rows.any():
+        if of_rows is not None and _count(of_rows) < chosen.size / 2:
             return None
         try:
             seen.append(seen[-1].after(rows, labels[chosen], of_rows, True, n_threads))
@@ -66,3 +67,9 @@ def moments_of(
             return None
     first, both = seen[1].variance, seen[2].variance
     return seen[2] if (np.abs(first - both) < _ALIKE * both).all() else None
+
+
+def _count(weights: Array) -> float:
+    """How many rows of equal weights tell as much (Kish, "Survey Sampling", 1965)."""
+    squares = float(np.vdot(weights, weights))
+    return float(weights.sum(dtype=np.float64)) ** 2 / squares if squares else 0.0

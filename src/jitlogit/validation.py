@@ -123,12 +123,13 @@ def computed_dtype(X: Any) -> np.dtype[Any]:
 
 
 def as_rows(X: Any) -> Any:
-    """The view of `X` from `check_rows` that kernels take: float16 travels as uint16, bfloat16 as int16."""
+    """The view of `X` from `check_rows`, or of some of its rows, that kernels take: float16 travels as uint16, bfloat16
+    as int16."""
     if is_sparse(X):
         return CSR(_read_only(X.data), _read_only(X.indices), _read_only(X.indptr))
     if is_bfloat16(X):
         return _read_only(X.view(np.int16))
-    return _read_only(X.view(np.uint16)) if X.dtype == np.float16 else X
+    return _read_only(X.view(np.uint16) if X.dtype == np.float16 else X)
 
 
 def widened(X: Array) -> Array:
