@@ -7,7 +7,7 @@ import pytest
 from conftest import JIT_OFF, make_classes
 from scipy import sparse
 
-from jitlogit import LogisticRegression, LogisticRegressionCV, samples
+from jitlogit import LogisticRegression, LogisticRegressionCV, logistic, samples
 from jitlogit.statistics import RunningMoments
 from jitlogit.validation import check_rows
 
@@ -154,6 +154,29 @@ def test_values_that_the_sample_lacks_cost_reads_not_the_optimum(solver, monkeyp
     assert told == list(range(model.n_iter_[0]))
     assert model.n_iter_[0] < exact.n_iter_[0] + 25
     np.testing.assert_allclose(model.coef_, exact.coef_, atol=1e-5)
+
+
+@pytest.mark.parametrize("solver", ["lbfgs", "newton-sample"])
+def test_a_long_search_goes_on_with_the_scales_of_all_rows_unless_a_stop_is_asked_for(solver, monkeypatch):
+    X, y = data()
+    chosen = samples.first_sample(X, np.random.default_rng([0, 0])).chosen
+    X[np.setdiff1d(np.arange(M), chosen)[11], 3] = 1e6
+    told, read = [], []
+    after = RunningMoments.after
+    monkeypatch.setattr(RunningMoments, "after", lambda self, X, *_: read.append(X.shape[0]) or after(self, X, *_))
+    monkeypatch.setattr(logistic, "_ITERATIONS_BEFORE_SCALES", 3)
+    settings = {"solver": solver, "tol": 1e-8}
+    model = LogisticRegression(callbacks=lambda state: told.append(state["iteration"]), **settings).fit(X, y)
+    assert model.converged_
+    assert read == [M // 4, M // 4, M]
+    assert told == list(range(model.n_iter_[0]))
+    assert len(told) > 4
+    stopped = LogisticRegression(callbacks=lambda state: state["iteration"] == 3, **settings).fit(X, y)
+    assert stopped.n_iter_[0] == 4
+    monkeypatch.setattr(samples, "first_size", lambda m, n: 0)
+    exact = LogisticRegression(**settings).fit(X, y)
+    assert -exact.optimality_gap_ <= model.objective_ - exact.objective_ <= model.optimality_gap_
+    np.testing.assert_allclose(model.objective_, exact.objective_, rtol=1e-8)
 
 
 @pytest.mark.parametrize(

@@ -43,7 +43,7 @@ class _Data(NamedTuple):
     scale: Array
     intercept: bool
     sample: Sample | None  # that a search begins with
-    of_sample: bool  # whether offset and scale are those of the sample
+    read_scaling: Callable[[], tuple[Array, Array]] | None  # of all rows, where offset and scale are the sample's
 
 
 # What to do instead of parameters that only scikit-learn's class has, and of its solvers.
@@ -233,13 +233,14 @@ class LogisticRegression(LinearClassifier):
         seen = None
         if sample is not None and not check.check_bool(self.standardize, "standardize"):
             seen = moments_of(sample, nothing, labels, weights, self._threads())
-        of_sample = seen is not None
-        if seen is None:
-            seen = nothing.after(X, labels, weights, True, self._threads())
-        offset, scale = _scaling(seen, intercept)
+
+        def read_scaling() -> tuple[Array, Array]:
+            return _scaling(nothing.after(X, labels, weights, True, self._threads()), intercept)
+
+        offset, scale = read_scaling() if seen is None else _scaling(seen, intercept)
         factors = class_factors(self.classes_, self.class_weight, class_weights(labels, weights, self.classes_.size))
-        weights = with_class_weights(weights, labels, factors)
-        return _Data(X, y, labels, weights, offset, scale, intercept, sample, of_sample)
+        total = with_class_weights(weights, labels, factors)
+        return _Data(X, y, labels, total, offset, scale, intercept, sample, read_scaling if seen else None)
 
     def _find(self, data: _Data, C: Any, weights: Array | None, initial: Array | None) -> Optimum:
         """The optimum for weights (m,) of the rows.
@@ -249,14 +250,13 @@ class LogisticRegression(LinearClassifier):
         exact: list[_Data] = []
 
         def on_step(iteration: int, cost: float, parameters: Array) -> bool:
-            if data.of_sample and iteration == _ITERATIONS_BEFORE_SCALES:
-                seen = RunningMoments(class_weights=np.zeros(self.classes_.size)).after(
-                    data.X, data.labels, data.weights, True, self._threads()
-                )
-                offset, scale = _scaling(seen, data.intercept)
+            if self._told(iteration, cost, parameters):
+                return True
+            if data.read_scaling and iteration == _ITERATIONS_BEFORE_SCALES:
+                offset, scale = data.read_scaling()
                 if not (np.abs(scale - data.scale) < _OFF * data.scale).all():
-                    exact.append(data._replace(offset=offset, scale=scale, of_sample=False))
-            return self._told(iteration, cost, parameters) or bool(exact)
+                    exact.append(data._replace(offset=offset, scale=scale, read_scaling=None))
+            return bool(exact)
 
         found = self._search(data, C, weights, initial, on_step, 0)
         if not exact:
