@@ -6,6 +6,7 @@ import ctypes
 import multiprocessing
 import os
 import sys
+import threading
 
 import numba
 import numpy as np
@@ -166,6 +167,52 @@ print(np.array_equal(jitlogit.forward_pass(X, W, 0.1), expected))
 """
     setting = {"NUMBA_NUM_THREADS": "1"}
     assert run_python("import jitlogit.prediction\n" + SMALL + code, **setting).split() == ["True", "True"]
+
+
+@compiled
+def test_helpers_at_hand_are_the_same_threads_until_the_end(monkeypatch):
+    monkeypatch.setattr(_team, "max_threads", lambda: 3)
+    seen = []
+
+    def kernel(factor, part, first, stop):
+        seen.append(threading.current_thread())
+        if factor < 0 and part:
+            raise ZeroDivisionError
+        return [factor * c for c in range(first, stop)]
+
+    before = _team._set_timer_slack(12_345)
+    try:
+        with _team.Helpers():
+            with pytest.raises(ZeroDivisionError):
+                _team.share(kernel, 2, 2, -1)
+            for members in (3, 1, 2, 3):
+                for factor in range(20):
+                    parts = _team.share(kernel, members, 7, factor)
+                    assert len(parts) == members
+                    assert [value for part in parts for value in part] == [factor * c for c in range(7)]
+            assert _team._at_hand() is not None
+            assert timer_slack() == 12_345
+        assert _team._at_hand() is None
+        assert len(set(seen)) == 3
+        assert not any(thread.is_alive() for thread in set(seen) - {threading.current_thread()})
+    finally:
+        _team._set_timer_slack(before)
+
+
+@compiled
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="other systems don't fork")
+def test_a_forked_child_has_helpers_of_its_own():
+    code = """
+import os
+def part(*arguments): return arguments
+with _team.Helpers():
+    _team.share(part, 2, 2)
+    child = os.fork()
+    if not child:
+        os._exit(0 if len(_team.share(part, 2, 2)) == 2 else 1)
+    print(os.waitpid(child, 0)[1])
+"""
+    assert run_python(SMALL + code, NUMBA_NUM_THREADS="2").split() == ["0"]
 
 
 @compiled

@@ -1,16 +1,19 @@
 """Threads that compute one thing together: Python threads, inside kernels that have released the interpreter's lock.
 
-A fit's helpers enter its kernel once, stay until the fit ends, and meet as `kernels.barrier` says. Then the threads
-end: there is nothing that a forked child could miss, and nothing to be shared by fits in several Python threads.
+A `Team`'s helpers enter its kernel once, stay until the fit ends, and meet as `kernels.barrier` says; those of `share`
+call any kernel on their part of the rows, and wait in another for the next. Then the threads end: there is nothing that
+a forked child could miss, and nothing to be shared by fits in several Python threads.
 """
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import functools
+import os
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Any
 
@@ -18,13 +21,15 @@ import numba
 import numpy as np
 
 from ._jit import JIT_DISABLED
-from .kernels.barrier import END, FLAGS, LINE, MOST_MEMBERS, TASK
+from .kernels.barrier import END, FLAGS, LINE, MOST_MEMBERS, TASK, wait_for_helpers, wait_for_task
 
 # prctl's numbers, and how late a sleep may end meanwhile, in nanoseconds: by default later than it lasts.
 _SET_TIMER_SLACK, _GET_TIMER_SLACK = 29, 30
 _TIMER_SLACK = 1
 # A helper takes about a fifth as long to start as one thread to read this much; after idle time, as long.
 _LEAST_BYTES = 12_000_000
+# The same of a helper that waits for work.
+_LEAST_BYTES_AT_HAND = 2_000_000
 
 
 def _can_sleep() -> bool:
@@ -53,6 +58,16 @@ def _set_timer_slack(nanoseconds: int) -> int:
     return before
 
 
+@contextlib.contextmanager
+def _no_slack() -> Iterator[None]:
+    """Sleeps of this thread end in time."""
+    before = _set_timer_slack(_TIMER_SLACK)
+    try:
+        yield
+    finally:
+        _set_timer_slack(before)
+
+
 def max_threads() -> int:
     """Number of threads that Numba was started with, the most that `n_threads` may ask for."""
     return int(numba.config.NUMBA_NUM_THREADS)
@@ -60,7 +75,7 @@ def max_threads() -> int:
 
 def members_for(n_threads: int | None, n_chunks: int, n_bytes: float) -> int:
     """Number of threads that read `n_bytes` in `n_chunks` parts: at most `n_threads` (None: as Numba is set to)."""
-    if not _CAN_SLEEP or n_bytes < _LEAST_BYTES:
+    if not _CAN_SLEEP or n_bytes < (_LEAST_BYTES if _at_hand() is None else _LEAST_BYTES_AT_HAND):
         return 1
     if n_threads is None:  # asking Numba for its setting would start its own threads
         numba_threads = sys.modules.get("numba.np.ufunc.parallel")
@@ -99,11 +114,8 @@ class Team:
         arguments = *self._arguments, self._control, self._members, helping
         if self._members == 1:
             return self._kernel(*arguments)
-        before = _set_timer_slack(_TIMER_SLACK)
-        try:
+        with _no_slack():
             return self._kernel(*arguments)
-        finally:
-            _set_timer_slack(before)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -138,15 +150,70 @@ def share(kernel: Callable[..., Any], members: int, n_chunks: int, *arguments: A
         except BaseException as error:
             errors.append(error)
 
-    threads = {
-        part: threading.Thread(target=work, args=(part,), name="jitlogit", daemon=True) for part in range(1, members)
-    }
-    helped = {part: thread for part, thread in threads.items() if _started(thread)}
-    for part in range(members):
-        if part not in helped:
-            work(part)
-    for thread in helped.values():
-        thread.join()
+    if members == 1:
+        return [kernel(*arguments, 0, 0, n_chunks)]
+    with _at_hand() or Helpers() as helpers:
+        helpers.do(work, members)
     if errors:
         raise errors[0]
     return results
+
+
+class Helpers:
+    """Context in which the threads that `share` starts in this thread stay, waiting for work inside a kernel."""
+
+    def __init__(self) -> None:
+        self._entered, self._tasks = 0, 0
+        self._threads: list[threading.Thread] = []
+        self._most = max(2, max_threads())
+        self._control = np.zeros(FLAGS + self._most * LINE, np.int64)
+        self._work: Callable[[int], None]
+        self.process = os.getpid()
+
+    def __enter__(self) -> Helpers:
+        if not self._entered:
+            _here.helpers = self
+        self._entered += 1
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._entered -= 1
+        if not self._entered:
+            _here.helpers = None
+            self._control[TASK] = END
+            for thread in self._threads:
+                thread.join()
+
+    def do(self, work: Callable[[int], None], members: int) -> None:
+        """Call work(part), which may not raise, for each part below `members`, each in a thread if that can be had."""
+        while len(self._threads) < min(members, self._most) - 1:
+            number = len(self._threads) + 1
+            thread = threading.Thread(target=self._help, args=(number, self._tasks), name="jitlogit", daemon=True)
+            if not _started(thread):
+                break
+            self._threads.append(thread)
+        helped = min(members, len(self._threads) + 1)
+        self._work = work
+        self._tasks += 1
+        self._control[TASK] = self._tasks * MOST_MEMBERS + helped
+        for part in (0, *range(helped, members)):
+            work(part)
+        with _no_slack():
+            wait_for_helpers(self._control, helped, self._tasks)
+
+    def _help(self, member: int, tasks: int) -> None:
+        """Do this member's part of the tasks after so many."""
+        task = (tasks + 1) * MOST_MEMBERS - 1
+        with _no_slack():
+            while (task := wait_for_task(self._control, member, task)) != END:
+                self._work(member)
+                self._control[FLAGS + member * LINE] = task // MOST_MEMBERS
+
+
+_here = threading.local()
+
+
+def _at_hand() -> Helpers | None:
+    """This thread's, which a forked process hasn't got."""
+    helpers: Helpers | None = getattr(_here, "helpers", None)
+    return helpers if helpers is not None and helpers.process == os.getpid() else None

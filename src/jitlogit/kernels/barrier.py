@@ -10,6 +10,7 @@ have by then, so a thread that starts late or never is not waited for.
 from __future__ import annotations
 
 import math
+import time
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 
-from .._jit import helper, inline, primitive
+from .._jit import helper, inline, kernel, primitive
 from .lane_types import X86
 
 # Words of the control array, each on cache lines of its own; a member's flag stands at FLAGS + its number.
@@ -116,7 +117,7 @@ def pause(typing: Any) -> Any:
 _int32 = ir.IntType(32)
 
 
-@primitive(lambda: None)
+@primitive(lambda: time.sleep(1e-6 * _NAP_MICROSECONDS))
 def nap(typing: Any) -> Any:
     """Sleep for a moment."""
 
@@ -260,3 +261,18 @@ def wait(waited):
     else:
         nap()
     return waited + 1
+
+
+@kernel
+def wait_for_task(control: Any, member: int, done: int) -> Any:
+    """As `await_task`, for a thread that comes from Python."""
+    return await_task(control, member, done)
+
+
+@kernel
+def wait_for_helpers(control: Any, members: int, meeting: int) -> None:
+    """Wait until all members but the first have come to this meeting."""
+    for other in range(1, members):
+        waited = 0
+        while read(control, FLAGS + other * LINE) < meeting:
+            waited = wait(waited)
