@@ -240,7 +240,7 @@ def sizes(monkeypatch):
     monkeypatch.setattr(
         preconditioning,
         "Preconditioner",
-        lambda cost, chosen, part: sizes.append(chosen.size) or make(cost, chosen, part),
+        lambda cost, sample, n_rows: sizes.append(sample.chosen.size) or make(cost, sample, n_rows),
     )
     return sizes
 
@@ -253,6 +253,7 @@ def test_a_hessian_is_taken_at_once_where_it_is_cheap_and_soon_where_gradients_s
     y = rng.random(2000) < 1 / (1 + np.exp(-even.sum(axis=1)))
     monkeypatch.setattr(preconditioning, "_FEW_ROWS_A_FEATURE", 20)
     monkeypatch.setattr(preconditioning, "COST", 1)
+    monkeypatch.setattr(preconditioning, "_PRODUCTS_A_CALL", 0)
     for size, X, expected in ((200, even, [200]), (2000, even, []), (2000, nearly_the_same, [160, 2000])):
         sizes.clear()
         monkeypatch.setattr(preconditioning, "sample_size", lambda m, n, size=size: size)

@@ -7,6 +7,7 @@ import numpy as np
 from .cost import LEAST_CURVATURE, Cost
 from .descent import Found
 from .reference import sigmoid, softmax
+from .samples import spread
 from .validation import Array
 
 # Rows whose curvature stands for that of all; and steps on the biases with an L1 penalty, a read of X each.
@@ -92,7 +93,7 @@ def _with_better_biases(cost: Cost, found: Found, tol: float, rounding: float, r
     or than tol.
     """
     m = cost.X.shape[0]
-    sample = cost.of_rows(np.sort(rng.choice(m, min(m, _BIAS_ROWS), replace=False)))
+    sample = cost.of_rows(spread(m, _BIAS_ROWS, rng))
     scores = sample.scores(found.parameters).astype(np.float64).reshape(sample.X.shape[0], -1)
     p = sigmoid(scores) if cost.n_scores == 1 else softmax(scores.T).T
     weighted = p if sample.sample_weight is None else p * sample.sample_weight[:, np.newaxis]

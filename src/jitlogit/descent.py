@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
-from scipy.linalg import solve_triangular
+from scipy.linalg.lapack import dtrtrs
 
 from .validation import Array
 
@@ -70,13 +70,13 @@ class Pairs:
             placed[places] = factors
             return np.asarray(placed @ of)
 
-        factors = solve_triangular(products, (steps @ g)[places], check_finite=False)
+        factors, _ = dtrtrs(products, (steps @ g)[places])
         q = np.array(solve((g - total(factors, changes)).reshape(gradient.shape)), order="C").reshape(-1)
         if scaled:
             last = changes[places[-1]]
             q *= products[-1, -1] / float(np.vdot(last, solve(last.reshape(gradient.shape))))
         factors = np.diag(products) * factors - (changes @ q)[places]
-        q += total(solve_triangular(products, factors, trans="T", check_finite=False), steps)
+        q += total(dtrtrs(products, factors, trans=1)[0], steps)
         return np.asarray(q.reshape(gradient.shape))
 
 

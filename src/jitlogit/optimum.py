@@ -8,13 +8,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ._team import Helpers
 from .blas import one_thread
 from .certificate import certify, l1_gap
 from .cost import Cost
 from .descent import Found, Pairs, minimise
 from .fits import Steps
 from .l1 import minimise_with_l1
-from .preconditioning import ConjugateGradients, LateCurvature, Preconditioner
+from .preconditioning import ConjugateGradients, Preconditioner, SampledCurvature
 from .samples import Sample
 from .statistics import auto_batch_size, auto_learning_rate
 from .statistics import curvature as curvature_of
@@ -74,7 +75,7 @@ def find_optimum(
     on_step: Callable[[int, float, Array], bool] | None = None,
 ) -> Optimum:
     """Minimise the cost, beginning with the sample of its rows; see `jitlogit.LogisticRegression`."""
-    with one_thread:
+    with one_thread, Helpers():
         return _find(cost, solver, tol, max_iter, initial, sample, rng, on_step)
 
 
@@ -100,12 +101,12 @@ def _find(
         parameters = _start_from_batches(cost, rng)
     elif initial is None and solver != "gd" and sample is not None:
         parameters, pairs = _start_from_sample(cost, parameters, rounding, sample)
-    curvature: Any = Preconditioner(cost, np.arange(m) if solver == "newton-cholesky" else None)
+    curvature: Any = Preconditioner(cost, Sample(np.arange(m), cost.X) if solver == "newton-cholesky" else None, m)
     by_variance = solver in ("lbfgs", "minibatch")
     if solver == "newton-cg":
         curvature = ConjugateGradients(cost, curvature)
     elif solver == "newton-sample":
-        curvature = LateCurvature(cost, curvature, rng)
+        curvature = SampledCurvature(cost, curvature, sample, rng)
         by_variance = not curvature.at_once
         pairs = pairs if by_variance else None
     at = curvature.at if solver.startswith("newton") else None
@@ -140,7 +141,7 @@ def _start_from_sample(cost: Cost, parameters: Array, rounding: float, sample: S
     method for large-scale optimization", 2016), since a sample's Hessian differs from that of all rows by little.
     """
     first = cost.of_rows(sample.chosen, sample.X)
-    diagonal = Preconditioner(first, None)
+    diagonal = Preconditioner(first, None, sample.chosen.size)
     tol = _FIRST_TOLERANCE / math.sqrt(sample.chosen.size)
     found = minimise(first, parameters, diagonal.solve, tol, _FIRST_ITERATIONS, rounding, probe=True)
     cost.passes += first.passes * sample.chosen.size / cost.X.shape[0]

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from scipy.linalg import solve_triangular
+from scipy.linalg.lapack import dpotrs
 
-from .cost import LEAST_CURVATURE, Cost
+from .cost import Cost
+from .hessian import PRODUCTS_A_VALUE, dense, mean_hessian
 from .kernels.sparse_work import COST
-from .reference import sigmoid, softmax
-from .rows import ScaledRows
-from .validation import Array, is_sparse
+from .samples import Sample, spread
+from .validation import Array, computed_dtype, is_sparse
 
 # Rows of a sample: so many products, but so many rows for each feature at least, and in all.
 _SAMPLE_PRODUCTS = 5e8
@@ -20,10 +20,10 @@ _MOST_SAMPLE_ROWS = 10_000
 _ITERATIONS_BEFORE_A_HESSIAN, _ITERATIONS_OF_A_HESSIAN = 12, 10
 # What part of the gradient's norm is left after two slow iterations: that of well-conditioned costs is a tenth at most.
 _SLOW = 0.2
-# Rows of a sample for each feature where that is so. A Hessian's products take about as long as reading as many values:
-# how many reads of X it may take then, and at once.
-_FEW_ROWS_A_FEATURE, _WORTH_READS, _MOST_READS_AT_ONCE = 60, 16, 1
-_GRAM_ROWS = 1000
+# Rows of a sample for each feature where that is so, and how many reads of X its Hessian may take then, and at once.
+_FEW_ROWS_A_FEATURE, _WORTH_READS, _MOST_READS_AT_ONCE = 60, 4, 1
+# Products that take as long as what there is to do beside a read.
+_PRODUCTS_A_CALL = 1e6
 _MOST_PRODUCTS = 50
 
 
@@ -32,65 +32,51 @@ class Preconditioner:
 
     That of a sample is drawn towards unit variance, the more the fewer rows it has for a feature: in directions that
     its rows don't show, steps would be far too long (Ledoit and Wolf, "A well-conditioned estimator for
-    large-dimensional covariance matrices", 2004).
+    large-dimensional covariance matrices", 2004). What the sample lacks of a feature's variance, that of a rare one's
+    mostly, is taken to be as curved as the others.
     """
 
-    def __init__(self, cost: Cost, chosen: Array | None, part: float = 1.0) -> None:
-        """Of the chosen rows, which stand for all or for that `part` of them, the others weighing nothing."""
-        self._cost, self._part = cost, part
-        self._features: Array | None = None
-        if chosen is not None:
-            rows = ScaledRows(cost.X[chosen], cost.offset, cost.scale)
-            self._features = rows.with_constant(cost.fit_intercept)
+    def __init__(self, cost: Cost, sample: Sample | None, n_rows: int) -> None:
+        """Of these rows, which stand for so many; the others weigh nothing."""
+        self._cost, self._rows = cost, np.empty((0, 0))
+        self._of_sample, self._part = sample is not None, n_rows / cost.X.shape[0]
+        if sample is not None:
+            self._drawn = sample.chosen.size < n_rows
+            self._rows = dense(sample.X, computed_dtype(cost.X) if self._drawn else np.float64)
+            self._weights = 1.0 if cost.sample_weight is None else cost.sample_weight[sample.chosen]
         classes = max(2, cost.n_scores)
-        self._chosen, self._penalties = chosen, np.append(cost.l2, 0.0)
+        self._penalties = np.append(cost.l2, 0.0)
         self._diagonal = (classes - 1) / classes**2 + self._penalties
         self._factor: Any = None
 
     def at(self, parameters: Array, gradient: Array) -> None:
         """Take the curvature at these parameters."""
-        cost, features = self._cost, self._features
-        if features is None:
+        if not self._of_sample:
             return
-        weights = np.ones(features.shape[0]) if cost.sample_weight is None else cost.sample_weight[self._chosen]
-        scores = features @ parameters.T
-        if cost.n_scores == 1:
-            p = sigmoid(scores[:, 0])
-            curvature = p * (1 - p)
-        else:
-            p = softmax(scores.T).T
-            curvature = (p * (1 - p)).mean(axis=1)
-        curvature = weights * np.maximum(curvature, LEAST_CURVATURE) * (self._part / features.shape[0])
-        hessian = _weighted_gram(features, curvature)
-        if features.shape[0] < cost.X.shape[0]:
-            part = features.shape[1] / sum(features.shape)
+        cost = self._cost
+        hessian, variances = mean_hessian(cost, parameters, self._rows, self._weights)
+        if not np.isfinite(hessian).all():  # float32 hasn't room for the products
+            self._rows = self._rows.astype(np.float64)
+            hessian, variances = mean_hessian(cost, parameters, self._rows, self._weights)
+        diagonal = np.diag_indices_from(hessian)
+        if self._drawn:
+            part, curvature = len(hessian) / (len(hessian) + len(self._rows)), hessian[-1, -1]
             hessian *= 1 - part
-            hessian[np.diag_indices_from(hessian)] += part * curvature.sum()
-        hessian[np.diag_indices_from(hessian)] += self._penalties + 1e-12 * max(1e-300, float(np.trace(hessian)))
+            hessian[diagonal] += curvature * (part + np.append(np.maximum(1 - variances, 0), 0.0))
+        hessian *= self._part
+        hessian[diagonal] += self._penalties + 1e-12 * max(1e-300, float(np.trace(hessian)))
         if not cost.fit_intercept:
-            hessian[-1, -1] = 1.0
-        self._factor = np.linalg.cholesky(hessian)
+            hessian[-1] = np.append(np.zeros(len(hessian) - 1), 1.0)
+        self._factor = np.linalg.cholesky(hessian).T
 
     def solve(self, gradient: Array) -> Array:
         """Product of the inverse and a gradient (K, n + 1)."""
         if self._factor is None:
             return np.asarray(gradient / self._diagonal)
-        half = solve_triangular(self._factor, gradient.T, lower=True, check_finite=False)
-        return np.asarray(solve_triangular(self._factor, half, lower=True, trans="T", check_finite=False).T)
+        return np.asarray(dpotrs(self._factor, gradient.T)[0].T)
 
 
-def _weighted_gram(features: Array, weights: Array) -> Array:
-    """Sum over the rows of weight x x^T, of rows that fit the cache at a time."""
-    n = features.shape[1]
-    total, room = np.zeros((n, n)), np.empty((_GRAM_ROWS, n))
-    for start in range(0, features.shape[0], _GRAM_ROWS):
-        rows = features[start : start + _GRAM_ROWS]
-        half = np.multiply(rows, np.sqrt(weights[start : start + _GRAM_ROWS, np.newaxis]), out=room[: len(rows)])
-        total += half.T @ half
-    return total
-
-
-class LateCurvature:
+class SampledCurvature:
     """Unit variances while they suffice, then the Hessian of a sample of rows.
 
     That of few rows is taken as soon as the gradient shrinks slowly, if it takes no longer than some reads of X; that
@@ -103,19 +89,22 @@ class LateCurvature:
         Whether the Hessian is taken in the first iteration.
     """
 
-    def __init__(self, cost: Cost, diagonal: Preconditioner, rng: np.random.Generator) -> None:
+    def __init__(self, cost: Cost, diagonal: Preconditioner, first: Sample | None, rng: np.random.Generator) -> None:
+        """The rows are those of the first sample if there are enough."""
         m, n = cost.X.shape
         values = cost.n_scores * (COST * cost.X.nnz if is_sparse(cost.X) else m * n)
+        rows_a_read = (PRODUCTS_A_VALUE * values + _PRODUCTS_A_CALL) / n**2
         size = sample_size(m, n)
-        few = min(size, _FEW_ROWS_A_FEATURE * n, int(_WORTH_READS * values / n**2))
+        few = min(size, _FEW_ROWS_A_FEATURE * n, int(_WORTH_READS * rows_a_read))
         self._few = few if few >= _SAMPLE_ROWS_A_FEATURE * n else 0
         self._size, self._anew = size, 2 * size >= m
-        self.at_once = size * n**2 <= _MOST_READS_AT_ONCE * values
+        self.at_once = size <= _MOST_READS_AT_ONCE * rows_a_read
         self._late = 0 if self.at_once else _ITERATIONS_BEFORE_A_HESSIAN
-        self._cost, self._now, self._rng = cost, diagonal, rng
+        self._cost, self._now, self._first, self._rng = cost, diagonal, first, rng
         self._norms: list[float] = []
 
     def at(self, parameters: Array, gradient: Array) -> None:
+        """Take the curvature at these parameters, if it is time."""
         self._norms.append(float(np.linalg.norm(gradient)))
         since = len(self._norms) - 1 - self._late
         if since == 0:
@@ -134,10 +123,14 @@ class LateCurvature:
 
     def _of_rows(self, size: int) -> Preconditioner:
         """Of so many random rows that weigh anything, or all of these."""
-        weights, m = self._cost.sample_weight, self._cost.X.shape[0]
+        cost = self._cost
+        weights, m = cost.sample_weight, cost.X.shape[0]
+        if self._first is not None and weights is None and size <= self._first.chosen.size:
+            some = spread(self._first.chosen.size, size, self._rng)
+            return Preconditioner(cost, Sample(self._first.chosen[some], self._first.X[some]), m)
         rows = np.arange(m) if weights is None else np.flatnonzero(weights)
-        chosen = rows if size >= rows.size else np.sort(self._rng.choice(rows, size, replace=False))
-        return Preconditioner(self._cost, chosen, rows.size / m)
+        chosen = rows[spread(rows.size, size, self._rng)]
+        return Preconditioner(cost, Sample(chosen, cost.X[chosen]), rows.size)
 
 
 class ConjugateGradients:

@@ -29,18 +29,6 @@ class ScaledRows:
         """Sum over the rows of value x', (n,)."""
         return np.asarray((self._columns @ values - self._offset * values.sum()) / self._scale)
 
-    def with_constant(self, constant: float) -> Array:
-        """The rows, dense, and a column of a constant behind them (m, n + 1)."""
-        m, n = self._rows.shape
-        out = np.empty((m, n + 1))
-        if self._sparse:
-            np.subtract(self._rows.toarray(), self._offset, out=out[:, :n])
-            out[:, :n] /= self._scale
-        else:
-            out[:, :n] = self._rows
-        out[:, n] = constant
-        return out
-
     def squares(self) -> Array:
         """Squared length of each row, (m,)."""
         if not self._sparse:

@@ -35,10 +35,17 @@ def first_sample(X: Any, rng: np.random.Generator) -> Sample | None:
     size = first_size(*X.shape)
     if not size:
         return None
-    bounds = np.arange(size + 1) * m // size
-    chosen = bounds[:-1] + (rng.random(size) * np.diff(bounds)).astype(np.int64)
+    chosen = spread(m, size, rng)
     chosen = np.concatenate([chosen[::2], chosen[1::2]])
     return Sample(chosen, X[chosen])
+
+
+def spread(m: int, size: int, rng: np.random.Generator) -> Array:
+    """One random row of each of so many stretches of m, ascending; all of them if there are no more."""
+    if size >= m:
+        return np.arange(m)
+    bounds = np.arange(size + 1) * m // size
+    return np.asarray(bounds[:-1] + (rng.random(size) * np.diff(bounds)).astype(np.int64))
 
 
 def moments_of(
