@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 import rivals
-from cases import SETTLE_SECONDS
+from cases import settle
 from scipy.special import logsumexp
 
 import jitlogit
@@ -115,7 +115,7 @@ def measure_set(
                 point = points[solver.name].setdefault(name, {"limit": name, "all_seconds": []})
                 if point["all_seconds"] and point["all_seconds"][0] > _LONG:
                     continue
-                time.sleep(SETTLE_SECONDS)
+                settle()
                 start = time.perf_counter()
                 found, error = _guarded(run)
                 point["all_seconds"].append(time.perf_counter() - start)

@@ -24,7 +24,7 @@ from typing import Any
 
 import numba
 import numpy as np
-from cases import DTYPES, EPOCHS, FEATURES, SETTLE_SECONDS, arguments, check_equal, make_data
+from cases import DTYPES, EPOCHS, FEATURES, arguments, check_equal, make_data, settle
 from rivals import RATE, epoch_rivals, installed_version, make, version
 from roofline import read_bandwidth
 
@@ -76,9 +76,9 @@ def measure_cell(
     shares: dict[str, list[float]] = {name: [] for name in threads}
     for _ in range(rounds):
         for name, (run, rows) in contestants.items():
-            time.sleep(SETTLE_SECONDS)
+            settle()
             rates[name].append(rows / seconds_of(run))
-        time.sleep(SETTLE_SECONDS)
+        settle()
         for name, count in threads.items():
             bandwidth = read_bandwidth(X, count, repeats=1)
             seconds = seconds_of(

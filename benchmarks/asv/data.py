@@ -48,7 +48,7 @@ def seconds_in_turn(runs, rounds=5):
     seconds = {name: [] for name in runs}
     for _ in range(rounds):
         for name, run in runs.items():
-            time.sleep(cases.SETTLE_SECONDS)
+            cases.settle()
             start = time.perf_counter()
             run()
             seconds[name].append(time.perf_counter() - start)
