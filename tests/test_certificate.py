@@ -77,6 +77,22 @@ def test_a_better_bias_is_worth_a_read_only_for_a_bound_much_tighter_or_where_th
     assert cost.passes == 1 + reads
 
 
+def test_the_read_for_a_better_bias_is_that_of_the_next_step_where_the_search_is_at_its_end(monkeypatch):
+    X, y = make_classes(M, 3, 2)
+    labels = with_room(y.astype(np.uint8))
+    cost = Cost(check_rows(X), labels, None, None, np.zeros(3), np.ones(3), np.full(3, 0.1), True, 1)
+    found, best = (minimise(cost, np.zeros((1, 4)), lambda g: 4 * g, tol, 500, 1e-13) for tol in (1e-3, 1e-10))
+    monkeypatch.setattr(certificate, "_gap", lambda *_: (1.0, 11.0))
+    with_step, without = (
+        certificate.certify(cost, found, tol, 1e-13, np.random.default_rng(0))[0] for tol in (1.0, 0.0)
+    )
+    off = found.parameters + found.next_step()
+    np.testing.assert_array_equal(with_step.parameters[:, :-1], off[:, :-1])
+    np.testing.assert_array_equal(without.parameters[:, :-1], found.parameters[:, :-1])
+    assert with_step.cost - best.cost < without.cost - best.cost
+    assert with_step.iterations == found.iterations
+
+
 @pytest.mark.parametrize("classes", [2, 3])
 @pytest.mark.parametrize("l1_ratio", [0.0, 0.5, 1.0])
 def test_the_bound_holds_far_from_the_minimum_too(classes, l1_ratio):

@@ -10,8 +10,8 @@ from .reference import sigmoid, softmax
 from .samples import spread
 from .validation import Array
 
-# Rows whose curvature stands for that of all; and steps on the biases with an L1 penalty, a read of X each.
-_BIAS_ROWS = 2000
+# Rows that stand for all, at least and as a part of them; and steps on the biases with an L1 penalty, a read of X each.
+_BIAS_ROWS, _BIAS_PART = 2000, 50
 # How much larger than the weights' part of the bound the biases' must be for better ones to be worth a read of X.
 _WORTH_A_READ = 10
 _L1_STEPS = 3
@@ -22,7 +22,7 @@ def certify(cost: Cost, found: Found, tol: float, rounding: float, rng: np.rando
     """A bound on how far what was found is above the minimum, and that, with better biases where it wants them.
 
     That costs a read of X, and is for bounds that biases make several times as large, or that alone can tell that the
-    minimum was reached, since the gradient doesn't.
+    minimum was reached, since the gradient doesn't. Where it does, the read is that of the search's next step.
 
     With residuals r that sum to zero for each class, Fenchel's dual of the cost at r is the cost less
     sum_j g_j^2 / (2 l2_j), g the gradient (Boyd and Vandenberghe, "Convex Optimization", 2004, section 5.7): that
@@ -89,21 +89,31 @@ def _mean_entropy(cost: Cost, parameters: Array, part: float) -> float:
 def _with_better_biases(cost: Cost, found: Found, tol: float, rounding: float, rng: np.random.Generator) -> Found:
     """A step of Newton's method on the biases alone, with the curvature of a sample's losses; or what was found.
 
-    The step is taken if it lowers the biases' slopes, the cost is no higher, and no slope gets larger than the largest
-    or than tol.
+    Where the gradient is as small as tol, it comes after the search's next step, of which the sample tells how it
+    changes the residuals. Both are taken if they lower the biases' slopes, the cost is no higher, and no slope gets
+    larger than the largest or than tol.
     """
     m = cost.X.shape[0]
-    sample = cost.of_rows(spread(m, _BIAS_ROWS, rng))
-    scores = sample.scores(found.parameters).astype(np.float64).reshape(sample.X.shape[0], -1)
-    p = sigmoid(scores) if cost.n_scores == 1 else softmax(scores.T).T
-    weighted = p if sample.sample_weight is None else p * sample.sample_weight[:, np.newaxis]
-    hessian = (np.diag(weighted.sum(axis=0)) - weighted.T @ p) / len(p)
+    sample = cost.of_rows(spread(m, max(_BIAS_ROWS, m // _BIAS_PART), rng))
+    parameters, slopes = found.parameters.copy(), found.gradient[:, -1]
+    p = _probabilities(sample, parameters)
+    weights = np.ones((len(p), 1)) if sample.sample_weight is None else sample.sample_weight[:, np.newaxis]
+    if found.next_step is not None and np.abs(found.gradient).max() <= tol:
+        before, parameters = p, parameters + found.next_step()
+        p = _probabilities(sample, parameters)
+        slopes = slopes + (weights * (p - before)).mean(axis=0)
+    hessian = (np.diag((weights * p).sum(axis=0)) - (weights * p).T @ p) / len(p)
     hessian[np.diag_indices_from(hessian)] += LEAST_CURVATURE
-    parameters = found.parameters.copy()
-    parameters[:, -1] -= np.linalg.solve(hessian, found.gradient[:, -1])
+    parameters[:, -1] -= np.linalg.solve(hessian, slopes)
     value, gradient = cost(parameters)
     no_higher = value <= found.cost + rounding * found.cost
     no_steeper = np.abs(gradient).max() <= max(tol, np.abs(found.gradient).max())
     if no_higher and no_steeper and np.abs(gradient[:, -1]).sum() < np.abs(found.gradient[:, -1]).sum():
         return found._replace(parameters=parameters, cost=value, gradient=gradient)
     return found
+
+
+def _probabilities(cost: Cost, parameters: Array) -> Array:
+    """Of the rows, (m, K)."""
+    scores = cost.scores(parameters).astype(np.float64).reshape(cost.X.shape[0], -1)
+    return sigmoid(scores) if cost.n_scores == 1 else softmax(scores.T).T

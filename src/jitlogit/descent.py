@@ -89,6 +89,7 @@ class Found(NamedTuple):
     iterations: int
     stopped: bool = False  # because `on_step` said so
     pairs: Pairs | None = None  # that approximate the Hessian
+    next_step: Callable[[], Array] | None = None  # as long as without a search
 
 
 def minimise(
@@ -137,7 +138,10 @@ def minimise(
         kept.add(*_probe(cost, parameters, gradient, solve))
 
     def here(iterations: int, stopped: bool = False) -> Found:
-        return Found(parameters, value, gradient, iterations, stopped, kept)
+        def step(at: Array = gradient, scaled: bool = scaled) -> Array:
+            return -kept.inverse_times(at, solve, scaled)
+
+        return Found(parameters, value, gradient, iterations, stopped, kept, step)
 
     for iteration in range(max_iter):
         if np.abs(gradient).max() <= tol:

@@ -121,7 +121,7 @@ def _ended(cost: Cost, found: Found, gap: float, tol: float, rounding: float) ->
     """Converged is what has a gradient as small as asked for, or a cost within some rounding of the minimum."""
     gap = min(gap, found.cost)  # which is a bound too: losses aren't negative
     converged = bool(np.abs(found.gradient).max() <= tol) or gap <= _FEW_ROUNDINGS * rounding * found.cost
-    parameters, value, gradient, iterations, stopped, _ = found
+    parameters, value, gradient, iterations, stopped, *_ = found
     return Optimum(parameters, value, gradient, gap, iterations, cost.passes, converged, stopped)
 
 
