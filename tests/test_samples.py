@@ -29,13 +29,13 @@ def data(**changes):
 
 def moments(X, y, weights=None):
     X = check_rows(X)
-    sample = samples.first_sample(X, np.random.default_rng(0))
+    sample = samples.first_sample(X, np.random.default_rng(0), None)
     return samples.moments_of(sample, RunningMoments(class_weights=np.zeros(2)), y.astype(np.uint8), weights, None)
 
 
 def test_a_sample_is_one_row_of_each_stretch_of_rows():
     X = np.arange(103.0).reshape(103, 1)
-    sample = samples.first_sample(X, np.random.default_rng(0))
+    sample = samples.first_sample(X, np.random.default_rng(0), None)
     np.testing.assert_array_equal(sample.X[:, 0], sample.chosen)
     first, second = np.split(sample.chosen, [26])
     np.testing.assert_array_equal(np.digitize(first, np.arange(51) * 103 // 51) - 1, np.arange(0, 51, 2))
@@ -49,7 +49,7 @@ def test_moments_are_those_of_the_sample(order, dtype):
     X = np.asarray(X * 20 + 100, dtype, order=order)
     weights = np.random.default_rng(1).random(M) + 0.5
     found = moments(X, y, weights)
-    chosen = samples.first_sample(X, np.random.default_rng(0)).chosen
+    chosen = samples.first_sample(X, np.random.default_rng(0), None).chosen
     mean = np.average(X[chosen].astype(float), axis=0, weights=weights[chosen])
     variance = np.average((X[chosen].astype(float) - mean) ** 2, axis=0, weights=weights[chosen])
     np.testing.assert_allclose(found.mean, mean, rtol=1e-5)
@@ -81,7 +81,7 @@ def test_features_whose_variance_a_sample_tells_are_not(kind):
 
 def test_rows_without_weight_and_sparse_rows_tell_nothing():
     X, y = data()
-    chosen = samples.first_sample(X, np.random.default_rng(0)).chosen
+    chosen = samples.first_sample(X, np.random.default_rng(0), None).chosen
     weights = np.ones(M)
     weights[chosen[: M // 6]] = 0
     assert moments(X, y, weights) is None
@@ -130,7 +130,7 @@ def test_all_rows_are_read_only_where_the_sample_does_not_tell_or_the_scale_is_p
 )
 def test_what_is_not_finite_is_named_wherever_it_is(value, solver):
     X, y = data()
-    chosen = np.sort(samples.first_sample(X, np.random.default_rng([0, 0])).chosen)
+    chosen = np.sort(samples.first_sample(X, np.random.default_rng([0, 0]), None).chosen)
     outside = np.setdiff1d(np.arange(M), chosen)
     rows = [chosen[7], *(outside[y[outside] == label][7] for label in np.unique(y))]
     for row in rows:
@@ -143,7 +143,7 @@ def test_what_is_not_finite_is_named_wherever_it_is(value, solver):
 @pytest.mark.parametrize("solver", ["lbfgs", "newton-sample"])
 def test_values_that_the_sample_lacks_cost_reads_not_the_optimum(solver, monkeypatch):
     X, y = data()
-    chosen = samples.first_sample(X, np.random.default_rng([0, 0])).chosen
+    chosen = samples.first_sample(X, np.random.default_rng([0, 0]), None).chosen
     X[np.setdiff1d(np.arange(M), chosen)[11], 3] = 1e6
     told = []
     model = LogisticRegression(solver=solver, tol=1e-8, callbacks=lambda state: told.append(state["iteration"]))
@@ -159,7 +159,7 @@ def test_values_that_the_sample_lacks_cost_reads_not_the_optimum(solver, monkeyp
 @pytest.mark.parametrize("solver", ["lbfgs", "newton-sample"])
 def test_a_long_search_goes_on_with_the_scales_of_all_rows_unless_a_stop_is_asked_for(solver, monkeypatch):
     X, y = data()
-    chosen = samples.first_sample(X, np.random.default_rng([0, 0])).chosen
+    chosen = samples.first_sample(X, np.random.default_rng([0, 0]), None).chosen
     X[np.setdiff1d(np.arange(M), chosen)[11], 3] = 1e6
     told, read = [], []
     after = RunningMoments.after

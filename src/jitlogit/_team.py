@@ -152,8 +152,8 @@ def share(kernel: Callable[..., Any], members: int, n_chunks: int, *arguments: A
 
     if members == 1:
         return [kernel(*arguments, 0, 0, n_chunks)]
-    with _at_hand() or Helpers() as helpers:
-        helpers.do(work, members)
+    with helpers() as those:
+        those.do(work, members)
     if errors:
         raise errors[0]
     return results
@@ -210,10 +210,15 @@ class Helpers:
                 self._control[FLAGS + member * LINE] = task // MOST_MEMBERS
 
 
+def helpers() -> Helpers:
+    """Those at hand, or new ones."""
+    return _at_hand() or Helpers()
+
+
 _here = threading.local()
 
 
 def _at_hand() -> Helpers | None:
     """This thread's, which a forked process hasn't got."""
-    helpers: Helpers | None = getattr(_here, "helpers", None)
-    return helpers if helpers is not None and helpers.process == os.getpid() else None
+    those: Helpers | None = getattr(_here, "helpers", None)
+    return those if those is not None and those.process == os.getpid() else None

@@ -12,6 +12,7 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
 from . import validation as check
+from ._team import helpers
 from .callbacks import check_callbacks
 from .cost import Cost
 from .kernels.labels import class_weights
@@ -212,12 +213,14 @@ class LogisticRegression(LinearClassifier):
             If the model isn't `converged_`, unless a callback stopped it.
         """
         before = getattr(self, "classes_", None)
-        data = self._read(X, y, sample_weight)
-        initial = None
-        if self._warm(self.warm_start, before, data.X.shape[1]):
-            intercept = self.intercept_ if data.intercept else np.zeros(len(self.coef_))
-            initial = scaled_parameters(self.coef_, intercept, data.offset, data.scale)
-        self._keep(data, self._find(data, self.C, data.weights, initial))
+        with helpers():
+            data = self._read(X, y, sample_weight)
+            initial = None
+            if self._warm(self.warm_start, before, data.X.shape[1]):
+                intercept = self.intercept_ if data.intercept else np.zeros(len(self.coef_))
+                initial = scaled_parameters(self.coef_, intercept, data.offset, data.scale)
+            found = self._find(data, self.C, data.weights, initial)
+        self._keep(data, found)
         return self
 
     def _read(self, X: Any, y: Any, sample_weight: Any) -> _Data:
@@ -228,7 +231,7 @@ class LogisticRegression(LinearClassifier):
         labels = places_of(y, self.classes_, "y")
         weights = row_weights(sample_weight, X)
         intercept = check.check_bool(self.fit_intercept, "fit_intercept")
-        sample = first_sample(X, self._generator())
+        sample = first_sample(X, self._generator(), self._threads())
         nothing = RunningMoments(class_weights=np.zeros(self.classes_.size))
         seen = None
         if sample is not None and not check.check_bool(self.standardize, "standardize"):

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ._team import Helpers
+from ._team import helpers
 from .blas import one_thread
 from .certificate import certify, l1_gap
 from .cost import Cost
@@ -75,7 +75,7 @@ def find_optimum(
     on_step: Callable[[int, float, Array], bool] | None = None,
 ) -> Optimum:
     """Minimise the cost, beginning with the sample of its rows; see `jitlogit.LogisticRegression`."""
-    with one_thread, Helpers():
+    with one_thread, helpers():
         return _find(cost, solver, tol, max_iter, initial, sample, rng, on_step)
 
 

@@ -49,6 +49,8 @@ _SHORT_BATCH_BYTES = 256 * 1024
 _SPINS = 3000
 _FIRST_SPINS = 10_000
 _NAP_MICROSECONDS = 10
+# Work for a helper between kernels may take long to come: its naps get longer.
+_NAPS_A_MICROSECOND, _LONGEST_NAP_MICROSECONDS = 10, 1000
 
 
 def _word(context: Any, builder: Any, sig: Any, args: Any) -> Any:
@@ -117,17 +119,17 @@ def pause(typing: Any) -> Any:
 _int32 = ir.IntType(32)
 
 
-@primitive(lambda: time.sleep(1e-6 * _NAP_MICROSECONDS))
-def nap(typing: Any) -> Any:
+@primitive(lambda microseconds: time.sleep(1e-6 * microseconds))
+def nap(typing: Any, microseconds: Any) -> Any:
     """Sleep for a moment."""
 
     def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         kind = ir.FunctionType(_int32, [_int32])
         function = cgutils.get_or_insert_function(builder.module, kind, "usleep")
-        builder.call(function, [ir.Constant(_int32, _NAP_MICROSECONDS)])
+        builder.call(function, [builder.trunc(args[0], _int32)])
         return context.get_dummy_value()
 
-    return types.void(), emit
+    return types.void(types.int64), emit
 
 
 @helper
@@ -259,14 +261,23 @@ def wait(waited):
     if waited < _SPINS:
         pause()
     else:
-        nap()
+        nap(_NAP_MICROSECONDS)
     return waited + 1
 
 
 @kernel
 def wait_for_task(control: Any, member: int, done: int) -> Any:
-    """As `await_task`, for a thread that comes from Python."""
-    return await_task(control, member, done)
+    """As `await_task`, for a thread that comes from Python; the longer it takes, the longer are its sleeps."""
+    waited = 0
+    while True:
+        task = read(control, TASK)
+        if task == END or (task > done and member < members_of(task)):
+            return task
+        if waited < _SPINS:
+            pause()
+        else:
+            nap(min(max((waited - _SPINS) // _NAPS_A_MICROSECOND, _NAP_MICROSECONDS), _LONGEST_NAP_MICROSECONDS))
+        waited += 1
 
 
 @kernel
