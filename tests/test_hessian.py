@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from conftest import JIT_OFF, make_classes
+from conftest import JIT_OFF, compiled, make_classes
 from scipy import sparse
 
-from jitlogit import LogisticRegression, _team, hessian, preconditioning
+from jitlogit import LogisticRegression, _team, hessian, optimum, preconditioning, samples
 from jitlogit.cost import LEAST_CURVATURE, Cost
 from jitlogit.hessian import dense, mean_hessian
 from jitlogit.kernels.labels import with_room
@@ -129,3 +129,20 @@ def test_newton_s_method_takes_the_hessian_of_all_rows_without_an_intercept_too(
     model = LogisticRegression(solver="newton-cholesky", fit_intercept=False, tol=1e-10).fit(X, y)
     assert model.converged_
     assert model.n_iter_[0] < 10
+
+
+@compiled
+def test_a_hessian_is_taken_at_once_where_the_search_on_the_sample_was_slow(monkeypatch):
+    rng = np.random.default_rng(0)
+    even = rng.standard_normal((4000, 6))
+    rotation = np.linalg.qr(rng.standard_normal((6, 6)))[0]
+    monkeypatch.setattr(samples, "first_size", lambda m, n: m // 2)
+    monkeypatch.setattr(preconditioning, "_MOST_READS_AT_ONCE", 0)
+    made = []
+    make = optimum.SampledCurvature
+    monkeypatch.setattr(optimum, "SampledCurvature", lambda *given: made.append(make(*given)) or made[-1])
+    for X, strength, slow in ((even, 1, False), (even * np.logspace(0, -2, 6) @ rotation, 2, True)):
+        y = rng.random(4000) < sigmoid(strength * even.sum(axis=1))
+        model = LogisticRegression(solver="newton-sample", tol=1e-6).fit(X, y)
+        assert made[-1].at_once is slow
+        assert model.converged_

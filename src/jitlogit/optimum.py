@@ -15,7 +15,7 @@ from .cost import Cost
 from .descent import Found, Pairs, minimise
 from .fits import Steps
 from .l1 import minimise_with_l1
-from .preconditioning import ConjugateGradients, Preconditioner, SampledCurvature
+from .preconditioning import ConjugateGradients, Preconditioner, SampledCurvature, is_slow
 from .samples import Sample
 from .statistics import auto_batch_size, auto_learning_rate
 from .statistics import curvature as curvature_of
@@ -96,17 +96,17 @@ def _find(
         guess = largest + cost.l2.max()
         found = minimise_with_l1(cost, parameters, cost.l1, guess, tol, max_iter, rounding, on_step)
         return _ended(cost, found, l1_gap(cost, found.parameters, rounding, rng), tol, rounding)
-    pairs = None
+    pairs, slow = None, False
     if initial is None and solver == "minibatch":
         parameters = _start_from_batches(cost, rng)
     elif initial is None and solver != "gd" and sample is not None:
-        parameters, pairs = _start_from_sample(cost, parameters, rounding, sample)
+        parameters, pairs, slow = _start_from_sample(cost, parameters, rounding, sample)
     curvature: Any = Preconditioner(cost, Sample(np.arange(m), cost.X) if solver == "newton-cholesky" else None, m)
     by_variance = solver in ("lbfgs", "minibatch")
     if solver == "newton-cg":
         curvature = ConjugateGradients(cost, curvature)
     elif solver == "newton-sample":
-        curvature = SampledCurvature(cost, curvature, sample, rng)
+        curvature = SampledCurvature(cost, curvature, sample, slow, rng)
         by_variance = not curvature.at_once
         pairs = pairs if by_variance else None
     at = curvature.at if solver.startswith("newton") else None
@@ -134,8 +134,10 @@ def _without_features(cost: Cost) -> Array:
     return parameters
 
 
-def _start_from_sample(cost: Cost, parameters: Array, rounding: float, sample: Sample) -> tuple[Array, Pairs | None]:
-    """Near a sample's optimum, with what its steps show of the Hessian.
+def _start_from_sample(
+    cost: Cost, parameters: Array, rounding: float, sample: Sample
+) -> tuple[Array, Pairs | None, bool]:
+    """Near a sample's optimum, with what its steps show of the Hessian, and whether they were slow.
 
     The same as subsampled quasi-Newton methods begin with (Byrd, Hansen, Nocedal and Singer, "A stochastic quasi-Newton
     method for large-scale optimization", 2016), since a sample's Hessian differs from that of all rows by little.
@@ -143,9 +145,15 @@ def _start_from_sample(cost: Cost, parameters: Array, rounding: float, sample: S
     first = cost.of_rows(sample.chosen, sample.X)
     diagonal = Preconditioner(first, None, sample.chosen.size)
     tol = _FIRST_TOLERANCE / math.sqrt(sample.chosen.size)
-    found = minimise(first, parameters, diagonal.solve, tol, _FIRST_ITERATIONS, rounding, probe=True)
+    norms: list[float] = []
+
+    def at(parameters: Array, gradient: Array) -> None:
+        norms.append(float(np.linalg.norm(gradient)))
+
+    found = minimise(first, parameters, diagonal.solve, tol, _FIRST_ITERATIONS, rounding, at=at, probe=True)
+    at(found.parameters, found.gradient)
     cost.passes += first.passes * sample.chosen.size / cost.X.shape[0]
-    return found.parameters, found.pairs
+    return found.parameters, found.pairs, is_slow(norms)
 
 
 def _start_from_batches(cost: Cost, rng: np.random.Generator) -> Array:

@@ -79,9 +79,10 @@ class Preconditioner:
 class SampledCurvature:
     """Unit variances while they suffice, then the Hessian of a sample of rows.
 
-    That of few rows is taken as soon as the gradient shrinks slowly, if it takes no longer than some reads of X; that
-    of more rows after some iterations, at what they found, or at once where it takes no longer than a read. It is taken
-    anew now and then where the sample is most of the rows, and so nearly the Hessian of all.
+    That of few rows is taken as soon as the gradient shrinks slowly, as that of the first sample's cost may have, if it
+    takes no longer than some reads of X; that of more rows after some iterations, at what they found, or at once where
+    it takes no longer than a read. It is taken anew now and then where the sample is most of the rows, and so nearly
+    the Hessian of all.
 
     Attributes
     ----------
@@ -89,8 +90,10 @@ class SampledCurvature:
         Whether the Hessian is taken in the first iteration.
     """
 
-    def __init__(self, cost: Cost, diagonal: Preconditioner, first: Sample | None, rng: np.random.Generator) -> None:
-        """The rows are those of the first sample if there are enough."""
+    def __init__(
+        self, cost: Cost, diagonal: Preconditioner, first: Sample | None, slow: bool, rng: np.random.Generator
+    ) -> None:
+        """The rows are those of the first sample if there are enough; `slow`: as the search for its optimum was."""
         m, n = cost.X.shape
         values = cost.n_scores * (COST * cost.X.nnz if is_sparse(cost.X) else m * n)
         rows_a_read = (PRODUCTS_A_VALUE * values + _PRODUCTS_A_CALL) / n**2
@@ -98,8 +101,8 @@ class SampledCurvature:
         few = min(size, _FEW_ROWS_A_FEATURE * n, int(_WORTH_READS * rows_a_read))
         self._few = few if few >= _SAMPLE_ROWS_A_FEATURE * n else 0
         self._size, self._anew = size, 2 * size >= m
-        self.at_once = size <= _MOST_READS_AT_ONCE * rows_a_read
-        self._late = 0 if self.at_once else _ITERATIONS_BEFORE_A_HESSIAN
+        self._late = 0 if size <= _MOST_READS_AT_ONCE * rows_a_read else _ITERATIONS_BEFORE_A_HESSIAN
+        self.at_once = self._late == 0 or (slow and self._few > 0)
         self._cost, self._now, self._first, self._rng = cost, diagonal, first, rng
         self._norms: list[float] = []
 
@@ -109,7 +112,7 @@ class SampledCurvature:
         since = len(self._norms) - 1 - self._late
         if since == 0:
             self._now = self._of_rows(self._size)
-        elif since < 0 and self._few and self._is_slow():
+        elif since < 0 and self._few and (self.at_once or is_slow(self._norms)):
             self._now, self._few = self._of_rows(self._few), 0
         elif not (since > 0 and self._anew and since % _ITERATIONS_OF_A_HESSIAN == 0):
             return
@@ -117,9 +120,6 @@ class SampledCurvature:
 
     def solve(self, gradient: Array) -> Array:
         return self._now.solve(gradient)
-
-    def _is_slow(self) -> bool:
-        return len(self._norms) > 2 and self._norms[-1] > _SLOW * self._norms[-3]
 
     def _of_rows(self, size: int) -> Preconditioner:
         """Of so many random rows that weigh anything, or all of these."""
@@ -166,6 +166,11 @@ class ConjugateGradients:
             before, product = product, float(np.sum(residual * preconditioned))
             direction = preconditioned + product / before * direction
         return solution if solution.any() else self._diagonal.solve(gradient)
+
+
+def is_slow(norms: list[float]) -> bool:
+    """Whether gradients of such norms, one an iteration, shrink so slowly that a Hessian pays."""
+    return len(norms) > 2 and norms[-1] > _SLOW * norms[-3]
 
 
 def sample_size(m: int, n: int) -> int:
