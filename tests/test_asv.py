@@ -33,7 +33,7 @@ def suite():
     sys.modules["asv_suite"] = package
     spec.loader.exec_module(package)
     modules = {name: importlib.import_module(f"asv_suite.{name}") for name in MODULES}
-    patch.setattr(sys.modules["cases"], "SETTLE_SECONDS", 0)
+    patch.setattr(sys.modules["cases"], "settle", lambda: None)
     yield modules
     patch.undo()
     sys.path[:] = path

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pytest
 from conftest import JIT_OFF, compiled, make_classes
 from scipy import sparse
+from sklearn.exceptions import ConvergenceWarning
 
-from jitlogit import LogisticRegression, _team, hessian, optimum, preconditioning, samples
+from jitlogit import LogisticRegression, _team, bfloat16, hessian, optimum, preconditioning, samples
 from jitlogit.cost import LEAST_CURVATURE, Cost
 from jitlogit.hessian import dense, mean_hessian
 from jitlogit.kernels.labels import with_room
@@ -60,13 +63,32 @@ def test_a_hessian_is_the_difference_of_gradients():
     np.testing.assert_allclose(np.tril(mean_hessian(cost, at, X, 1.0)[0]), np.tril(rows), atol=1e-9)
 
 
-def test_a_hessian_has_the_same_bits_for_any_number_of_threads(monkeypatch):
+@compiled
+@pytest.mark.parametrize("classes", [None, 3])
+def test_a_hessian_has_the_same_bits_for_any_number_of_threads(classes, monkeypatch):
     monkeypatch.setattr(_team, "_LEAST_BYTES", 0)
     monkeypatch.setattr(hessian, "_CHUNK_ROWS", 50)
+    members = []
+    share = hessian.share
+    monkeypatch.setattr(hessian, "share", lambda kernel, *given: members.append(given[0]) or share(kernel, *given))
     rows = np.random.default_rng(0).standard_normal((500, 9)).astype(np.float32)
-    parameters = np.linspace(-1, 1, 10).reshape(1, 10)
-    one, *others = (mean_hessian(cost_of(rows, n_threads=k), parameters, rows, 1.0)[0] for k in (1, 2, 3))
+    parameters = np.linspace(-1, 1, 10 * (classes or 1)).reshape(-1, 10)
+    threads = [k for k in (1, 2, 3) if k <= _team.max_threads()]
+    one, *others = (mean_hessian(cost_of(rows, classes, n_threads=k), parameters, rows, 1.0)[0] for k in threads)
+    assert members == threads
     assert all(np.array_equal(one, other) for other in others)
+
+
+def test_sums_of_many_features_take_little_room(monkeypatch):
+    rows = np.random.default_rng(0).standard_normal((500, 9))
+    monkeypatch.setattr(hessian, "_CHUNK_ROWS", 50)
+    whole = mean_hessian(cost_of(rows), np.zeros((1, 10)), rows, 1.0)[0]
+    monkeypatch.setattr(hessian, "_MOST_BYTES", 1)
+    chunks = []
+    share = hessian.share
+    monkeypatch.setattr(hessian, "share", lambda kernel, *given: chunks.append(given[1]) or share(kernel, *given))
+    np.testing.assert_allclose(mean_hessian(cost_of(rows), np.zeros((1, 10)), rows, 1.0)[0], whole, rtol=1e-12)
+    assert chunks == [2]
 
 
 @pytest.mark.parametrize("form", [np.asarray, np.asfortranarray, sparse.csr_array], ids=["C", "F", "csr"])
@@ -79,6 +101,13 @@ def test_rows_are_taken_in_any_form(form, dtype):
     assert rows.flags.c_contiguous
     assert rows.dtype == np.float32
     np.testing.assert_array_equal(rows, X)
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_rows_of_bfloat16_are_widened(order):
+    X = np.arange(20, dtype=np.float32).reshape(5, 4)
+    bits = np.asarray((X.view(np.uint32) >> 16).astype(np.uint16), order=order)
+    np.testing.assert_array_equal(dense(check_rows(bits.view(bfloat16)), np.float32), X)
 
 
 def solved(preconditioner, n):
@@ -146,3 +175,40 @@ def test_a_hessian_is_taken_at_once_where_the_search_on_the_sample_was_slow(monk
         model = LogisticRegression(solver="newton-sample", tol=1e-6).fit(X, y)
         assert made[-1].at_once is slow
         assert model.converged_
+
+
+@compiled
+def test_values_beyond_the_sample_s_scale_make_no_fit_fail():
+    """In float32, the sums of their products leave no digits for the rest."""
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((40_000, 12)).astype(np.float32)
+    y = rng.random(40_000) < sigmoid(X[:, 0])
+    X[rng.choice(40_000, 100, replace=False), :10] = 1e9
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model = LogisticRegression().fit(X, y)
+    assert np.isfinite(model.coef_).all()
+    assert model.objective_ < np.log(2)
+
+
+def test_a_hessian_that_can_t_be_had_leaves_the_one_before(monkeypatch):
+    rows = np.random.default_rng(0).standard_normal((40, 2))
+    cost = cost_of(rows, l2=1.0)
+    preconditioner = Preconditioner(cost, Sample(np.arange(40), rows), 40)
+    gradient = np.ones((1, 3))
+    of_variance = preconditioner.solve(gradient)
+    monkeypatch.setattr(preconditioning, "mean_hessian", lambda *_: (np.full((3, 3), np.nan), np.ones(2)))
+    preconditioner.at(np.zeros((1, 3)), gradient)
+    np.testing.assert_array_equal(preconditioner.solve(gradient), of_variance)
+
+
+@compiled
+def test_newton_cg_reads_x_once_at_most_for_a_better_bias():
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((3000, 3))
+    y = rng.random(3000) < sigmoid(X.sum(axis=1) - 1)
+    model = LogisticRegression(solver="newton-cg", warm_start=True, C=1e3).fit(X, y)
+    y[:2] = ~y[:2]
+    model.set_params(tol=1e-2).fit(X, y)  # ends before its first iteration
+    assert model.n_iter_[0] == 0
+    assert model.n_passes_ <= 2.1

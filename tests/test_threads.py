@@ -170,6 +170,7 @@ print(np.array_equal(jitlogit.forward_pass(X, W, 0.1), expected))
 
 
 @compiled
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="other systems have no such setting of sleeps")
 def test_helpers_at_hand_are_the_same_threads_until_the_end(monkeypatch):
     monkeypatch.setattr(_team, "max_threads", lambda: 3)
     seen = []
@@ -203,13 +204,14 @@ def test_helpers_at_hand_are_the_same_threads_until_the_end(monkeypatch):
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="other systems don't fork")
 def test_a_forked_child_has_helpers_of_its_own():
     code = """
-import os
+import os, signal
 def part(*arguments): return arguments
 with _team.Helpers():
-    _team.share(part, 2, 2)
+    parts = _team.share(part, 2, 2)
     child = os.fork()
     if not child:
-        os._exit(0 if len(_team.share(part, 2, 2)) == 2 else 1)
+        signal.alarm(60)
+        os._exit(0 if _team.share(part, 2, 2) == parts == [(0, 0, 1), (1, 1, 2)] else 1)
     print(os.waitpid(child, 0)[1])
 """
     assert run_python(SMALL + code, NUMBA_NUM_THREADS="2").split() == ["0"]

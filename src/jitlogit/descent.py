@@ -92,6 +92,11 @@ class Found(NamedTuple):
     next_step: Callable[[], Array] | None = None  # as long as without a search
 
 
+def largest(gradient: Array) -> float:
+    """Size of the largest element."""
+    return float(np.abs(gradient).max())
+
+
 def minimise(
     cost: Callable[[Array], tuple[float, Array]],
     parameters: Array,
@@ -104,6 +109,8 @@ def minimise(
     at: Callable[[Array, Array], None] | None = None,
     pairs: Pairs | None = None,
     probe: bool = False,
+    scaled: bool = False,
+    size: Callable[[Array], float] = largest,
 ) -> Found:
     """Minimise by L-BFGS (Nocedal and Wright, algorithm 7.4), whose first approximation of the Hessian is given.
 
@@ -114,7 +121,7 @@ def minimise(
     solve : callable
         Product of the approximate inverse Hessian and an array like the parameters.
     tol : float
-        Largest element of the gradient at which to stop.
+        Size of the gradient at which to stop.
     rounding : float
         Relative error of a cost's value: steps may raise it by that much where the slope says that they are good
         (Hager and Zhang, "A new conjugate gradient method with guaranteed descent", 2005).
@@ -124,17 +131,21 @@ def minimise(
     on_step : callable or None
         Called with the iteration, the cost and the parameters; stops when it returns True.
     at : callable or None
-        Called with the parameters and the gradient before each call of `solve`, which may be another one there.
+        Called with the parameters and the gradient before `solve` is in each iteration, which may be another one there.
     pairs : Pairs or None
         Of a cost that is nearly the same, to begin with and go on with, in place of new ones.
     probe : bool
         Whether to begin with the pair of a short step: without, the first step along correlated features would be far
         too long for a `solve` that takes them apart.
+    scaled : bool
+        Whether the approximation is taken times what it missed in the last step, at once; else where steps show that
+        they are too long.
+    size : callable
+        Of a gradient; the largest of its elements unless given.
     """
     value, gradient = cost(parameters)
     kept = pairs if pairs is not None and memory else Pairs(memory)
-    scaled = False
-    if probe and np.abs(gradient).max() > tol:
+    if probe and size(gradient) > tol:
         kept.add(*_probe(cost, parameters, gradient, solve))
 
     def here(iterations: int, stopped: bool = False) -> Found:
@@ -144,7 +155,7 @@ def minimise(
         return Found(parameters, value, gradient, iterations, stopped, kept, step)
 
     for iteration in range(max_iter):
-        if np.abs(gradient).max() <= tol:
+        if size(gradient) <= tol:
             return here(iteration)
         if at is not None:
             at(parameters, gradient)

@@ -12,8 +12,9 @@ from .kernels.hessian import TILE_ROWS, hessians, panel_width
 from .kernels.plan import PADDING
 from .validation import Array, is_sparse, widened
 
-# Rows of a chunk at least, if there aren't more features, and most chunks, for any number of threads.
-_CHUNK_ROWS, _MOST_CHUNKS = 8 * TILE_ROWS, 16
+# Rows of a chunk at least, if there aren't more features, most chunks, for any number of threads, and how much memory
+# the sums of more than two take.
+_CHUNK_ROWS, _MOST_CHUNKS, _MOST_BYTES = 8 * TILE_ROWS, 16, 32_000_000
 #: How many products take as long as reading a value.
 PRODUCTS_A_VALUE = 4
 
@@ -38,7 +39,8 @@ def mean_hessian(cost: Cost, parameters: Array, rows: Array, sample_weight: Arra
     (size, n), dtype, n_scores = rows.shape, rows.dtype, len(parameters)
     width = panel_width(dtype)
     n_panels = n // width + 1
-    n_chunks = min(_MOST_CHUNKS, -(-size // max(_CHUNK_ROWS, n)))
+    most = max(2, min(_MOST_CHUNKS, _MOST_BYTES // ((n_panels * width) ** 2 * dtype.itemsize)))
+    n_chunks = min(most, -(-size // max(_CHUNK_ROWS, n)))
     n_bytes = size * n * (1 + n / PRODUCTS_A_VALUE) * dtype.itemsize
     members = members_for(cost.n_threads, n_chunks, n_bytes)
 

@@ -112,11 +112,12 @@ class LogisticRegression(LinearClassifier):
         each fit, so that it ends with the same bits.
     solver : str
         "newton-cholesky": Newton's method, for more than two classes L-BFGS with their mean Hessian; "newton-sample":
-        L-BFGS with the Hessian of a sample of rows, at once where that takes no longer than a read of X, else when the
-        search is slow, or takes more than twelve iterations; "newton-cg": Newton's method by conjugate gradients;
-        "lbfgs": L-BFGS; "minibatch": the same after three epochs of mini-batches; "gd": gradient descent; these with a
-        line search, and only without an L1 norm. Where there are many rows, all of these but "gd" and "minibatch" begin
-        with a sample of them, and L-BFGS keeps what its steps show of the Hessian. "proximal", with an L1 norm:
+        L-BFGS with the Hessian of a sample of rows, at once where that takes no longer than a read of X, or where the
+        search on a sample was slow, else when the search is slow, or takes more than twelve iterations; "newton-cg":
+        Newton's method by conjugate gradients; "lbfgs": L-BFGS, of sparse data with many more features than rows as
+        sums over the rows; "minibatch": the same after three epochs of mini-batches; "gd": gradient descent; these with
+        a line search, and only without an L1 norm. Where there are many rows, all of these but "gd" and "minibatch"
+        begin with a sample of them, and L-BFGS keeps what its steps show of the Hessian. "proximal", with an L1 norm:
         L-BFGS-B on the weights' positive and negative parts, then accelerated proximal gradient descent. All on scaled
         features. "auto" chooses by the penalty, shape and sparsity. Each reaches the same optimum.
     max_iter : int

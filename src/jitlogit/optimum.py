@@ -16,6 +16,7 @@ from .descent import Found, Pairs, minimise
 from .fits import Steps
 from .l1 import minimise_with_l1
 from .preconditioning import ConjugateGradients, Preconditioner, SampledCurvature, is_slow
+from .row_space import RowSpace, is_wide
 from .samples import Sample
 from .statistics import auto_batch_size, auto_learning_rate
 from .statistics import curvature as curvature_of
@@ -96,14 +97,19 @@ def _find(
         guess = largest + cost.l2.max()
         found = minimise_with_l1(cost, parameters, cost.l1, guess, tol, max_iter, rounding, on_step)
         return _ended(cost, found, l1_gap(cost, found.parameters, rounding, rng), tol, rounding)
-    pairs, slow = None, False
+    pairs, slow, begun = None, False, None
     if initial is None and solver == "minibatch":
         parameters = _start_from_batches(cost, rng)
+    elif initial is None and solver == "lbfgs" and is_wide(cost):
+        begun = _start_from_rows(cost, parameters, tol, max_iter, rounding, on_step)
+        parameters, max_iter = begun.parameters, 0 if begun.stopped else max_iter - begun.iterations
     elif initial is None and solver != "gd" and sample is not None:
         parameters, pairs, slow = _start_from_sample(cost, parameters, rounding, sample)
-    curvature: Any = Preconditioner(cost, Sample(np.arange(m), cost.X) if solver == "newton-cholesky" else None, m)
+    curvature: Any = Preconditioner(cost)
     by_variance = solver in ("lbfgs", "minibatch")
-    if solver == "newton-cg":
+    if solver == "newton-cholesky":
+        curvature = Preconditioner(cost, Sample(np.arange(m), cost.X), m)
+    elif solver == "newton-cg":
         curvature = ConjugateGradients(cost, curvature)
     elif solver == "newton-sample":
         curvature = SampledCurvature(cost, curvature, sample, slow, rng)
@@ -113,7 +119,12 @@ def _find(
     whole_newton = solver == "newton-cg" or (solver == "newton-cholesky" and cost.n_scores == 1)
     memory = 0 if whole_newton or solver == "gd" else 10
     probe = by_variance and pairs is None
-    found = minimise(cost, parameters, curvature.solve, tol, max_iter, rounding, memory, on_step, at, pairs, probe)
+    told = on_step if begun is None or on_step is None else _after(on_step, begun.iterations)
+    found = minimise(cost, parameters, curvature.solve, tol, max_iter, rounding, memory, told, at, pairs, probe)
+    if solver == "newton-cg":  # which reads X for a step
+        found = found._replace(next_step=None)
+    if begun is not None:
+        found = found._replace(iterations=begun.iterations + found.iterations, stopped=begun.stopped or found.stopped)
     return _ended(cost, *certify(cost, found, tol, rounding, rng), tol, rounding)
 
 
@@ -143,7 +154,7 @@ def _start_from_sample(
     method for large-scale optimization", 2016), since a sample's Hessian differs from that of all rows by little.
     """
     first = cost.of_rows(sample.chosen, sample.X)
-    diagonal = Preconditioner(first, None, sample.chosen.size)
+    diagonal = Preconditioner(first)
     tol = _FIRST_TOLERANCE / math.sqrt(sample.chosen.size)
     norms: list[float] = []
 
@@ -154,6 +165,26 @@ def _start_from_sample(
     at(found.parameters, found.gradient)
     cost.passes += first.passes * sample.chosen.size / cost.X.shape[0]
     return found.parameters, found.pairs, is_slow(norms)
+
+
+def _after(on_step: Callable[[int, float, Array], bool], done: int) -> Callable[[int, float, Array], bool]:
+    """The same, told of iterations after so many."""
+    return lambda iteration, *others: on_step(done + iteration, *others)
+
+
+def _start_from_rows(
+    cost: Cost,
+    parameters: Array,
+    tol: float,
+    max_iter: int,
+    rounding: float,
+    on_step: Callable[[int, float, Array], bool] | None,
+) -> Found:
+    """The minimum, as near as it is found in the space of the rows."""
+    space = RowSpace(cost)
+    begin = space.begin(parameters[:, -1])
+    found = minimise(space, begin, space.solve, tol, max_iter, rounding, on_step=on_step, scaled=True, size=space.size)
+    return found._replace(parameters=space.parameters(found.parameters))
 
 
 def _start_from_batches(cost: Cost, rng: np.random.Generator) -> Array:

@@ -12,6 +12,7 @@ from sklearn.metrics import get_scorer
 from sklearn.model_selection import check_cv
 
 from . import validation as check
+from ._team import helpers
 from .linear import or_leave_as_it_was
 from .logistic import LogisticRegression, _Data, _raw, with_hints
 from .optimum import Optimum
@@ -91,6 +92,14 @@ class LogisticRegressionCV(LogisticRegression):
     @or_leave_as_it_was
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> LogisticRegressionCV:
         """Search, and fit to all rows; see `LogisticRegression.fit`."""
+        with helpers():
+            found, data, passes = self._search_path(X, y, sample_weight)
+        self._keep(data, found)
+        self.n_passes_ += passes
+        return self
+
+    def _search_path(self, X: Any, y: Any, sample_weight: Any) -> tuple[Optimum, _Data, float]:
+        """Fit to the folds, and to all rows with the best C; with the data, and how often the folds' fits read X."""
         data = self._read(X, y, sample_weight)
         self.Cs_ = self._values()
         folds = list(check_cv(self.cv, data.y, classifier=True).split(data.X, data.y))
@@ -114,13 +123,11 @@ class LogisticRegressionCV(LogisticRegression):
             warnings.warn(
                 f"{short} of {self.scores_.size} fits to folds did not reach their optimum: raise max_iter, or tol",
                 ConvergenceWarning,
-                stacklevel=3,
+                stacklevel=4,
             )
         best = int(np.argmax(self.scores_.mean(axis=0)))
         self.C_ = float(self.Cs_[best])
-        self._keep(data, self._find(data, self.C_, data.weights, None))
-        self.n_passes_ += passes
-        return self
+        return self._find(data, self.C_, data.weights, None), data, passes
 
     def _values(self) -> Array:
         if np.ndim(self.Cs) == 0:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from scipy.linalg.lapack import dpotrs
 from .cost import Cost
 from .hessian import PRODUCTS_A_VALUE, dense, mean_hessian
 from .kernels.sparse_work import COST
-from .samples import Sample, spread
+from .samples import Sample, rows_of, spread
 from .validation import Array, computed_dtype, is_sparse
 
 # Rows of a sample: so many products, but so many rows for each feature at least, and in all.
@@ -36,38 +37,45 @@ class Preconditioner:
     mostly, is taken to be as curved as the others.
     """
 
-    def __init__(self, cost: Cost, sample: Sample | None, n_rows: int) -> None:
-        """Of these rows, which stand for so many; the others weigh nothing."""
-        self._cost, self._rows = cost, np.empty((0, 0))
-        self._of_sample, self._part = sample is not None, n_rows / cost.X.shape[0]
-        if sample is not None:
-            self._drawn = sample.chosen.size < n_rows
-            self._rows = dense(sample.X, computed_dtype(cost.X) if self._drawn else np.float64)
-            self._weights = 1.0 if cost.sample_weight is None else cost.sample_weight[sample.chosen]
+    def __init__(self, cost: Cost, sample: Sample | None = None, n_rows: int = 0) -> None:
+        """Of a sample, which stands for so many rows; the others weigh nothing."""
+        self._cost = cost
         classes = max(2, cost.n_scores)
         self._penalties = np.append(cost.l2, 0.0)
         self._diagonal = (classes - 1) / classes**2 + self._penalties
         self._factor: Any = None
+        self._rows: Array | None = None
+        if sample is not None:
+            self._drawn, self._part = sample.chosen.size < n_rows, n_rows / cost.X.shape[0]
+            self._rows = dense(sample.X, computed_dtype(cost.X) if self._drawn else np.float64)
+            self._weights = 1.0 if cost.sample_weight is None else cost.sample_weight[sample.chosen]
 
-    def at(self, parameters: Array, gradient: Array) -> None:
-        """Take the curvature at these parameters."""
-        if not self._of_sample:
+    def at(self, parameters: Array, _gradient: Array) -> None:
+        """Take the curvature at these parameters; what was before stays where it can't be had."""
+        if self._rows is None:
             return
-        cost = self._cost
-        hessian, variances = mean_hessian(cost, parameters, self._rows, self._weights)
-        if not np.isfinite(hessian).all():  # float32 hasn't room for the products
+        try:
+            self._factor = self._factored(parameters, self._rows)
+        except np.linalg.LinAlgError:  # float32 hasn't room, or digits enough, for the products
             self._rows = self._rows.astype(np.float64)
-            hessian, variances = mean_hessian(cost, parameters, self._rows, self._weights)
+            with contextlib.suppress(np.linalg.LinAlgError):
+                self._factor = self._factored(parameters, self._rows)
+
+    def _factored(self, parameters: Array, rows: Array) -> Array:
+        """Upper Cholesky factor of the Hessian; raises LinAlgError."""
+        hessian, variances = mean_hessian(self._cost, parameters, rows, self._weights)
+        if not np.isfinite(hessian).all():
+            raise np.linalg.LinAlgError("not finite")
         diagonal = np.diag_indices_from(hessian)
         if self._drawn:
-            part, curvature = len(hessian) / (len(hessian) + len(self._rows)), hessian[-1, -1]
+            part, curvature = len(hessian) / (len(hessian) + len(rows)), hessian[-1, -1]
             hessian *= 1 - part
             hessian[diagonal] += curvature * (part + np.append(np.maximum(1 - variances, 0), 0.0))
         hessian *= self._part
         hessian[diagonal] += self._penalties + 1e-12 * max(1e-300, float(np.trace(hessian)))
-        if not cost.fit_intercept:
+        if not self._cost.fit_intercept:
             hessian[-1] = np.append(np.zeros(len(hessian) - 1), 1.0)
-        self._factor = np.linalg.cholesky(hessian).T
+        return np.asarray(np.linalg.cholesky(hessian).T)
 
     def solve(self, gradient: Array) -> Array:
         """Product of the inverse and a gradient (K, n + 1)."""
@@ -130,7 +138,7 @@ class SampledCurvature:
             return Preconditioner(cost, Sample(self._first.chosen[some], self._first.X[some]), m)
         rows = np.arange(m) if weights is None else np.flatnonzero(weights)
         chosen = rows[spread(rows.size, size, self._rng)]
-        return Preconditioner(cost, Sample(chosen, cost.X[chosen]), rows.size)
+        return Preconditioner(cost, Sample(chosen, rows_of(cost.X, chosen, cost.n_threads)), rows.size)
 
 
 class ConjugateGradients:
@@ -143,8 +151,7 @@ class ConjugateGradients:
     def __init__(self, cost: Cost, diagonal: Preconditioner) -> None:
         self._cost, self._diagonal = cost, diagonal
 
-    def at(self, parameters: Array, gradient: Array) -> None:
-        self._diagonal.at(parameters, gradient)
+    def at(self, parameters: Array, _gradient: Array) -> None:
         self._times = self._cost.hessian_at(parameters)
 
     def solve(self, gradient: Array) -> Array:

@@ -1,4 +1,4 @@
-"""The sample of rows that a search for the optimum begins with."""
+"""Samples of rows: how they are drawn, and the one that a search for the optimum begins with."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How threads inside one kernel find each other: a control array, checking in, tasks, and a barrier.
+"""How threads find each other, inside one kernel or between two: a control array, checking in, tasks, and a barrier.
 
 Barriers spin for as long as a meeting usually takes, then sleep. Where other processes want the same cores, a thread
 that only spins, or gives way by `sched_yield`, loses a time slice per batch; one that slept soon gets its core back, so
