@@ -141,6 +141,8 @@ def share(kernel: Callable[..., Any], members: int, n_chunks: int, *arguments: A
 
     What can't have a thread is done here. The first exception in a part is raised.
     """
+    if members == 1:
+        return [kernel(*arguments, 0, 0, n_chunks)]
     results: list[Any] = [None] * members
     errors: list[BaseException] = []
 
@@ -150,8 +152,6 @@ def share(kernel: Callable[..., Any], members: int, n_chunks: int, *arguments: A
         except BaseException as error:
             errors.append(error)
 
-    if members == 1:
-        return [kernel(*arguments, 0, 0, n_chunks)]
     with helpers() as those:
         those.do(work, members)
     if errors:

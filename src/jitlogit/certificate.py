@@ -6,7 +6,8 @@ import numpy as np
 
 from .cost import LEAST_CURVATURE, Cost
 from .descent import Found
-from .reference import sigmoid, softmax
+from .prediction import probabilities_of
+from .reference import softmax
 from .samples import spread
 from .validation import Array
 
@@ -115,5 +116,4 @@ def _with_better_biases(cost: Cost, found: Found, tol: float, rounding: float, r
 
 def _probabilities(cost: Cost, parameters: Array) -> Array:
     """Of the rows, (m, K)."""
-    scores = cost.scores(parameters).astype(np.float64).reshape(cost.X.shape[0], -1)
-    return sigmoid(scores) if cost.n_scores == 1 else softmax(scores.T).T
+    return probabilities_of(cost.scores(parameters).astype(np.float64).reshape(cost.X.shape[0], -1))

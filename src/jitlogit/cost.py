@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 
 from .kernels.labels import class_weights, with_room
-from .prediction import scores_of
-from .reference import sigmoid, softmax
+from .prediction import probabilities_of, scores_of
 from .validation import Array, raise_if_not_finite
 from .walks import Walk, make_walk
 
@@ -121,8 +120,7 @@ class Cost:
         """The Hessian there, as a product with an array like the parameters; each reads X once."""
         scores = self.scores(parameters).reshape(self.X.shape[0], -1)
         counts = np.ones(scores.shape[0], scores.dtype) if self.sample_weight is None else self.sample_weight
-        p = sigmoid(scores) if self.n_classes is None else softmax(scores.T).T
-        p = np.ascontiguousarray(p, scores.dtype).reshape(scores.shape)
+        p = np.ascontiguousarray(probabilities_of(scores), scores.dtype).reshape(scores.shape)
 
         def times(direction: Array) -> Array:
             sums = self._pass(partial(self._walk.curvature_times, p, counts), *self.raw(direction))

@@ -11,6 +11,7 @@ from ._team import members_for, share
 from .kernels import objective
 from .kernels.classes import class_scores
 from .kernels.plan import PADDING, class_plan, plan, tiles_for
+from .reference import sigmoid, softmax
 from .validation import Array, as_rows, check_rows, computed_dtype, is_sparse, raise_if_not_finite
 
 _BLOCK_VALUES = 1 << 20
@@ -105,17 +106,23 @@ def mean_loss_and_accuracy(
         scores = scores_of(X, coef, intercept, n_threads)
         predicted = scores > 0 if scores.ndim == 1 else scores.argmax(axis=1)
         right += int(np.sum(predicted == labels))
-        total += float(_losses(scores, labels).sum(dtype=np.float64))
+        total += float(losses_of(scores, labels).sum(dtype=np.float64))
     return total / rows.labels.size, right / rows.labels.size
 
 
 def row_losses(X: Any, labels: Array, coef: Array, intercept: Array, n_threads: int | None = None) -> Array:
     """Losses (m,), in nats, of labels (m,) 0 ... K - 1."""
-    return _losses(scores_of(X, coef, intercept, n_threads), labels)
+    return losses_of(scores_of(X, coef, intercept, n_threads), labels)
 
 
-def _losses(scores: Array, labels: Array) -> Array:
+def losses_of(scores: Array, labels: Array) -> Array:
+    """The same from scores (m,) or (m, K)."""
     if scores.ndim == 1:
         return np.asarray(np.logaddexp(0, np.where(labels == 1, -scores, scores)))
-    scores -= scores.max(axis=1, keepdims=True)
+    scores = scores - scores.max(axis=1, keepdims=True)
     return np.asarray(np.log(np.exp(scores).sum(axis=1)) - scores[np.arange(labels.size), labels.astype(np.intp)])
+
+
+def probabilities_of(scores: Array) -> Array:
+    """Probabilities from scores, both (m, K); K 1 for two classes."""
+    return np.asarray(sigmoid(scores) if scores.shape[1] == 1 else softmax(scores.T).T)

@@ -15,9 +15,10 @@ from ._team import members_for, share
 from .cost import Cost
 from .kernels.plan import on_lines
 from .kernels.row_space import gram_times
-from .kernels.sparse_work import COST, CSR, room_for_classes, sparse_chunks
-from .reference import sigmoid, softmax
+from .kernels.sparse_work import COST, room_for_classes, sparse_chunks
+from .prediction import losses_of, probabilities_of
 from .validation import Array, is_sparse
+from .walks import by_columns
 
 # How many times as many features as rows, for this to pay.
 _WIDE = 4
@@ -40,15 +41,11 @@ class RowSpace:
 
     def __init__(self, cost: Cost) -> None:
         self._cost = cost
-        (m, n), K = cost.X.shape, cost.n_scores
+        m, K = cost.X.shape[0], cost.n_scores
         room = room_for_classes(K)
-        columns = cost.X.tocsc()
-        self._columns = CSR(columns.data, columns.indices.astype(np.int64), columns.indptr.astype(np.int64))
         self._n_chunks = sparse_chunks(cost.X.nnz, m, K)
-        bounds = np.searchsorted(self._columns.indptr, np.linspace(0, cost.X.nnz, self._n_chunks + 1))
-        bounds[[0, -1]] = 0, n
-        self._bounds = bounds.astype(np.int64)
-        self._members = members_for(cost.n_threads, self._n_chunks, columns.data.nbytes * K * COST)
+        self._columns, self._bounds = by_columns(cost.X, self._n_chunks)
+        self._members = members_for(cost.n_threads, self._n_chunks, cost.X.data.nbytes * K * COST)
         wide = np.dtype(np.float64)
         self._given, self._rows = on_lines((m, room), wide), on_lines((self._members, room), wide)
         self._out, self._common = on_lines((self._n_chunks, m, room), wide), np.zeros((self._n_chunks, K))
@@ -132,15 +129,13 @@ class RowSpace:
 
 def _losses(scores: Array, labels: Array, weights: Array | None) -> tuple[float, Array]:
     """Sum of the weighted losses, and the weighted residuals A - Y (m, K)."""
+    residuals = probabilities_of(scores)
     if scores.shape[1] == 1:
-        losses = np.logaddexp(0, np.where(labels, -scores[:, 0], scores[:, 0]))
-        residuals = sigmoid(scores) - labels[:, np.newaxis]
+        scores = scores[:, 0]
+        residuals -= labels[:, np.newaxis]
     else:
-        rows = np.arange(len(scores))
-        residuals = softmax(scores.T).T
-        largest = scores.max(axis=1)
-        losses = np.log(np.exp(scores - largest[:, np.newaxis]).sum(axis=1)) + largest - scores[rows, labels]
-        residuals[rows, labels] -= 1
+        residuals[np.arange(len(scores)), labels] -= 1
+    losses = losses_of(scores, labels)
     if weights is None:
         return float(losses.sum()), residuals
     return float(weights @ losses), residuals * weights[:, np.newaxis]

@@ -79,6 +79,14 @@ class _DenseWalk(Walk):
         return np.asarray(self._sums.sum(axis=0))
 
 
+def by_columns(X: Any, n_parts: int) -> tuple[CSR, Array]:
+    """A copy of sparse X by columns, as rows of the transposed, and where parts of as many values begin and end."""
+    columns = X.tocsc()
+    bounds = np.searchsorted(columns.indptr, np.linspace(0, X.nnz, n_parts + 1)).astype(np.int64)
+    bounds[[0, -1]] = 0, X.shape[1]
+    return CSR(columns.data, columns.indices, columns.indptr), bounds
+
+
 class _SparseWalk(Walk):
     def __init__(self, X: Any, labels: Any, n_scores: int, n_threads: int | None) -> None:
         (m, n), room = X.shape, room_for_classes(n_scores)
@@ -90,11 +98,7 @@ class _SparseWalk(Walk):
         copy_bytes = X.nnz * (X.data.itemsize + X.indices.itemsize) + 8 * m * room
         self._columns: CSR | None = None
         if sums_bytes > _CACHED_BYTES and copy_bytes <= _MOST_COPIED * self._n_chunks * sums_bytes:
-            columns = X.tocsc()
-            self._columns = CSR(columns.data, columns.indices, columns.indptr)
-            shares = np.linspace(0, X.nnz, self._members + 1)
-            self._bounds = np.searchsorted(columns.indptr, shares).astype(np.int64)
-            self._bounds[[0, -1]] = 0, n
+            self._columns, self._bounds = by_columns(X, self._members)
         wide_rows = 0 if self._columns is None else m
         self._work = sparse_whole_space(n, n_scores, self._n_chunks, self._members, wide_rows)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from .._jit import kernel
 from .sparse_rows import add_sparse_row, score_row
 
@@ -37,8 +39,8 @@ def gram_times(
         common[c] = 0.0
         most = 0.0
         for j in range(bounds[c], bounds[c + 1]):
-            begin = columns.indptr[j]
-            count = columns.indptr[j + 1] - begin
+            begin = np.int64(columns.indptr[j])
+            count = np.int64(columns.indptr[j + 1]) - begin
             score_row(labels, columns.data, begin, count, columns.indices, begin, given, z)
             for k in range(n_scores):
                 t = z[k] - offset[j] * total[k]
