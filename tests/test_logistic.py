@@ -338,7 +338,8 @@ def test_warm_starts_need_the_same_shape_and_keep_no_intercept_that_is_not_fitte
 
 
 def test_the_first_rows_are_few_but_enough_for_the_features():
-    assert samples.first_size(1_000_000, 28) == 10_000
+    assert samples.first_size(200_000, 100) == 10_000
+    assert samples.first_size(1_000_000, 28) == 20_000
     assert samples.first_size(50_000, 784) == 4166
     assert samples.first_size(1_000_000, 5000) == 40_000
     assert samples.first_size(7000, 3) == 0

@@ -10,8 +10,10 @@ from ._team import members_for, share
 from .statistics import RunningMoments
 from .validation import Array, is_sparse
 
-# So many rows, or so many for each feature, at most so small a part of all; fewer than the least tell too little.
-_ROWS, _ROWS_A_FEATURE, _LEAST_ROWS_A_FEATURE, _PART = 10_000, 8, 4, 12
+# So many rows, or so many for each feature, or so small a part of all, which searching for its optimum reads for a
+# fraction of one read of all; at most so large a part; fewer than the least tell too little.
+_ROWS, _ROWS_A_FEATURE, _LEAST_ROWS_A_FEATURE = 10_000, 8, 4
+_CHEAP_PART, _PART = 50, 12
 _LEAST_ROWS = 1000
 # By how much the variances of half of a sample may differ from those of the whole, for these to be near those of all.
 _ALIKE = 0.25
@@ -26,7 +28,7 @@ class Sample(NamedTuple):
 
 def first_size(m: int, n: int) -> int:
     """Rows that a search begins with, so few that it reads them for next to nothing; 0 where they tell too little."""
-    size = min(m // _PART, max(_ROWS, _ROWS_A_FEATURE * n))
+    size = min(m // _PART, max(_ROWS, _ROWS_A_FEATURE * n, m // _CHEAP_PART))
     return size if size >= max(_LEAST_ROWS, _LEAST_ROWS_A_FEATURE * n) else 0
 
 
