@@ -90,6 +90,11 @@ OPTIMUM = rivals.Solver(
 )
 
 
+def limit(tolerance: float) -> str:
+    """What limits a run, by name."""
+    return f"tolerance {tolerance:g}"
+
+
 def is_large(X: Any, y: np.ndarray) -> bool:
     """Whether a tight tolerance takes other solvers hours."""
     return rivals.values(X, y) > _MANY_VALUES or rivals.n_scores(y) * X.shape[1] > _MANY_WEIGHTS
@@ -156,7 +161,7 @@ def _runs(solver: rivals.Solver, X: Any, y: np.ndarray, alpha: float) -> dict[st
         return {
             f"{most} iterations": partial(solver.solve, X, y, alpha, tightest, max_iter=most) for most in _ITERATIONS
         }
-    return {f"tolerance {each:g}": partial(solver.solve, X, y, alpha, each) for each in solver.tolerances}
+    return {limit(each): partial(solver.solve, X, y, alpha, each) for each in solver.tolerances}
 
 
 def _guarded(run: Callable[[], Any]) -> tuple[Any, str]:
