@@ -10,6 +10,7 @@ import pytest
 from conftest import JIT_OFF
 from scipy import sparse
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.metrics import log_loss
 
 from jitlogit import LogisticRegression, _team, row_space
 from jitlogit.cost import Cost
@@ -39,21 +40,31 @@ def cost_of(classes=2, weighted=False, fit_intercept=True, n_threads=1):
     return Cost(check_rows(X), labels, n_classes, weights, offset, scale, l2, fit_intercept, n_threads)
 
 
+def space_of(cost, warm=False):
+    rng = np.random.default_rng(5)
+    initial = 0.1 * rng.standard_normal((cost.n_scores, N + 1)) * warm
+    initial[:, -1] *= cost.fit_intercept
+    return RowSpace(cost, initial)
+
+
 def some_parameters(space, cost, seed=2):
-    """Of random beta and biases, with X' F X'^T beta as it should be."""
+    """Of random beta, eta and biases, with the scores as they should be."""
     rng = np.random.default_rng(seed)
-    parameters = space.begin(rng.standard_normal(cost.n_scores) * cost.fit_intercept)
-    parameters[0, :M] = 0.1 * rng.standard_normal((M, cost.n_scores))
-    parameters[2, :M] = space._gram_times(parameters[0, :M])[0]
+    begin = space.begin()
+    parameters = (rng.random() + 0.5) * begin
+    parameters[0, M] = rng.standard_normal(cost.n_scores) * cost.fit_intercept
+    beta = parameters[0, :M] = 0.1 * rng.standard_normal((M, cost.n_scores))
+    parameters[2, :M] += space._gram_times(beta)[0]
     return parameters
 
 
+@pytest.mark.parametrize("warm", [False, True])
 @pytest.mark.parametrize("fit_intercept", [True, False])
 @pytest.mark.parametrize("weighted", [True, False])
 @pytest.mark.parametrize("classes", [2, 3, 9])
-def test_cost_and_gradient_are_those_of_the_weights(classes, weighted, fit_intercept):
+def test_cost_and_gradient_are_those_of_the_weights(classes, weighted, fit_intercept, warm):
     cost = cost_of(classes, weighted, fit_intercept)
-    space = RowSpace(cost)
+    space = space_of(cost, warm)
     parameters = some_parameters(space, cost)
     value, gradient = space(parameters)
     expected, of_weights = cost(space.parameters(parameters))
@@ -65,13 +76,16 @@ def test_cost_and_gradient_are_those_of_the_weights(classes, weighted, fit_inter
         assert np.vdot(gradient, step) == pytest.approx(along, rel=1e-10)
 
 
-def test_steps_are_downhill_along_the_gradient():
+@pytest.mark.parametrize("warm", [False, True])
+def test_steps_are_downhill_along_the_gradient(warm):
     cost = cost_of(3)
-    space = RowSpace(cost)
+    space = space_of(cost, warm)
     parameters = some_parameters(space, cost)
     value, gradient = space(parameters)
     step = -space.solve(gradient)
-    np.testing.assert_allclose(step[2, :M], space._gram_times(step[0, :M])[0], rtol=1e-9, atol=1e-12)
+    weights = space.parameters(step)[:, :-1] / cost.scale
+    scores = cost.X @ weights.T - weights @ cost.offset
+    np.testing.assert_allclose(step[2, :M], scores, rtol=1e-9, atol=1e-12)
     assert np.vdot(step, gradient) < 0
     assert space(parameters + 0.1 * step)[0] < value
 
@@ -80,7 +94,7 @@ def test_products_have_the_same_bits_for_any_number_of_threads(monkeypatch):
     monkeypatch.setattr(_team, "_LEAST_BYTES", 0)
     monkeypatch.setattr(sparse_work, "_CHUNK_WORK", 100)
     given = np.random.default_rng(0).standard_normal((M, 3))
-    one, *others = (RowSpace(cost_of(3, n_threads=k))._gram_times(given) for k in (1, 2, 3))
+    one, *others = (space_of(cost_of(3, n_threads=k))._gram_times(given) for k in (1, 2, 3))
     for product, largest in others:
         np.testing.assert_array_equal(product, one[0])
         assert largest == one[1]
@@ -101,6 +115,24 @@ def test_fits_end_at_the_optimum_that_other_solvers_find(classes, options, monke
     assert found.objective_ - exact.objective_ <= found.optimality_gap_
     np.testing.assert_allclose(found.coef_, exact.coef_, atol=1e-4 * np.abs(exact.coef_).max())
     np.testing.assert_allclose(found.decision_function(X), exact.decision_function(X), atol=1e-3)
+
+
+@pytest.mark.parametrize("classes", [2, 4])
+def test_a_warm_start_goes_on_from_its_weights(classes):
+    X, y = wide_data(classes)
+    model = LogisticRegression(solver="lbfgs", tol=1e-6, C=0.1, warm_start=True).fit(X, y)
+    model.set_params(callbacks=lambda state: began.append(state["cost"]))
+    began = []
+    model.fit(X, y)
+    assert began == []  # was there
+    seen = model.objective_
+    penalty = model.objective_ - log_loss(y, model.predict_proba(X))
+    model.set_params(C=0.2).fit(X, y)
+    assert model.converged_
+    assert began[0] < seen - penalty / 2  # its cost for the new C
+    cold = LogisticRegression(solver="lbfgs", tol=1e-6, C=0.2).fit(X, y)
+    assert len(began) <= cold.n_iter_[0]
+    np.testing.assert_allclose(model.coef_, cold.coef_, atol=1e-4 * np.abs(cold.coef_).max())
 
 
 def counted(made, init):

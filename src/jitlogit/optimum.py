@@ -100,7 +100,7 @@ def _find(
     pairs, slow, begun = None, False, None
     if initial is None and solver == "minibatch":
         parameters = _start_from_batches(cost, rng)
-    elif initial is None and solver == "lbfgs" and is_wide(cost):
+    elif solver == "lbfgs" and is_wide(cost):
         begun = _start_from_rows(cost, parameters, tol, max_iter, rounding, on_step)
         parameters, max_iter = begun.parameters, 0 if begun.stopped else max_iter - begun.iterations
     elif initial is None and solver != "gd" and sample is not None:
@@ -181,9 +181,10 @@ def _start_from_rows(
     on_step: Callable[[int, float, Array], bool] | None,
 ) -> Found:
     """The minimum, as near as it is found in the space of the rows."""
-    space = RowSpace(cost)
-    begin = space.begin(parameters[:, -1])
-    found = minimise(space, begin, space.solve, tol, max_iter, rounding, on_step=on_step, scaled=True, size=space.size)
+    space = RowSpace(cost, parameters)
+    found = minimise(
+        space, space.begin(), space.solve, tol, max_iter, rounding, on_step=on_step, scaled=True, size=space.size
+    )
     return found._replace(parameters=space.parameters(found.parameters))
 
 

@@ -5,6 +5,9 @@ The weights of a minimum are a sum over the rows, w = F X'^T beta, F the inverse
 metric of the penalty. With many more features than rows, steps of L-BFGS are then that much shorter arrays. Of the
 parameters' products only those with gradients are needed, beta^T (X' F X'^T gamma): both are kept of each, so that X
 is read once for each gradient.
+
+Where it begins with weights W, all are the sum of such and a multiple of W,  w = F X'^T beta + eta W,  and so are the
+gradients,  F X'^T gamma + zeta W  with zeta = eta.
 """
 
 from __future__ import annotations
@@ -22,8 +25,10 @@ from .walks import by_columns
 
 # How many times as many features as rows, for this to pay.
 _WIDE = 4
-# What the arrays are made of; the last row, after those of X and the biases, is that of the gradient's size.
+# What the arrays are made of, and their rows after those of X: biases, the multiple of the first weights, and the
+# gradient's size.
 _ITSELF, _GRADIENT, _SCORES = 0, 1, 2
+_BIASES, _MULTIPLE, _SIZE = -3, -2, -1
 
 
 def is_wide(cost: Cost) -> bool:
@@ -35,12 +40,15 @@ def is_wide(cost: Cost) -> bool:
 class RowSpace:
     """A cost as `descent.minimise` takes it.
 
-    Parameters are beta and the biases, with X' F X'^T beta; gradients X' F X'^T gamma and those of the biases, with
-    gamma; arrays (3, m + 2, K), such that products of the two, and sums, are what they should be.
+    Parameters are beta, the biases and eta, with the scores less the biases; gradients the products with rows, biases
+    and the first weights, with gamma and zeta; arrays (3, m + 3, K), such that products of the two, and sums, are what
+    they should be.
+
+    `initial` (K, n + 1), of scaled features, is where it begins.
     """
 
-    def __init__(self, cost: Cost) -> None:
-        self._cost = cost
+    def __init__(self, cost: Cost, initial: Array) -> None:
+        self._cost, self._initial = cost, initial
         m, K = cost.X.shape[0], cost.n_scores
         room = room_for_classes(K)
         self._n_chunks = sparse_chunks(cost.X.nnz, m, K)
@@ -53,30 +61,47 @@ class RowSpace:
         self._factors = self._inverse_scale**2 / cost.l2
         self._curvature = (max(2, K) - 1) / max(2, K) ** 2
         self._first = 0.0
+        weights, self._begun = initial[:, :-1], bool(initial[:, :-1].any())
+        self._penalised: Array = np.zeros((0, K))  # the penalty's gradient at the first weights, (n, K)
+        if self._begun:
+            self._penalised = np.ascontiguousarray((cost.l2 * weights).T)
+            cost.passes += 1
+            self._scores_begun = cost.X @ (weights * self._inverse_scale).T - weights @ (cost.offset / cost.scale)
+            self._squared = float(np.vdot(self._penalised.T, weights))
 
-    def begin(self, biases: Array) -> Array:
-        """Parameters without weights, (3, m + 2, K)."""
+    def begin(self) -> Array:
+        """The parameters to begin with, (3, m + 3, K)."""
         parameters = self._zeros()
-        parameters[_ITSELF, -2] = biases
+        parameters[_ITSELF, _BIASES] = self._initial[:, -1]
+        if self._begun:
+            parameters[_ITSELF, _MULTIPLE, 0] = 1.0
+            parameters[_SCORES, : len(self._scores_begun)] = self._scores_begun
         return parameters
 
     def __call__(self, parameters: Array) -> tuple[float, Array]:
         """Cost, and its gradient."""
         cost, m = self._cost, self._cost.X.shape[0]
-        beta, biases, scores = parameters[_ITSELF, :m], parameters[_ITSELF, m], parameters[_SCORES, :m]
+        beta, biases, scores = parameters[_ITSELF, :m], parameters[_ITSELF, _BIASES], parameters[_SCORES, :m]
+        eta = float(parameters[_ITSELF, _MULTIPLE, 0])
         loss, residuals = _losses(scores + biases, cost.labels[:m], cost.sample_weight)
         cost.passes += 1
         gradient = self._zeros()
-        gradient[_GRADIENT, :m] = residuals / m + beta
-        gradient[_ITSELF, :m], largest = self._gram_times(gradient[_GRADIENT, :m])
+        gamma = gradient[_GRADIENT, :m] = residuals / m + beta
+        gradient[_GRADIENT, _MULTIPLE, 0] = eta
+        gradient[_ITSELF, :m], largest = self._gram_times(gamma, eta)
+        squared = float(np.vdot(beta, scores))
+        if self._begun:
+            gradient[_ITSELF, :m] += eta * self._scores_begun
+            gradient[_ITSELF, _MULTIPLE, 0] = float(np.vdot(self._scores_begun, gamma)) + eta * self._squared
+            squared += eta * (float(np.vdot(self._scores_begun, beta)) + eta * self._squared)
         if cost.fit_intercept:
-            gradient[_ITSELF, m] = residuals.mean(axis=0)
-        gradient[_GRADIENT, -1] = max(largest, np.abs(gradient[_ITSELF, m]).max())
-        return loss / m + float(np.vdot(beta, scores)) / 2, gradient
+            gradient[_ITSELF, _BIASES] = residuals.mean(axis=0)
+        gradient[_GRADIENT, _SIZE] = max(largest, np.abs(gradient[_ITSELF, _BIASES]).max())
+        return loss / m + squared / 2, gradient
 
     def size(self, gradient: Array) -> float:
         """Largest element of the gradient by weights of scaled features, and biases."""
-        return float(gradient[_GRADIENT, -1, 0])
+        return float(gradient[_GRADIENT, _SIZE, 0])
 
     def solve(self, gradient: Array) -> Array:
         """A step down, as long as the curvature along the first gradient has it.
@@ -84,27 +109,32 @@ class RowSpace:
         That is the largest of the weights' curvatures, in the metric of the penalty, or near it, and 1 the least; the
         biases' is taken to lie between.
         """
-        image, itself = gradient[_ITSELF, :-2], gradient[_GRADIENT, :-2]
+        m = self._cost.X.shape[0]
+        image, itself = gradient[_ITSELF, :m], gradient[_GRADIENT, :m]
+        eta, along_eta = gradient[_GRADIENT, _MULTIPLE, 0], gradient[_ITSELF, _MULTIPLE, 0]
         if not self._first:
-            squared = float(np.vdot(image, itself))
-            along = float(np.vdot(image, image)) / len(image) / squared if squared > 0 else 0.0
+            squared = float(np.vdot(image, itself)) + float(eta * along_eta)
+            along = float(np.vdot(image, image)) / m / squared if squared > 0 else 0.0
             self._first = 1 / (1 + self._curvature * along)
         step = self._zeros()
-        step[_ITSELF, :-2], step[_SCORES, :-2] = self._first * itself, self._first * image
-        step[_ITSELF, -2] = self._first**0.5 / self._curvature * gradient[_ITSELF, -2]
+        step[_ITSELF, :m], step[_SCORES, :m] = self._first * itself, self._first * image
+        step[_ITSELF, _MULTIPLE, 0] = self._first * eta
+        step[_ITSELF, _BIASES] = self._first**0.5 / self._curvature * gradient[_ITSELF, _BIASES]
         return step
 
     def parameters(self, found: Array) -> Array:
         """Weights and biases (K, n + 1), of scaled features."""
-        cost, beta = self._cost, found[_ITSELF, :-2]
+        cost = self._cost
+        beta, eta = found[_ITSELF, : cost.X.shape[0]], found[_ITSELF, _MULTIPLE, 0]
         sums = cost.X.T @ beta - np.outer(cost.offset, beta.sum(axis=0))
-        return np.column_stack([sums.T / (cost.scale * cost.l2), found[_ITSELF, -2]])
+        weights = sums.T / (cost.scale * cost.l2) + eta * self._initial[:, :-1]
+        return np.column_stack([weights, found[_ITSELF, _BIASES]])
 
     def _zeros(self) -> Array:
-        return np.zeros((3, self._cost.X.shape[0] + 2, self._cost.n_scores))
+        return np.zeros((3, self._cost.X.shape[0] + 3, self._cost.n_scores))
 
-    def _gram_times(self, gamma: Array) -> tuple[Array, float]:
-        """X' F X'^T gamma, and the largest element of X'^T gamma."""
+    def _gram_times(self, gamma: Array, eta: float = 0.0) -> tuple[Array, float]:
+        """X' F X'^T gamma, and the largest element of X'^T gamma and so much of the first weights' penalty."""
         K, largest = gamma.shape[1], np.zeros(self._n_chunks)
         self._given[:, :K] = gamma
         share(
@@ -118,6 +148,8 @@ class RowSpace:
             self._cost.offset,
             self._inverse_scale,
             self._factors,
+            self._penalised,
+            eta,
             self._rows,
             self._bounds,
             self._out,

@@ -10,7 +10,23 @@ from .sparse_rows import add_sparse_row, score_row
 
 @kernel
 def gram_times(
-    columns, labels, given, total, offset, inverse_scale, factors, rows, bounds, out, common, largest, part, first, stop
+    columns,
+    labels,
+    given,
+    total,
+    offset,
+    inverse_scale,
+    factors,
+    penalised,
+    eta,
+    rows,
+    bounds,
+    out,
+    common,
+    largest,
+    part,
+    first,
+    stop,
 ):
     """Sums over the features, chunk by chunk, of  factor_j t_j (x_j - offset_j)  with  t_j = (x_j - offset_j)^T given.
 
@@ -24,6 +40,9 @@ def gram_times(
     total : (K,)
         Its sum over the rows.
     offset, inverse_scale, factors : (n,)
+    penalised : (n, K) or (0, K)
+        What of it, times eta, belongs to t_j / scale_j in `largest`, if it isn't empty.
+    eta : float
     rows : (members, K)
         Room.
     bounds : (n_chunks + 1,) of int64
@@ -31,9 +50,9 @@ def gram_times(
     out, common : (n_chunks, m, K), (n_chunks, K)
         The sums of factor_j t_j x_j, and those of factor_j t_j offset_j, which are to be subtracted from each row.
     largest : (n_chunks,)
-        The largest of |t_j| / scale_j.
+        The largest of |t_j| / scale_j, or of |t_j / scale_j + eta penalised_j|.
     """
-    z, n_scores = rows[part], total.size
+    z, n_scores, begun = rows[part], total.size, len(penalised) > 0
     for c in range(first, stop):
         out[c] = 0.0
         common[c] = 0.0
@@ -44,7 +63,8 @@ def gram_times(
             score_row(labels, columns.data, begin, count, columns.indices, begin, given, z)
             for k in range(n_scores):
                 t = z[k] - offset[j] * total[k]
-                most = max(most, abs(t) * inverse_scale[j])
+                more = eta * penalised[j, k] if begun else 0.0
+                most = max(most, abs(t * inverse_scale[j] + more))
                 z[k] = factors[j] * t
                 common[c, k] += offset[j] * z[k]
             add_sparse_row(labels, columns.data, begin, count, columns.indices, begin, z, out[c])
