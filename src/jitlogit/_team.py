@@ -7,13 +7,11 @@ a forked child could miss, and nothing to be shared by fits in several Python th
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
-import functools
 import os
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from types import TracebackType
 from typing import Any
 
@@ -21,11 +19,9 @@ import numba
 import numpy as np
 
 from ._jit import JIT_DISABLED
+from ._scheduling import exact_sleeps, short_slices
 from .kernels.barrier import END, FLAGS, LINE, MOST_MEMBERS, TASK, wait_for_helpers, wait_for_task
 
-# prctl's numbers, and how late a sleep may end meanwhile, in nanoseconds: by default later than it lasts.
-_SET_TIMER_SLACK, _GET_TIMER_SLACK = 29, 30
-_TIMER_SLACK = 1
 # A helper takes about a fifth as long to start as one thread to read this much; after idle time, as long.
 _LEAST_BYTES = 12_000_000
 # The same of a helper that waits for work.
@@ -39,33 +35,6 @@ def _can_sleep() -> bool:
 
 
 _CAN_SLEEP = _can_sleep()
-
-
-@functools.cache
-def _prctl() -> Any:
-    return ctypes.CDLL(None).prctl
-
-
-def _set_timer_slack(nanoseconds: int) -> int:
-    """Let this thread's sleeps end late by at most so much; returns what it was.
-
-    0, for the default, where the system knows no such thing.
-    """
-    if not sys.platform.startswith("linux"):
-        return 0
-    before = max(0, int(_prctl()(_GET_TIMER_SLACK, 0, 0, 0, 0)))
-    _prctl()(_SET_TIMER_SLACK, ctypes.c_ulong(nanoseconds), 0, 0, 0)
-    return before
-
-
-@contextlib.contextmanager
-def _no_slack() -> Iterator[None]:
-    """Sleeps of this thread end in time."""
-    before = _set_timer_slack(_TIMER_SLACK)
-    try:
-        yield
-    finally:
-        _set_timer_slack(before)
 
 
 def max_threads() -> int:
@@ -114,7 +83,7 @@ class Team:
         arguments = *self._arguments, self._control, self._members, helping
         if self._members == 1:
             return self._kernel(*arguments)
-        with _no_slack():
+        with exact_sleeps(), short_slices():
             return self._kernel(*arguments)
 
     def __exit__(
@@ -198,13 +167,13 @@ class Helpers:
         self._control[TASK] = self._tasks * MOST_MEMBERS + helped
         for part in (0, *range(helped, members)):
             work(part)
-        with _no_slack():
+        with exact_sleeps():
             wait_for_helpers(self._control, helped, self._tasks)
 
     def _help(self, member: int, tasks: int) -> None:
         """Do this member's part of the tasks after so many."""
         task = (tasks + 1) * MOST_MEMBERS - 1
-        with _no_slack():
+        with exact_sleeps(), short_slices():
             while (task := wait_for_task(self._control, member, task)) != END:
                 self._work(member)
                 self._control[FLAGS + member * LINE] = task // MOST_MEMBERS

@@ -26,6 +26,7 @@ LINE = 16
 CHECKED_IN = 0 * LINE
 TASK = 1 * LINE
 _FIRST_BATCH = TASK + 1
+_STOP_BATCH = TASK + 2
 # The first member's own: what part of the members tasks want, for how many more batches, for how many tasks the next
 # time; meetings since members were last judged, and before how many of them the first slept.
 _DIVISOR = 2 * LINE
@@ -37,14 +38,15 @@ FLAGS = 3 * LINE
 
 END = -1
 MOST_MEMBERS = 4096
-#: Most batches of a task.
+#: Most batches of a task; and of one that tries whether members run side by side again.
 TASK_BATCHES = 64
-# Members sleep in turn, if one sleeps before one in so many meetings.
-_MEETINGS_A_SLEEP = 8
+_TRIED_BATCHES = 8
+# Members sleep in turn, if one sleeps before one in so many meetings, and before so many.
+_MEETINGS_A_SLEEP, _LEAST_SLEEPS = 8, 2
 _MOST_REST = 32
 # Members rightly sleep while another is away for a time slice. Before longer batches, that isn't seldom, and costs
 # less.
-_SHORT_BATCH_BYTES = 256 * 1024
+_SHORT_BATCH_BYTES = 2 * 1024 * 1024
 # A pause is about 15 ns. A barrier is mostly over within microseconds, and so is what comes between epochs.
 _SPINS = 3000
 _FIRST_SPINS = 10_000
@@ -139,22 +141,26 @@ def check_in(control):
 
 
 @helper
-def announce(control, members, batch):
+def announce(control, members, batch, n_batches):
     """Begin a task at a batch, with up to `members` members that have checked in; return it, see `members_of`.
 
     The first task waits for them for as long as a thread takes to start; a first member that slept would have its core
     given to the other.
     """
+    length = TASK_BATCHES
+    number = read(control, TASK) // MOST_MEMBERS + 1
     if control[_REST] <= 0:
         control[_DIVISOR] = 1
+        if number == 1 or control[_PENALTY] > 0:
+            length = _TRIED_BATCHES
     wanted = max(1, members // control[_DIVISOR])
-    number = read(control, TASK) // MOST_MEMBERS + 1
     waited = 0 if number == 1 else _FIRST_SPINS
     while read(control, CHECKED_IN) < wanted - 1 and waited < _FIRST_SPINS:
         pause()
         waited += 1
     task = number * MOST_MEMBERS + min(wanted, read(control, CHECKED_IN) + 1)
     control[_FIRST_BATCH] = batch
+    control[_STOP_BATCH] = min(batch + length, n_batches)
     write(control, TASK, task)
     return task
 
@@ -168,11 +174,10 @@ def next_task(control, members, member, task, first_batch, n_batches, helping):
     if helping:
         task = await_task(control, member, task)
     elif first_batch < n_batches:
-        task = announce(control, members, first_batch)
+        task = announce(control, members, first_batch, n_batches)
     else:
         task = np.int64(END)
-    first_batch = control[_FIRST_BATCH]
-    return task, first_batch, min(first_batch + TASK_BATCHES, n_batches)
+    return task, control[_FIRST_BATCH], control[_STOP_BATCH]
 
 
 @helper
@@ -182,9 +187,9 @@ def look_back(control, members, task, batches, batch_bytes, sleeps):
     control[_REST] -= batches
     control[_MEETINGS] += meetings
     control[_SLEEPS] += sleeps
-    if control[_MEETINGS] < TASK_BATCHES:
+    if control[_MEETINGS] < _TRIED_BATCHES:
         return
-    if control[_SLEEPS] >= control[_MEETINGS] // _MEETINGS_A_SLEEP:
+    if control[_SLEEPS] >= max(_LEAST_SLEEPS, control[_MEETINGS] // _MEETINGS_A_SLEEP):
         control[_DIVISOR] = min(members, 2 * control[_DIVISOR])
         control[_PENALTY] = min(_MOST_REST, 2 * control[_PENALTY] + 1)
         control[_REST] = control[_PENALTY] * TASK_BATCHES
@@ -198,9 +203,10 @@ def look_back(control, members, task, batches, batch_bytes, sleeps):
 def do_tasks(walk, batches, work, n_batches, batch_bytes, control, members, helping):
     """Share out an epoch's batches as tasks and do a part of each, or, `helping`, a part of those of all epochs.
 
-    ``walk(batches, work, control, member, task, first_batch, stop_batch)`` does a member's part of one; it returns the
-    sum of the losses, and before how many batches' meetings this member slept. Returns the sum of the losses, NaN as
-    soon as the bias isn't finite.
+    ``walk(batches, work, control, member, task, first_batch, stop_batch, loss_sum)`` does a member's part of one; it
+    returns the sum of the losses, to which it adds one batch after the other, so that it doesn't depend on tasks; and
+    before how many batches' meetings this member slept. Returns the sum of the losses, NaN as soon as the bias isn't
+    finite.
     """
     member = check_in(control) if helping else np.int64(0)
     task = np.int64(0)
@@ -210,8 +216,7 @@ def do_tasks(walk, batches, work, n_batches, batch_bytes, control, members, help
         task, first_batch, stop_batch = next_task(control, members, member, task, stop_batch, n_batches, helping)
         if task < 0:
             return loss_sum
-        losses, sleeps = walk(batches, work, control, member, task, first_batch, stop_batch)
-        loss_sum += losses
+        loss_sum, sleeps = walk(batches, work, control, member, task, first_batch, stop_batch, loss_sum)
         if not helping:
             if not math.isfinite(work.bias[0, 0]):
                 return math.nan
@@ -232,13 +237,20 @@ def members_of(task):
 
 @helper
 def await_task(control, member, done):
-    """Wait until a task after `done` begins in which this member takes part; return it, or -1 at the end."""
+    """Wait until a task after `done` begins in which this member takes part; return it, or -1 at the end.
+
+    The longer it takes, the longer are this member's sleeps.
+    """
     waited = 0
     while True:
         task = read(control, TASK)
         if task == END or (task > done and member < members_of(task)):
             return task
-        waited = wait(waited)
+        if waited < _SPINS:
+            pause()
+        else:
+            nap(min(max((waited - _SPINS) // _NAPS_A_MICROSECOND, _NAP_MICROSECONDS), _LONGEST_NAP_MICROSECONDS))
+        waited += 1
 
 
 @helper
@@ -267,17 +279,8 @@ def wait(waited):
 
 @kernel
 def wait_for_task(control: Any, member: int, done: int) -> Any:
-    """As `await_task`, for a thread that comes from Python; the longer it takes, the longer are its sleeps."""
-    waited = 0
-    while True:
-        task = read(control, TASK)
-        if task == END or (task > done and member < members_of(task)):
-            return task
-        if waited < _SPINS:
-            pause()
-        else:
-            nap(min(max((waited - _SPINS) // _NAPS_A_MICROSECOND, _NAP_MICROSECONDS), _LONGEST_NAP_MICROSECONDS))
-        waited += 1
+    """As `await_task`, for a thread that comes from Python."""
+    return await_task(control, member, done)
 
 
 @kernel

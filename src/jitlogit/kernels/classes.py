@@ -161,17 +161,17 @@ def _update(batches, batch, first_class, stop_class, work, total):
 
 
 @helper
-def _walk(batches, work, control, member, task, first_batch, stop_batch):
+def _walk(batches, work, control, member, task, first_batch, stop_batch, loss_sum):
     """Batches first_batch ... stop_batch - 1, as one of the members of a task.
 
-    Returns the sum of the losses, and, of two meetings for each batch, half the number before which this member slept.
+    Returns the sum of the losses, those before included, and, of two meetings for each batch, half the number before
+    which this member slept.
     """
     rows, labels, tables, order, blocks, batch_size, tile_rows, settings, _ = batches
     n_chunks, n_classes, n_sums = work.sums.shape
     members = members_of(task)
     first_chunk, stop_chunk = n_chunks * member // members, n_chunks * (member + 1) // members
     first_class, stop_class = n_classes * member // members, n_classes * (member + 1) // members
-    loss_sum = 0.0
     sleeps = 0
     meeting = number_of(task) * 2 * TASK_BATCHES
     fill_chunks(

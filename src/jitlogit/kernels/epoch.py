@@ -126,11 +126,12 @@ def _fetch_parameters(rule, member):
 
 
 @helper
-def _walk(batches, work, control, member, task, first_batch, stop_batch):
+def _walk(batches, work, control, member, task, first_batch, stop_batch, loss_sum):
     """Batches first_batch ... stop_batch - 1, as one of the members of a task.
 
-    Returns the sum of the losses, and before how many meetings this member slept. Sums are made in two places in turn,
-    since members may be a batch apart; a helper leaves after its last meeting, when others may begin the next task.
+    Returns the sum of the losses, those before included, and before how many meetings this member slept. Sums are made
+    in two places in turn, since members may be a batch apart; a helper leaves after its last meeting, when others may
+    begin the next task.
     """
     rows, labels, tables, order, blocks, batch_size, tile_rows, settings, rule = batches
     n_chunks = work.sums.shape[1]
@@ -146,7 +147,6 @@ def _walk(batches, work, control, member, task, first_batch, stop_batch):
             weights[j] = work.weights[0, j]
         bias[0] = work.bias[0, 0]
         _fetch(rule, member)
-    loss_sum = 0.0
     sleeps = 0
     fill_chunks(
         rows, labels, tables, order, blocks, batch_size, n_chunks, first_chunk, stop_chunk, first_batch, stop_batch

@@ -22,10 +22,10 @@ def _part(n_features, step, n_parts, part):
 
 
 @helper
-def _walk(batches, work, control, member, task, first_batch, stop_batch):
+def _walk(batches, work, control, member, task, first_batch, stop_batch, loss_sum):
     """Batches first_batch ... stop_batch - 1, as one of the members of a task; all use the first one's weights.
 
-    Returns the sum of the losses, and before how many meetings this member slept.
+    Returns the sum of the losses, those before included, and before how many meetings this member slept.
     """
     rows, labels, _, _, blocks, batch_size, _, settings, _ = batches
     n_features = rows.shape[1]
@@ -38,7 +38,6 @@ def _walk(batches, work, control, member, task, first_batch, stop_batch):
     bias[0] = work.bias[0, 0]
     sign, z, value = work.tiles[member, 0], work.tiles[member, 1], work.tiles[member, 2]
     step, nothing = lanes.width(z), lanes.fill(z, 0.0)
-    loss_sum = 0.0
     sleeps = 0
     meeting = number_of(task) * (TASK_BATCHES + 1)
     for batch in range(first_batch, stop_batch):

@@ -223,10 +223,11 @@ def _begin(work, member):
 
 
 @helper
-def _walk(batches, work, control, member, task, first_batch, stop_batch):
+def _walk(batches, work, control, member, task, first_batch, stop_batch, loss_sum):
     """Batches first_batch ... stop_batch - 1, as one of the members of a task.
 
-    Returns the sum of the losses, and, of two meetings for each batch, half the number before which this member slept.
+    Returns the sum of the losses, those before included, and, of two meetings for each batch, half the number before
+    which this member slept.
     """
     rows, labels, tables, order, blocks, batch_size, _, settings, rule = batches
     n_batches = (count_of(labels) + batch_size - 1) // batch_size
@@ -234,7 +235,6 @@ def _walk(batches, work, control, member, task, first_batch, stop_batch):
     members = members_of(task)
     first_chunk, stop_chunk = n_chunks * member // members, n_chunks * (member + 1) // members
     first_class, stop_class = n_scores * member // members, n_scores * (member + 1) // members
-    loss_sum = 0.0
     sleeps = 0
     meeting = number_of(task) * 2 * TASK_BATCHES
     _begin(work, member)
