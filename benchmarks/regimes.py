@@ -153,7 +153,7 @@ def prediction(megabytes: float, rounds: int) -> dict[str, float]:
 
 
 def sizes(megabytes: float, rounds: int) -> dict[str, float]:
-    """Seconds per byte and epoch of X of ten times the size, of those of X."""
+    """Seconds per byte and epoch of X of ten times the size, in those of X."""
     found = {}
     for n, batch_size in ((28, 256), (100, 4096), (784, None)):
         small = make_data(n, "float32", megabytes)

@@ -54,7 +54,7 @@ def some_parameters(space, cost, seed=2):
     parameters = (rng.random() + 0.5) * begin
     parameters[0, M] = rng.standard_normal(cost.n_scores) * cost.fit_intercept
     beta = parameters[0, :M] = 0.1 * rng.standard_normal((M, cost.n_scores))
-    parameters[2, :M] += space._gram_times(beta)[0]
+    parameters[2, :M] += space._gram_times(beta, 0.0)[0]
     return parameters
 
 
@@ -90,11 +90,12 @@ def test_steps_are_downhill_along_the_gradient(warm):
     assert space(parameters + 0.1 * step)[0] < value
 
 
-def test_products_have_the_same_bits_for_any_number_of_threads(monkeypatch):
+@pytest.mark.parametrize("warm", [False, True])
+def test_products_have_the_same_bits_for_any_number_of_threads(warm, monkeypatch):
     monkeypatch.setattr(_team, "_LEAST_BYTES", 0)
     monkeypatch.setattr(sparse_work, "_CHUNK_WORK", 100)
     given = np.random.default_rng(0).standard_normal((M, 3))
-    one, *others = (space_of(cost_of(3, n_threads=k))._gram_times(given) for k in (1, 2, 3))
+    one, *others = (space_of(cost_of(3, n_threads=k), warm)._gram_times(given, 0.7) for k in (1, 2, 3))
     for product, largest in others:
         np.testing.assert_array_equal(product, one[0])
         assert largest == one[1]

@@ -350,6 +350,10 @@ def test_two_members_agree_with_one(order, n, batch_size, more, monkeypatch):
 @pytest.mark.skipif(not JIT_OFF, reason="compiled, these are called by kernels alone")
 def test_who_sleeps_is_left_out_for_longer_and_longer():
     control = np.zeros(barrier.FLAGS + 4 * barrier.LINE, np.int64)
+    for _ in range(3):  # alone, since helpers are late, which says nothing of them
+        task = barrier.announce(control, 4, 0, 10_000)
+        assert (barrier.members_of(task), control[barrier._STOP_BATCH]) == (1, 8)
+        barrier.look_back(control, 4, task, 8, 1000, 0)
     assert [barrier.check_in(control) for _ in range(3)] == [1, 2, 3]
 
     def members_of_next_task(sleeps):
@@ -367,3 +371,9 @@ def test_who_sleeps_is_left_out_for_longer_and_longer():
     assert [members_of_next_task(40), members_of_next_task(0), members_of_next_task(0)] == [4, 2, 4]
     # Short are the first task and those that try: after the rests, and until all is well.
     assert batches == [8, *[64] * 7, 8, 8, 64, 64, 64, 64]
+    uneven = np.zeros_like(control)
+    assert [barrier.check_in(uneven) for _ in range(2)] == [1, 2]
+    for _ in range(3):  # of four chunks, one has two: the others rightly wait for that
+        task = barrier.announce(uneven, 3, 0, 10_000)
+        assert barrier.members_of(task) == 3
+        barrier.look_back(uneven, 3, task, 8, 512 * 1024, 8)

@@ -17,7 +17,7 @@ from typing import Any
 # prctl's numbers, and how late a sleep may end, in nanoseconds.
 _SET_TIMER_SLACK, _GET_TIMER_SLACK = 29, 30
 _TIMER_SLACK = 1
-# Numbers of the calls sched_setattr and sched_getattr, which the C library doesn't know, by processor.
+# Numbers of the calls sched_setattr and sched_getattr, which older C libraries don't know, by processor.
 _CALLS = {"x86_64": (314, 315), "aarch64": (274, 275)}
 # The usual kind of scheduling, and the least slice that it has, in nanoseconds (since Linux 6.12; before, it knows
 # none).
@@ -41,7 +41,7 @@ class _Attributes(ctypes.Structure):
 
 @functools.cache
 def _library() -> Any:
-    return ctypes.CDLL(None)
+    return ctypes.PyDLL(None)  # holds Python's lock: to get that back may take longer than these calls
 
 
 def set_timer_slack(nanoseconds: int) -> int:
@@ -57,18 +57,43 @@ def set_timer_slack(nanoseconds: int) -> int:
 
 
 def set_slice(nanoseconds: int) -> int:
-    """Let this thread's time slices last so long; returns what they were, 0 where the system knows no such thing."""
+    """Let this thread's time slices last so long, 0 for the default; returns what they were.
+
+    0 too where the system knows no such thing.
+    """
+    found = _attributes()
+    if found is None:
+        return 0
+    before = int(found.runtime)
+    default = _default_slice()
+    _set_slice(found, nanoseconds)
+    return 0 if before == default else before
+
+
+def _attributes() -> _Attributes | None:
+    """This thread's, None where it has no time slices that can be set."""
     if not sys.platform.startswith("linux") or platform.machine() not in _CALLS:
-        return 0
-    set_attributes, get_attributes = (ctypes.c_long(number) for number in _CALLS[platform.machine()])
+        return None
     found = _Attributes()
-    size = ctypes.sizeof(found)
-    failed = _library().syscall(get_attributes, 0, ctypes.byref(found), size, 0)
-    if failed or found.policy != _USUAL:
+    number = ctypes.c_long(_CALLS[platform.machine()][1])
+    failed = _library().syscall(number, 0, ctypes.byref(found), ctypes.sizeof(found), 0)
+    return None if failed or found.policy != _USUAL else found
+
+
+def _set_slice(attributes: _Attributes, nanoseconds: int) -> None:
+    attributes.runtime = nanoseconds
+    _library().syscall(ctypes.c_long(_CALLS[platform.machine()][0]), 0, ctypes.byref(attributes), 0)
+
+
+@functools.cache
+def _default_slice() -> int:
+    """How long slices are by default; this thread then has them."""
+    found = _attributes()
+    if found is None:
         return 0
-    before, found.runtime = int(found.runtime), nanoseconds
-    _library().syscall(set_attributes, 0, ctypes.byref(found), 0)
-    return before
+    _set_slice(found, 0)
+    found = _attributes()
+    return 0 if found is None else int(found.runtime)
 
 
 @contextlib.contextmanager

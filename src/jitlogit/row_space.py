@@ -7,7 +7,7 @@ parameters' products only those with gradients are needed, beta^T (X' F X'^T gam
 is read once for each gradient.
 
 Where it begins with weights W, all are the sum of such and a multiple of W,  w = F X'^T beta + eta W,  and so are the
-gradients,  F X'^T gamma + zeta W  with zeta = eta.
+gradients,  F X'^T gamma + eta W.
 """
 
 from __future__ import annotations
@@ -40,9 +40,11 @@ def is_wide(cost: Cost) -> bool:
 class RowSpace:
     """A cost as `descent.minimise` takes it.
 
-    Parameters are beta, the biases and eta, with the scores less the biases; gradients the products with rows, biases
-    and the first weights, with gamma and zeta; arrays (3, m + 3, K), such that products of the two, and sums, are what
-    they should be.
+    Parameters and gradients are arrays (3, m + 3, K), such that products of the two, and sums, are what they should be:
+
+    - parameters: beta, the biases, and eta (in the first column) in `_ITSELF`; the scores less the biases in `_SCORES`;
+    - gradients: their products with the rows (m, K), those with the first weights, and the biases' in `_ITSELF`; gamma,
+      eta and the size in `_GRADIENT`.
 
     `initial` (K, n + 1), of scaled features, is where it begins.
     """
@@ -106,8 +108,8 @@ class RowSpace:
     def solve(self, gradient: Array) -> Array:
         """A step down, as long as the curvature along the first gradient has it.
 
-        That is the largest of the weights' curvatures, in the metric of the penalty, or near it, and 1 the least; the
-        biases' is taken to lie between.
+        Without first weights, that is the largest of the weights' curvatures, in the metric of the penalty, or near it,
+        and 1 the least; the biases' is taken to lie between.
         """
         m = self._cost.X.shape[0]
         image, itself = gradient[_ITSELF, :m], gradient[_GRADIENT, :m]
@@ -133,7 +135,7 @@ class RowSpace:
     def _zeros(self) -> Array:
         return np.zeros((3, self._cost.X.shape[0] + 3, self._cost.n_scores))
 
-    def _gram_times(self, gamma: Array, eta: float = 0.0) -> tuple[Array, float]:
+    def _gram_times(self, gamma: Array, eta: float) -> tuple[Array, float]:
         """X' F X'^T gamma, and the largest element of X'^T gamma and so much of the first weights' penalty."""
         K, largest = gamma.shape[1], np.zeros(self._n_chunks)
         self._given[:, :K] = gamma

@@ -28,12 +28,13 @@ TASK = 1 * LINE
 _FIRST_BATCH = TASK + 1
 _STOP_BATCH = TASK + 2
 # The first member's own: what part of the members tasks want, for how many more batches, for how many tasks the next
-# time; meetings since members were last judged, and before how many of them the first slept.
+# time; meetings since members were last judged, and before how many of them the first slept; whether they ever were.
 _DIVISOR = 2 * LINE
 _REST = _DIVISOR + 1
 _PENALTY = _DIVISOR + 2
 _MEETINGS = _DIVISOR + 3
 _SLEEPS = _DIVISOR + 4
+_JUDGED = _DIVISOR + 5
 FLAGS = 3 * LINE
 
 END = -1
@@ -45,13 +46,14 @@ _TRIED_BATCHES = 8
 _MEETINGS_A_SLEEP, _LEAST_SLEEPS = 8, 2
 _MOST_REST = 32
 # Members rightly sleep while another is away for a time slice. Before longer batches, that isn't seldom, and costs
-# less.
-_SHORT_BATCH_BYTES = 2 * 1024 * 1024
-# A pause is about 15 ns. A barrier is mostly over within microseconds, and so is what comes between epochs.
-_SPINS = 3000
+# less. They rightly wait for longer, too, where the chunks, a power of two, can't be shared out evenly.
+_SHORT_BATCH_BYTES, _SHORT_UNEVEN_BYTES = 2 * 1024 * 1024, 256 * 1024
+# A pause is about 15 ns, and a turn without one a few. A barrier is mostly over within microseconds, and so is what
+# comes between epochs.
+_SPINS = 3000 if X86 else 15_000
 _FIRST_SPINS = 10_000
 _NAP_MICROSECONDS = 10
-# Work for a helper between kernels may take long to come: its naps get longer.
+# A helper's next task may take long to come: its naps get longer.
 _NAPS_A_MICROSECOND, _LONGEST_NAP_MICROSECONDS = 10, 1000
 
 
@@ -151,7 +153,7 @@ def announce(control, members, batch, n_batches):
     number = read(control, TASK) // MOST_MEMBERS + 1
     if control[_REST] <= 0:
         control[_DIVISOR] = 1
-        if number == 1 or control[_PENALTY] > 0:
+        if members > 1 and (control[_JUDGED] == 0 or control[_PENALTY] > 0):
             length = _TRIED_BATCHES
     wanted = max(1, members // control[_DIVISOR])
     waited = 0 if number == 1 else _FIRST_SPINS
@@ -183,12 +185,17 @@ def next_task(control, members, member, task, first_batch, n_batches, helping):
 @helper
 def look_back(control, members, task, batches, batch_bytes, sleeps):
     """After a task before some of whose meetings the first member slept: who sleep in turn are fewer for a while."""
-    meetings = batches if batch_bytes <= _SHORT_BATCH_BYTES and members_of(task) > 1 else 0
     control[_REST] -= batches
+    count = members_of(task)
+    if batch_bytes > (_SHORT_UNEVEN_BYTES if count & (count - 1) else _SHORT_BATCH_BYTES):
+        control[_JUDGED] = 1
+        return
+    meetings = batches if count > 1 else 0
     control[_MEETINGS] += meetings
     control[_SLEEPS] += sleeps
     if control[_MEETINGS] < _TRIED_BATCHES:
         return
+    control[_JUDGED] = 1
     if control[_SLEEPS] >= max(_LEAST_SLEEPS, control[_MEETINGS] // _MEETINGS_A_SLEEP):
         control[_DIVISOR] = min(members, 2 * control[_DIVISOR])
         control[_PENALTY] = min(_MOST_REST, 2 * control[_PENALTY] + 1)

@@ -41,7 +41,8 @@ def gram_times(
         Its sum over the rows.
     offset, inverse_scale, factors : (n,)
     penalised : (n, K) or (0, K)
-        What of it, times eta, belongs to t_j / scale_j in `largest`, if it isn't empty.
+        The penalty's gradient at the first weights, eta times which is added to t_j / scale_j in `largest`; empty if
+        these are zero.
     eta : float
     rows : (members, K)
         Room.

@@ -275,7 +275,7 @@ def sparse_epoch(
     how they change.
     """
     n_batches = (count_of(labels) + batch_size - 1) // batch_size
-    batch_bytes = rows.data.size // n_batches * (rows.data.itemsize + rows.indices.itemsize)
+    batch_bytes = rows.data.size // n_batches * (rows.data.itemsize + rows.indices.itemsize) * work.bias.shape[0]
     batches = rows, labels, tables, order, blocks, batch_size, tile_rows, settings, rule
     return do_tasks(_walk, batches, work, n_batches, batch_bytes, control, members, helping)
 
