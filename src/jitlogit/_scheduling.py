@@ -11,7 +11,7 @@ import ctypes
 import functools
 import platform
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 # prctl's numbers, and how late a sleep may end, in nanoseconds.
@@ -96,21 +96,20 @@ def _default_slice() -> int:
     return 0 if found is None else int(found.runtime)
 
 
-@contextlib.contextmanager
-def exact_sleeps() -> Iterator[None]:
-    """Sleeps of this thread end in time."""
-    before = set_timer_slack(_TIMER_SLACK)
-    try:
-        yield
-    finally:
-        set_timer_slack(before)
+def exact_sleeps() -> contextlib.AbstractContextManager[None]:
+    """Context in which sleeps of this thread end in time."""
+    return _meanwhile(set_timer_slack, _TIMER_SLACK)
+
+
+def short_slices() -> contextlib.AbstractContextManager[None]:
+    """Context in which this thread's time slices are short."""
+    return _meanwhile(set_slice, _SLICE)
 
 
 @contextlib.contextmanager
-def short_slices() -> Iterator[None]:
-    """This thread's time slices are short."""
-    before = set_slice(_SLICE)
+def _meanwhile(change: Callable[[int], int], nanoseconds: int) -> Iterator[None]:
+    before = change(nanoseconds)
     try:
         yield
     finally:
-        set_slice(before)
+        change(before)
