@@ -7,9 +7,11 @@ import threading
 
 import numpy as np
 import pytest
-from conftest import assert_close, make_data
+from conftest import JIT_OFF, assert_close, make_data
+from sklearn.datasets import make_blobs
 
 import jitlogit
+from jitlogit import MiniBatchLogisticRegression
 from jitlogit.fits import Steps
 from jitlogit.interrupts import stopped_by_interrupt
 from jitlogit.training import train
@@ -41,6 +43,17 @@ def test_a_rate_beyond_reason_is_an_error():
     X, Y = make_data(60, 3)
     with pytest.raises(ValueError, match="training diverges at any learning rate"):
         trained(X, Y, 1e300, retry=True, steps=Steps(alpha=1.0))
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_costs_that_near_zero_undo_no_epochs(seed):
+    """Twice next to nothing is next to nothing: an epoch of separable data may cost more and be sound."""
+    X, y = make_blobs(100, 30 if JIT_OFF else 300, centers=5, random_state=seed)
+    epochs = []
+    model = MiniBatchLogisticRegression(random_state=0, max_iter=50 if JIT_OFF else "auto")
+    model.set_params(callbacks=lambda state: epochs.append(state["epoch"])).fit(X, y)
+    assert epochs == list(range(model.n_iter_))
+    assert model.score(X, y) == 1
 
 
 def test_a_callback_stops_training():
