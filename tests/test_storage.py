@@ -197,8 +197,8 @@ def test_rows_of_many_vectors(n, dtype, order, shuffle):
     X, Y = np.asarray(rng.standard_normal((143, n)), dtype, order=order), rng.random(143) < 0.5
     for batch_size in (1, 5, 16, 33, None):
         options = {"batch_size": batch_size, "random_state": 0, "shuffle": shuffle}
-        W, b, _ = reference.train_logistic_regression(X, Y, 0.1, 2, **options)
-        fast_W, fast_b, _ = jitlogit.train_logistic_regression(X, Y, 0.1, 2, **options)
+        W, b, _ = reference.train_logistic_regression(X, Y, 0.01, 2, **options)
+        fast_W, fast_b, _ = jitlogit.train_logistic_regression(X, Y, 0.01, 2, **options)
         assert_close(np.append(fast_W, fast_b), np.append(W, b), TOLERANCE if dtype == np.float32 else 1e-12)
 
 

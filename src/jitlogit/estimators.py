@@ -30,7 +30,7 @@ from .rows_and_classes import (
     without,
 )
 from .statistics import RunningMoments, auto_batch_size, auto_epochs, auto_learning_rate, auto_optimizer
-from .training import TrainingResult, divergence, train
+from .training import TrainingResult, divergence, train, worsening
 from .validation import Array
 
 
@@ -192,7 +192,8 @@ class MiniBatchLogisticRegression(CallbackSupportMixin, LinearClassifier):  # ty
         Warns
         -----
         ConvergenceWarning
-            After Ctrl-C, which ends training with the epoch; the estimator is then fitted.
+            After Ctrl-C, which ends training with the epoch; the estimator is then fitted. Also if a learning rate that
+            was given as a number ends training from zeros above the cost that it began with.
         """
         self._check_parameters()
         before = getattr(self, "classes_", None)
@@ -333,8 +334,8 @@ class MiniBatchLogisticRegression(CallbackSupportMixin, LinearClassifier):  # ty
                 name="X",
                 on_epoch=lambda epoch: record.add(epoch, bool(interrupted)),
             )
-        if result.diverged:
-            raise ValueError(f'{divergence(X, offset, scale, rate, result)}; or pass learning_rate="auto"')
+        if not auto:
+            _check_end(X, offset, scale, rate, result)
         if interrupted:
             warnings.warn(
                 f"training was interrupted after {result.n_epochs} of {n_epochs} epochs; the model is that of the last",
@@ -388,3 +389,11 @@ class MiniBatchLogisticRegression(CallbackSupportMixin, LinearClassifier):  # ty
         check.check_bool(self.early_stopping, "early_stopping")
         check.check_bool(self.warm_start, "warm_start")
         check.check_fraction(self.validation_fraction, "validation_fraction")
+
+
+def _check_end(X: Array, offset: Array, scale: Array, rate: float, result: TrainingResult) -> None:
+    """Raise ValueError where a given rate diverged; warn where training ended above where it began."""
+    if result.diverged:
+        raise ValueError(f'{divergence(X, offset, scale, rate, result)}; or pass learning_rate="auto"')
+    if result.is_worse:
+        warnings.warn(worsening(X, offset, scale, rate, result), ConvergenceWarning, stacklevel=5)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import numpy as np
@@ -13,7 +12,7 @@ from .fits import check_steps
 from .kernels import objective
 from .kernels.plan import PADDING, plan, tiles_for
 from .prediction import forward
-from .training import divergence, train
+from .training import train, warn_if_it_failed
 from .validation import Array
 
 # Elements that have no features (scores, probabilities) are cut up into tiles of this many.
@@ -341,6 +340,8 @@ def train_logistic_regression(
     RuntimeWarning
         If training diverged: the parameters were no longer finite, or the cost, looked at when it is recorded and in
         the last pass, exceeded 745 nats. Training then stops, with the last finite parameters.
+        If training ended above where it began: the cost of the last pass exceeded the log 2 of W = 0 by more than
+        1 %. The noise of mini-batches may double it. The learning rate is then too large for the features.
     UserWarning
         If `batch_size` is more than the examples; it is clipped.
     """
@@ -366,8 +367,7 @@ def train_logistic_regression(
         sample_weight=check.check_sample_weight(sample_weight, X.shape[0], check.computed_dtype(X)),
         steps=check_steps(optimizer, schedule, alpha, l1_ratio, average),
     )
-    if result.diverged:
-        warnings.warn(divergence(X, offset, scale, rate, result), RuntimeWarning, stacklevel=2)
+    warn_if_it_failed(X, offset, scale, rate, result)
     return result.weights.T, float(result.bias[0]), result.costs
 
 

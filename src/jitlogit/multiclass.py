@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import numpy as np
@@ -11,7 +10,7 @@ from . import reference
 from . import validation as check
 from .fits import check_steps
 from .prediction import scores_of
-from .training import divergence, train
+from .training import train, warn_if_it_failed
 from .validation import Array
 
 
@@ -104,7 +103,7 @@ def train_softmax_regression(
     Warns
     -----
     RuntimeWarning, UserWarning
-        As `train_logistic_regression`.
+        As `train_logistic_regression`, with log n_classes for log 2.
     """
     X = check.check_X(X_train, "X_train")
     labels, count = check.check_class_labels(y_train, X.shape[0], n_classes)
@@ -128,6 +127,5 @@ def train_softmax_regression(
         steps=check_steps(optimizer, schedule, alpha, l1_ratio, average),
         n_classes=count,
     )
-    if result.diverged:
-        warnings.warn(divergence(X, offset, scale, rate, result), RuntimeWarning, stacklevel=2)
+    warn_if_it_failed(X, offset, scale, rate, result)
     return result.weights.T, result.bias, result.costs

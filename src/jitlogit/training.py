@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import sys
 import time
+import warnings
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -13,7 +14,7 @@ import numpy as np
 from .fits import PLAIN, Epoch, Problem, Steps, make_fit
 from .orders import Order
 from .progress import Progress
-from .reference import DIVERGED_COST, Plateau, scheduled_rate
+from .reference import DIVERGED_COST, WORSE, WORSE_OF_BATCHES, Plateau, scheduled_rate
 from .rows import row_squares
 from .validation import Array, computed_dtype, raise_if_not_finite
 
@@ -26,6 +27,9 @@ class TrainingResult(NamedTuple):
     costs: list[float]
     n_epochs: int
     diverged: bool
+    began: float  # cost at zeros
+    ended: float  # cost of the last epoch
+    is_worse: bool  # whether it began at zeros, and ended above them without divergence
 
 
 # Part of the cost with twice the rate.
@@ -81,6 +85,7 @@ def train(
         After such a return, with a number that it has been called with before.
     """
     m = X.shape[0]
+    began = math.log(n_classes or 2)
     problem = Problem(
         X,
         labels,
@@ -102,7 +107,7 @@ def train(
     costs: list[float] = []
     diverged = False
     progress = Progress(n_epochs) if verbose else None
-    judge = _Judge(math.log(n_classes or 2), initial is not None)
+    judge = _Judge(began, initial is not None)
     i = -1
     with fit.team(order, n_threads, n_epochs) as run:
         while not diverged and i + 1 < n_epochs:
@@ -136,7 +141,9 @@ def train(
     if progress:
         progress.close()
     weights, bias = fit.result()
-    return TrainingResult(weights, bias, costs, i + 1, diverged)
+    worse = WORSE_OF_BATCHES if batch_size < m else WORSE
+    is_worse = initial is None and not diverged and cost > worse * began
+    return TrainingResult(weights, bias, costs, i + 1, diverged, began, cost, is_worse)
 
 
 class _Judge:
@@ -205,17 +212,44 @@ class _Schedule:
 
 
 def divergence(X: Any, offset: Array | None, scale: Array | None, learning_rate: float, result: TrainingResult) -> str:
-    """Say that training diverged, and which rate would not.
+    """Say that training diverged, and which rate would not."""
+    safe = _safe_rate(X, offset, scale)
+    advice = f"about {safe:.1g} is safe for these features" if safe > 0 else "these features are too large for any"
+    return (
+        f"training diverged in iteration {result.n_epochs - 1} and was stopped: learning_rate={learning_rate:g} is too "
+        f"large; {advice}, and scaling them (to mean 0 and variance 1, say) allows larger ones"
+    )
+
+
+def worsening(X: Any, offset: Array | None, scale: Array | None, learning_rate: float, result: TrainingResult) -> str:
+    """Say that training ended above where it began, and what would help.
+
+    The rate that is safe for the mean row is no help where the given one is lower still: batches have noise as well.
+    """
+    safe = _safe_rate(X, offset, scale)
+    lower = f"a rate of about {safe:.1g}, which is safe for them" if 0 < safe < learning_rate else "a lower rate"
+    return (
+        f"training ended at a cost of {result.ended:.3g}, above the {result.began:.3g} that it began with: "
+        f"learning_rate={learning_rate:g} is too large; scale the features (to mean 0 and variance 1, say), or "
+        f"choose {lower}"
+    )
+
+
+def warn_if_it_failed(
+    X: Any, offset: Array | None, scale: Array | None, learning_rate: float, result: TrainingResult
+) -> None:
+    """Warn, where the caller was called, of training that diverged or ended above where it began."""
+    words = divergence if result.diverged else worsening if result.is_worse else None
+    if words:
+        warnings.warn(words(X, offset, scale, learning_rate, result), RuntimeWarning, stacklevel=3)
+
+
+def _safe_rate(X: Any, offset: Array | None, scale: Array | None) -> float:
+    """Half of the rates at which batch gradient descent can diverge; 0 for features whose squares overflow.
 
     The cost's curvature is at most a quarter of the mean squared length of a row, the 1 of the bias included (Bohning,
     "Multinomial logistic regression algorithm", 1992): batch gradient descent can't diverge below 2 / curvature.
     """
     with np.errstate(over="ignore"):
         squares = row_squares(X[:: max(1, X.shape[0] // 1000)], offset, scale)
-        curvature = 0.25 * (1 + float(np.mean(squares)))
-    safe = 1 / curvature
-    advice = f"about {safe:.1g} is safe for these features" if safe > 0 else "these features are too large for any"
-    return (
-        f"training diverged in iteration {result.n_epochs - 1} and was stopped: learning_rate={learning_rate:g} is too "
-        f"large; {advice}, and scaling them (to mean 0 and variance 1, say) allows larger ones"
-    )
+        return 1 / (0.25 * (1 + float(np.mean(squares))))

@@ -17,6 +17,11 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 #: A mean loss above this (in nats) means that the typical label has a probability that float64 can't hold: e^-745 = 0.
 DIVERGED_COST = 745.0
+#: Training that began at W = 0 and b = 0 has made the model worse if it ends above so many times their cost, log K.
+#: One batch a pass, at a rate that isn't too large, never exceeds it but by rounding.
+WORSE = 1.01
+#: The same for mini-batches, whose noise alone can nearly double the cost of labels that nothing predicts.
+WORSE_OF_BATCHES = 2.0
 
 
 class Options(NamedTuple):
@@ -60,6 +65,7 @@ def gradient_descent(
     plateau = Plateau() if options.schedule == "adaptive" else None
     mean = Mean()
     costs: list[float] = []
+    given_rate = learning_rate
     for iteration in range(num_iterations):
         record = iteration % options.record_every == 0
         # at the cost, which takes time:
@@ -92,6 +98,8 @@ def gradient_descent(
             break
         if plateau and plateau.reached(loss_sum / m):
             learning_rate /= Plateau.DIVISOR
+    else:
+        _warn_if_worse(loss_sum / m, math.log(max(2, n_scores)), batch_size < m, given_rate)
     if options.verbose and sys.stdout.isatty():
         print()
     if mean.count:
@@ -147,6 +155,16 @@ def _warn_of_divergence(iteration: int, learning_rate: float) -> None:
         RuntimeWarning,
         stacklevel=4,
     )
+
+
+def _warn_if_worse(cost: float, began: float, batches: bool, learning_rate: float) -> None:
+    if cost > (WORSE_OF_BATCHES if batches else WORSE) * began:
+        warnings.warn(
+            f"training ended at a cost of {cost:.3g}, above the {began:.3g} that it began with: try a learning_rate "
+            f"below {learning_rate:g}, or scale the features",
+            RuntimeWarning,
+            stacklevel=4,
+        )
 
 
 def _show_progress(iteration: int, num_iterations: int, cost: float) -> None:

@@ -83,7 +83,7 @@ def train_softmax_regression(
     Warns
     -----
     RuntimeWarning
-        If training diverged, as `train_logistic_regression`.
+        If training diverged or ended above where it began, as `train_logistic_regression`, with log K for log 2.
     """
     X = features(X_train, offset, scale)
     y = np.ravel(y_train)

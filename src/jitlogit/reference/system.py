@@ -216,6 +216,8 @@ def train_logistic_regression(
     RuntimeWarning
         If training diverged: the parameters were no longer finite, or the cost, looked at when it is recorded and in
         the last pass, exceeded `DIVERGED_COST`. Training then stops, with the last finite parameters.
+        If training ended above where it began: the cost of the last pass exceeded `WORSE` times the log 2 of W = 0,
+        or `WORSE_OF_BATCHES` times in more than one batch. The learning rate is then too large for the features.
     """
     X = features(X_train, offset, scale)
     Y = np.reshape(Y_train, (1, X.shape[0])).astype(X.dtype)
