@@ -9,10 +9,12 @@ import sys
 import numpy as np
 import pytest
 from conftest import make_data
+from sklearn.datasets import load_breast_cancer
 
 import jitlogit
 from jitlogit import cli, plots
 from jitlogit.compare import generate_data
+from jitlogit.reference import DIVERGED_COST
 
 QUICK = ["--batch-sizes", "16,full", "--epochs", "2"]
 
@@ -117,6 +119,33 @@ def test_compare_counts_the_epochs_that_a_diverging_fit_ran(data):
     assert row.rows_per_second == pytest.approx(96 / row.fast_seconds)
     assert row.fast_seconds > 1e-6  # not divided by epochs that never ran
     assert len(caught) == 2  # the reference and the kernels, once each
+
+
+def test_compare_marks_what_diverged_in_the_last_epoch_and_shows_its_cost():
+    X, y = load_breast_cancer(return_X_y=True)
+    with pytest.warns(RuntimeWarning, match="diverged in iteration 2") as caught:
+        (row,) = jitlogit.compare(X, y, batch_sizes=[None], epochs=3).rows
+    assert row.diverged
+    assert len(row.fast_costs) == 3
+    assert row.fast_cost > DIVERGED_COST  # and not the 36 nats at which rounded probabilities end
+    assert row.reference_cost == pytest.approx(row.fast_cost, rel=1e-9)
+    assert [warning.filename for warning in caught] == [__file__, __file__]
+
+
+def test_compare_marks_what_ended_above_where_it_began(data):
+    X, Y = data
+    with pytest.warns(RuntimeWarning, match="training ended at a cost"):
+        result = jitlogit.compare(X * 10, Y, batch_sizes=[None], epochs=5, learning_rate=10.0)
+    assert result.rows[0].diverged
+
+
+def test_costs_that_overflow_are_shown_and_written(data, tmp_path, capsys):
+    np.savez(tmp_path / "set.npz", X=data[0][:, :1] * 1e200, y=data[1])
+    words = "--data", tmp_path / "set.npz", *QUICK, "--learning-rate", "1", "--json", tmp_path / "result.json"
+    status, out, _ = run(capsys, *words)
+    assert status == 0
+    assert out.count("diverged") == 2
+    assert json.loads((tmp_path / "result.json").read_text())["rows"][0]["fast_cost"] is None
 
 
 def test_constant_columns_standardize_to_zero():

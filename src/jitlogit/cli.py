@@ -148,14 +148,19 @@ def _table(comparison: Comparison) -> str:
             f"{row.speedup:.1f}x",
             f"{row.rows_per_second / 1e6:.2f}",
             f"{row.gigabytes_per_second:.2f}",
-            f"{row.reference_cost:.6f}",
-            f"{row.fast_cost:.6f}",
+            _cost_text(row.reference_cost),
+            _cost_text(row.fast_cost),
             f"{row.largest_weight_difference:.1e}",
             f"{row.train_accuracy:.4f}",
             f"{row.test_accuracy:.4f}" + (" diverged" if row.diverged else ""),
         )
         lines.append("  ".join(cell.rjust(width) for cell, (_, width) in zip(cells, _COLUMNS, strict=True)))
     return "\n".join(lines)
+
+
+def _cost_text(cost: float) -> str:
+    """Six decimals, or six digits of costs that diverged, which can be of any size."""
+    return f"{cost:.6f}" if cost < 100 else f"{cost:.6g}"
 
 
 class _Progress:

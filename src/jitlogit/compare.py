@@ -16,6 +16,7 @@ import numba
 import numpy as np
 
 from . import functional, reference, validation
+from .reference.descent import features, scores
 from .validation import Array
 
 __all__ = ["Comparison", "ComparisonRow", "compare", "generate_data"]
@@ -27,7 +28,8 @@ DEFAULT_BATCH_SIZES = (1, 32, 256, 4096, None)
 class ComparisonRow:
     """One batch size: seconds are those of a fit divided by its epochs, costs those of the trained parameters.
 
-    A fit that `diverged` was stopped early; its epochs are those that it ran.
+    A fit that `diverged` was stopped, or ended above where it began, and warned of that; its epochs are those that it
+    ran. Costs come from the scores, so they have no upper limit; they are inf or NaN where scores overflow.
     """
 
     batch_size: int | None
@@ -78,8 +80,10 @@ class Comparison:
         result = asdict(self)
         for row, values in zip(self.rows, result["rows"], strict=True):
             values["speedup"] = row.speedup
-            if math.isnan(row.test_accuracy):  # no test rows; JSON has no NaN
-                values["test_accuracy"] = None
+            for name, value in values.items():
+                # Accuracy is NaN without test rows, and costs overflow after divergence; JSON has neither NaN nor inf.
+                if isinstance(value, float) and not math.isfinite(value):
+                    values[name] = None
         result["versions"] = {"python": platform.python_version(), "numpy": np.__version__, "numba": numba.__version__}
         result["machine"] = platform.processor() or platform.machine()
         return result
@@ -227,21 +231,21 @@ def _compare_batch_size(
         warnings.simplefilter("ignore", RuntimeWarning)  # of divergence: it will come again
         train_fast(num_iterations=1)
     on_progress("NumPy reference")
-    (W, b, costs), seconds = _timed(lambda: reference.train_logistic_regression(X, Y, **arguments))
+    (W, b, costs), seconds, _ = _timed(lambda: reference.train_logistic_regression(X, Y, **arguments))
     on_progress("Numba kernels")
     time.sleep(0.05)  # NumPy's BLAS threads spin for a while after their last product
-    (W_fast, b_fast, costs_fast), seconds_fast = _timed(train_fast)
+    (W_fast, b_fast, costs_fast), seconds_fast, diverged = _timed(train_fast)
     epochs = max(1, len(costs_fast))
     per_second = epochs / seconds_fast
     return ComparisonRow(
         batch_size=arguments["batch_size"],
-        diverged=len(costs_fast) < arguments["num_iterations"],
+        diverged=diverged,
         reference_seconds=seconds / max(1, len(costs)),
         fast_seconds=seconds_fast / epochs,
         rows_per_second=X.shape[0] * per_second,
         gigabytes_per_second=X.nbytes * per_second / 1e9,
-        reference_cost=reference.compute_cost(reference.forward_pass(X, W, b), Y),
-        fast_cost=functional.compute_cost(functional.forward_pass(X, W_fast, b_fast), Y),
+        reference_cost=_cost(X, Y, W, b),
+        fast_cost=_cost(X, Y, W_fast, b_fast),
         largest_weight_difference=float(np.max(np.abs(W - W_fast))),
         train_accuracy=functional.accuracy(functional.predict(X, W_fast, b_fast), Y),
         test_accuracy=(
@@ -257,16 +261,30 @@ def _report(on_progress: Callable[[str], None] | None, label: str, text: str) ->
         on_progress(f"{label}: {text}")
 
 
-def _timed(fit: Callable[[], Any], budget: float = 0.5, most: int = 5) -> tuple[Any, float]:
-    """Return the fit's result and the median seconds of as many runs as the budget of seconds allows."""
+def _cost(X: Array, Y: Array, W: Array, b: float) -> float:
+    """Mean loss from the scores: probabilities are rounded to 0 and 1, where a loss ends at 36 nats (of float64)."""
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+        Z = scores(features(X, None, None), W, b)
+        return float(np.mean(np.logaddexp(0, np.where(Y == 1, -Z, Z)), dtype=np.float64))
+
+
+def _timed(fit: Callable[[], Any], budget: float = 0.5, most: int = 5) -> tuple[Any, float, bool]:
+    """Return the fit's result, the median seconds of as many runs as the budget of seconds allows, and if it diverged.
+
+    Fits tell of divergence by a RuntimeWarning: costs alone don't show what happened in the last pass.
+    """
     seconds: list[float] = []
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
         while not seconds or (sum(seconds) < budget and len(seconds) < most):
             start = time.perf_counter()
             result = fit()
             seconds.append(time.perf_counter() - start)
-            warnings.simplefilter("ignore", RuntimeWarning)  # of divergence: once is enough
-    return result, float(np.median(seconds))
+            warnings.simplefilter("ignore")  # what was said once is enough
+    for warning in caught:
+        warnings.warn(warning.message, warning.category, stacklevel=4)  # at the caller of `compare`
+    diverged = any(issubclass(warning.category, RuntimeWarning) for warning in caught)
+    return result, float(np.median(seconds)), diverged
 
 
 def _split(X: Array, labels: Array, test_size: float, rng: np.random.Generator) -> tuple[Array, Array, Array, Array]:
