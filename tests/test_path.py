@@ -11,6 +11,8 @@ from matplotlib.figure import Figure
 from scipy import sparse
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression as Theirs
+from sklearn.linear_model import LogisticRegressionCV as TheirsCV
+from sklearn.metrics import get_scorer
 from sklearn.model_selection import GridSearchCV, KFold
 from sklearn.utils.estimator_checks import estimator_checks_generator
 
@@ -73,6 +75,85 @@ def test_other_scorers_and_weights():
     np.testing.assert_allclose(weighted.coef_, alone.coef_, atol=1e-5)
 
 
+def theirs_cv(scoring, X, y, weights, class_weight=None):
+    """Scores (folds, Cs) of scikit-learn's search."""
+    model = TheirsCV(
+        Cs=CS, cv=KFold(3), scoring=scoring, class_weight=class_weight, solver="newton-cholesky", tol=1e-10
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # versions differ in which of their parameters they deprecate
+        model.fit(X, y, sample_weight=weights)
+    scores = model.scores_
+    return np.asarray(next(iter(scores.values())) if isinstance(scores, dict) else scores).reshape(3, len(CS))
+
+
+def skewed_weights(m, seed=1):
+    """Some rows weigh a hundred times what others do, so an unweighted score is another one."""
+    return 10.0 ** np.random.default_rng(seed).uniform(-1, 1, m)
+
+
+@pytest.mark.parametrize(
+    ("scoring", "classes"),
+    [
+        ("accuracy", 2),
+        ("neg_log_loss", 2),
+        ("roc_auc", 2),
+        ("f1", 2),
+        ("average_precision", 2),
+        ("neg_log_loss", 3),
+        ("balanced_accuracy", 3),
+        ("f1_macro", 3),
+    ],
+)
+def test_scorers_get_the_weights_of_the_held_out_rows(scoring, classes):
+    X, y = make_classes(M, 4, classes)
+    weights = skewed_weights(M)
+    model = LogisticRegressionCV(Cs=CS, cv=KFold(3), tol=1e-9, scoring=scoring).fit(X, y, weights)
+    np.testing.assert_allclose(model.scores_, theirs_cv(scoring, X, y, weights), rtol=1e-5)
+    unweighted = get_scorer(scoring)
+    without = LogisticRegressionCV(
+        Cs=CS, cv=KFold(3), tol=1e-9, scoring=lambda model, X, y, sample_weight: unweighted(model, X, y)
+    ).fit(X, y, weights)
+    assert np.abs(model.scores_ - without.scores_).max() > 1e-3
+
+
+def test_factors_of_classes_weigh_losses_but_no_scorer_sees_them():
+    X, y = make_classes(M, 4, 2)
+    weights, factors = skewed_weights(M), {0: 1.0, 1: 5.0}
+    options = {"Cs": CS, "cv": KFold(3), "tol": 1e-9}
+    by_class = LogisticRegressionCV(class_weight=factors, **options).fit(X, y, weights)
+    by_row = LogisticRegressionCV(**options).fit(X, y, weights * np.where(y == 1, 5.0, 1.0))
+    np.testing.assert_allclose(by_class.scores_, by_row.scores_, rtol=1e-12)
+    scored = LogisticRegressionCV(class_weight=factors, scoring="neg_log_loss", **options).fit(X, y, weights)
+    np.testing.assert_allclose(scored.scores_, theirs_cv("neg_log_loss", X, y, weights, factors), rtol=1e-5)
+    assert np.abs(scored.scores_ - by_class.scores_).max() > 1e-3
+
+
+def always_one(model, X, y):
+    return 1.0
+
+
+@pytest.mark.parametrize("scoring", [always_one, "adjusted_rand_score"])
+def test_a_scorer_without_weights_is_for_fits_without_weights(scoring):
+    X, y = make_classes(M, 4, 2)
+    model = LogisticRegressionCV(Cs=[1.0], cv=2, scoring=scoring)
+    assert model.fit(X, y).scores_.shape == (2, 1)
+    with pytest.raises(TypeError, match="sample_weight"):
+        theirs_cv(scoring, X, y, np.ones(M))
+    with pytest.raises(TypeError, match="scoring must take sample_weight, because fit was given one; got "):
+        model.fit(X, y, np.ones(M))
+
+
+def test_other_errors_of_a_scorer_are_its_own():
+    X, y = make_classes(M, 4, 2)
+
+    def broken(model, X, y, sample_weight):
+        raise TypeError("a fault of the scorer's")
+
+    with pytest.raises(TypeError, match="a fault of the scorer's"):
+        LogisticRegressionCV(Cs=[1.0], cv=2, scoring=broken).fit(X, y, np.ones(M))
+
+
 def test_values_of_c():
     X, y = make_classes(M, 4, 2)
     assert LogisticRegressionCV(Cs=3, cv=2).fit(X, y).Cs_.tolist() == [1e-4, 1.0, 1e4]
@@ -112,5 +193,7 @@ def test_fits_to_folds_that_fall_short_and_scores_that_are_none_are_said():
     with pytest.raises(ValueError, match="score of fold 0 for C=1 is nan"):
         LogisticRegressionCV(Cs=[1.0], cv=2, scoring=lambda *fitted: np.nan).fit(X, Y[0])
     nothing_held = (np.arange(M) >= M // 2).astype(float)
-    with pytest.raises(ValueError, match="every fold needs held-out rows of weight"):
-        LogisticRegressionCV(Cs=[1.0], cv=[(np.arange(M // 2, M), np.arange(M // 2))]).fit(X, Y[0], nothing_held)
+    for scoring in (None, "accuracy", "neg_log_loss"):
+        model = LogisticRegressionCV(Cs=[1.0], cv=[(np.arange(M // 2, M), np.arange(M // 2))], scoring=scoring)
+        with pytest.raises(ValueError, match="every fold needs held-out rows of weight"):
+            model.fit(X, Y[0], nothing_held)

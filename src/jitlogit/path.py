@@ -17,7 +17,7 @@ from .linear import or_leave_as_it_was
 from .logistic import LogisticRegression, _Data, _raw, with_hints
 from .optimum import Optimum
 from .prediction import row_losses
-from .rows_and_classes import without
+from .rows_and_classes import row_weights, without
 from .validation import Array
 
 
@@ -35,7 +35,8 @@ class LogisticRegressionCV(LogisticRegression):
         As scikit-learn's `check_cv` takes it; None for five folds, stratified.
     scoring : None, str or callable
         scikit-learn's name of a scorer, or one, which costs a copy of the held-out rows; None for the negative mean
-        loss, in nats, by the rows' weights.
+        loss, in nats, by the rows' weights. These are `sample_weight` times the factors of `class_weight`, because the
+        fits minimise the loss by the same weights. A scorer gets `sample_weight` alone, as in scikit-learn.
     l1_ratio, tol, fit_intercept, class_weight, random_state, solver, max_iter, standardize, n_threads
     callbacks, verbose
         As in `LogisticRegression`.
@@ -91,7 +92,10 @@ class LogisticRegressionCV(LogisticRegression):
 
     @or_leave_as_it_was
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> LogisticRegressionCV:
-        """Search, and fit to all rows; see `LogisticRegression.fit`."""
+        """Search, and fit to all rows; see `LogisticRegression.fit`.
+
+        With `sample_weight`, TypeError if `scoring` doesn't take the held-out rows' part of it, as in scikit-learn.
+        """
         with helpers():
             found, data, passes = self._search_path(X, y, sample_weight)
         self._keep(data, found)
@@ -101,6 +105,7 @@ class LogisticRegressionCV(LogisticRegression):
     def _search_path(self, X: Any, y: Any, sample_weight: Any) -> tuple[Optimum, _Data, float]:
         """Fit to the folds, and to all rows with the best C; with the data, and how often the folds' fits read X."""
         data = self._read(X, y, sample_weight)
+        given = row_weights(sample_weight, data.X)
         self.Cs_ = self._values()
         folds = list(check_cv(self.cv, data.y, classifier=True).split(data.X, data.y))
         self.scores_ = np.empty((len(folds), self.Cs_.size))
@@ -113,7 +118,7 @@ class LogisticRegressionCV(LogisticRegression):
                 found = self._find(data, C, weights, initial)
                 initial, passes = found.parameters, passes + found.passes
                 short += not (found.converged or found.stopped)
-                self.scores_[fold, j] = self._score(data, found, held)
+                self.scores_[fold, j] = self._score(data, found, held, given)
                 if not np.isfinite(self.scores_[fold, j]):
                     raise ValueError(
                         f"the score of fold {fold} for C={C:g} is {self.scores_[fold, j]}: every fold needs held-out "
@@ -137,13 +142,30 @@ class LogisticRegressionCV(LogisticRegression):
             raise ValueError(f"Cs must be a number of values, or values that are positive and finite; got {self.Cs!r}")
         return values
 
-    def _score(self, data: _Data, found: Optimum, held: Array) -> float:
+    def _score(self, data: _Data, found: Optimum, held: Array, given: Array | None) -> float:
+        """The score of held-out rows; `given` (m,) is `sample_weight`, without the factors of classes."""
         coef, intercept = _raw(data, found)
+        weights = data.weights if self.scoring is None else given
+        if weights is not None:
+            weights = weights[held]
+            if not weights.any():
+                return np.nan
         if self.scoring is None:
             losses = row_losses(data.X, data.labels, coef, intercept, self._threads())[held]
-            weights = np.ones(len(losses)) if data.weights is None else data.weights[held]
-            return -float(weights @ losses / weights.sum()) if weights.any() else np.nan
+            return -float(losses.mean() if weights is None else weights @ losses / weights.sum())
         fitted = copy.copy(self)
         fitted.coef_, fitted.intercept_ = coef, intercept
         scorer = get_scorer(self.scoring) if isinstance(self.scoring, str) else self.scoring
-        return float(scorer(fitted, data.X[held], data.y[held]))
+        try:
+            return float(scorer(fitted, data.X[held], data.y[held], **_if_given(weights)))
+        except TypeError as error:
+            if "unexpected keyword argument 'sample_weight'" not in str(error):
+                raise
+            raise TypeError(
+                f"scoring must take sample_weight, because fit was given one; got {self.scoring!r}, which doesn't"
+            ) from error
+
+
+def _if_given(weights: Array | None) -> dict[str, Array]:
+    """A keyword for a scorer; none without weights, because a scorer needs not take them."""
+    return {} if weights is None else {"sample_weight": weights}
