@@ -23,7 +23,7 @@ from cases import arguments, check_equal, make_data
 from roofline import read_bandwidth
 
 import jitlogit
-import jitlogit.packing
+import jitlogit.training.packing
 
 Run = Callable[[], Any]
 
@@ -85,7 +85,7 @@ def shuffling(megabytes: float, rounds: int) -> dict[str, float]:
 def packing(megabytes: float, rounds: int) -> dict[str, float]:
     """Passes per second of narrow data on packed blocks, of those on X itself; passes until packing has paid."""
     found = {}
-    module = jitlogit.packing
+    module = jitlogit.training.packing
     decide = module.pays, module.fits
     for n, order in ((2, "C"), (5, "C"), (8, "C"), (10, "C"), (16, "C"), (16, "F"), (28, "F")):
         X, Y = make_data(n, "float32", megabytes, order)

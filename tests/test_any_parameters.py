@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from scipy import sparse
 
 from jitlogit import MiniBatchLogisticRegression
-from jitlogit.kernels.update import OPTIMIZERS
+from jitlogit.kernels.steps.update import OPTIMIZERS
 from jitlogit.reference import SCHEDULES
 
 

@@ -12,9 +12,9 @@ import numba
 import pytest
 from conftest import SOURCE, compiled, run_python
 
-from jitlogit import _jit
-from jitlogit._jit import kernel
-from jitlogit.kernels.epoch import epoch
+from jitlogit.compiler import jit as _jit
+from jitlogit.compiler.jit import kernel
+from jitlogit.kernels.epochs.epoch import epoch
 
 pytestmark = compiled
 
@@ -27,7 +27,7 @@ print(W.tobytes().hex(), b.hex())
 COMPILED = (
     FIT
     + """
-from jitlogit.kernels.epoch import epoch, small_epoch, turned_epoch
+from jitlogit.kernels.epochs.epoch import epoch, small_epoch, turned_epoch
 print(sum(sum(kernel.stats.cache_misses.values()) for kernel in (epoch, small_epoch, turned_epoch)))
 """
 )

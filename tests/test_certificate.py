@@ -11,11 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.exceptions import ConvergenceWarning
 
-from jitlogit import LogisticRegression, certificate
-from jitlogit.cost import Cost
-from jitlogit.descent import Found, minimise
-from jitlogit.kernels.labels import with_room
-from jitlogit.validation import check_rows
+from jitlogit import LogisticRegression
+from jitlogit.data.validation import check_rows
+from jitlogit.kernels.steps.labels import with_room
+from jitlogit.optimum import certificate
+from jitlogit.optimum.cost import Cost
+from jitlogit.optimum.lbfgs import Found, minimise
 
 M = 60 if JIT_OFF else 400
 

@@ -12,9 +12,10 @@ from conftest import make_data
 from sklearn.datasets import load_breast_cancer
 
 import jitlogit
-from jitlogit import cli, plots
-from jitlogit.compare import generate_data
+from jitlogit import plots
 from jitlogit.reference import DIVERGED_COST
+from jitlogit.tools import cli
+from jitlogit.tools.compare import generate_data
 
 QUICK = ["--batch-sizes", "16,full", "--epochs", "2"]
 

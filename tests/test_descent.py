@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from jitlogit.descent import Pairs, minimise
-from jitlogit.l1 import minimise_with_l1
+from jitlogit.optimum.lbfgs import Pairs, minimise
+from jitlogit.optimum.proximal import minimise_with_l1
 
 
 def test_the_line_search_handles_steps_that_are_far_too_short_or_long():

@@ -9,12 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import jitlogit
-from jitlogit import orders, reference
-from jitlogit._team import Team
-from jitlogit.kernels import objective
-from jitlogit.kernels.epoch import epoch, epoch_kernel, small_epoch, turned_epoch
-from jitlogit.kernels.features import feature_epoch
-from jitlogit.kernels.plan import PADDING, Plan, plan, work_space
+from jitlogit import reference
+from jitlogit.compiler.team import Team
+from jitlogit.kernels.epochs.epoch import epoch, epoch_kernel, small_epoch, turned_epoch
+from jitlogit.kernels.epochs.shared_features import feature_epoch
+from jitlogit.kernels.passes import objective
+from jitlogit.kernels.storage.plan import PADDING, Plan, plan, work_space
+from jitlogit.training import order as orders
 
 # Relative to the largest element. float64: rounding of sums in another order. float32: the same, times the number of
 # updates whose rounding errors gradient descent has not yet forgotten.

@@ -7,7 +7,8 @@ import pytest
 from conftest import JIT_OFF
 from matplotlib.figure import Figure
 
-from jitlogit import MiniBatchLogisticRegression, finder, learning_rate_finder
+from jitlogit import MiniBatchLogisticRegression, learning_rate_finder
+from jitlogit.tools import learning_rate as finder
 
 
 @pytest.mark.parametrize("k", [2, 3])

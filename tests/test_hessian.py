@@ -7,14 +7,18 @@ import pytest
 from conftest import JIT_OFF, compiled, make_classes
 from scipy import sparse
 
-from jitlogit import LogisticRegression, _team, bfloat16, hessian, optimum, preconditioning, samples
-from jitlogit.cost import LEAST_CURVATURE, Cost
-from jitlogit.hessian import dense, mean_hessian
-from jitlogit.kernels.labels import with_room
-from jitlogit.preconditioning import Preconditioner
+from jitlogit import LogisticRegression, bfloat16
+from jitlogit.compiler import team as _team
+from jitlogit.data.validation import check_rows
+from jitlogit.kernels.steps.labels import with_room
+from jitlogit.optimum import curvature as preconditioning
+from jitlogit.optimum import hessian, samples
+from jitlogit.optimum import solve as optimum
+from jitlogit.optimum.cost import LEAST_CURVATURE, Cost
+from jitlogit.optimum.curvature import Preconditioner
+from jitlogit.optimum.hessian import dense, mean_hessian
+from jitlogit.optimum.samples import Sample
 from jitlogit.reference import sigmoid, softmax
-from jitlogit.samples import Sample
-from jitlogit.validation import check_rows
 
 
 def cost_of(X, n_classes=None, weights=None, n_threads=1, l2=0.0):

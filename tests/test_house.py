@@ -13,7 +13,8 @@ import pytest
 from conftest import SOURCE, run_python
 
 import jitlogit
-from jitlogit import functional, reference
+from jitlogit import reference
+from jitlogit.textbook import binary as functional
 
 ROOT = SOURCE.parents[1]
 NUMBA_IN_USE = re.compile(r"^\s*(import|from) (numba|llvmlite)\b.*", re.MULTILINE)

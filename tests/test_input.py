@@ -16,8 +16,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from jitlogit import MiniBatchLogisticRegression
-from jitlogit.fits import Epoch
-from jitlogit.recording import Record
+from jitlogit.estimators.history import Record
+from jitlogit.training.fits import Epoch
 
 COMMON = {"max_iter": 2 if JIT_OFF else 5, "random_state": 0}
 

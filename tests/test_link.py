@@ -8,9 +8,9 @@ import pytest
 from conftest import JIT_OFF, assert_close
 
 import jitlogit
-from jitlogit._jit import kernel
-from jitlogit.kernels import link
-from jitlogit.kernels.plan import PADDING
+from jitlogit.compiler.jit import kernel
+from jitlogit.kernels.steps import link
+from jitlogit.kernels.storage.plan import PADDING
 
 
 # Kernels call these, Python can't: an entry point for each.

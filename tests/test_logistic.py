@@ -17,11 +17,13 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import estimator_checks_generator
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from jitlogit import LogisticRegression, LogisticRegressionCV, bfloat16, preconditioning, samples
-from jitlogit.blas import one_thread
-from jitlogit.cost import Cost
-from jitlogit.optimum import SOLVERS
-from jitlogit.validation import check_rows
+from jitlogit import LogisticRegression, LogisticRegressionCV, bfloat16
+from jitlogit.data.validation import check_rows
+from jitlogit.optimum import curvature as preconditioning
+from jitlogit.optimum import samples
+from jitlogit.optimum.blas import one_thread
+from jitlogit.optimum.cost import Cost
+from jitlogit.optimum.solve import SOLVERS
 
 M = 60 if JIT_OFF else 400
 

@@ -13,8 +13,9 @@ from sklearn.metrics import log_loss
 from sklearn.preprocessing import StandardScaler
 
 import jitlogit
-from jitlogit import MiniBatchLogisticRegression, _team, reference
-from jitlogit.kernels.update import OPTIMIZERS
+from jitlogit import MiniBatchLogisticRegression, reference
+from jitlogit.compiler import team as _team
+from jitlogit.kernels.steps.update import OPTIMIZERS
 
 M = 121 if JIT_OFF else 2501  # of 5 classes: no gradient is zero by symmetry, whose sign adagrad would follow
 K = 5

@@ -8,8 +8,10 @@ import pytest
 from conftest import JIT_OFF, assert_close, compiled
 
 import jitlogit
-from jitlogit import _team, fits, packing, reference
-from jitlogit.packing import PAYING_EPOCHS
+from jitlogit import reference
+from jitlogit.compiler import team as _team
+from jitlogit.training import fits, packing
+from jitlogit.training.packing import PAYING_EPOCHS
 
 M = 211 if JIT_OFF else 1501
 TOLERANCE = 2e-5

@@ -12,12 +12,14 @@ from scipy import sparse
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import log_loss
 
-from jitlogit import LogisticRegression, _team, row_space
-from jitlogit.cost import Cost
-from jitlogit.kernels import sparse_work
-from jitlogit.row_space import RowSpace, is_wide
-from jitlogit.rows_and_classes import places_of
-from jitlogit.validation import check_rows
+from jitlogit import LogisticRegression
+from jitlogit.compiler import team as _team
+from jitlogit.data.validation import check_rows
+from jitlogit.estimators.weights import places_of
+from jitlogit.kernels.storage import sparse_work
+from jitlogit.optimum import row_space
+from jitlogit.optimum.cost import Cost
+from jitlogit.optimum.row_space import RowSpace, is_wide
 
 M, N = (20, 90) if JIT_OFF else (60, 400)
 

@@ -11,7 +11,8 @@ import pytest
 from conftest import compiled, make_data
 
 import jitlogit
-from jitlogit import _scheduling, _team
+from jitlogit.compiler import scheduling as _scheduling
+from jitlogit.compiler import team as _team
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="other systems have no such settings")
 

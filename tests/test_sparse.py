@@ -9,12 +9,15 @@ import pytest
 from conftest import JIT_OFF, assert_close, compiled
 from scipy import sparse
 
-from jitlogit import MiniBatchLogisticRegression, _team, walks
-from jitlogit.cost import Cost
-from jitlogit.kernels import barrier, sparse_work
-from jitlogit.kernels.update import OPTIMIZERS
-from jitlogit.rows_and_classes import places_of
-from jitlogit.validation import check_rows, check_sparse
+from jitlogit import MiniBatchLogisticRegression
+from jitlogit.compiler import team as _team
+from jitlogit.data.validation import check_rows, check_sparse
+from jitlogit.estimators.weights import places_of
+from jitlogit.kernels.epochs import barrier
+from jitlogit.kernels.steps.update import OPTIMIZERS
+from jitlogit.kernels.storage import sparse_work
+from jitlogit.optimum import passes as walks
+from jitlogit.optimum.cost import Cost
 
 COMMON = {"batch_size": 16, "max_iter": 2 if JIT_OFF else 4, "learning_rate": 0.01, "random_state": 0}
 

@@ -9,8 +9,9 @@ from conftest import JIT_OFF, assert_close, make_data
 from sklearn.linear_model import LogisticRegression
 
 import jitlogit
-from jitlogit import _team, reference
-from jitlogit.kernels.update import OPTIMIZERS
+from jitlogit import reference
+from jitlogit.compiler import team as _team
+from jitlogit.kernels.steps.update import OPTIMIZERS
 
 TOLERANCE = {"float64": 1e-10, "float32": 1e-4}  # of some hundred updates, rounding the scores differently
 RATES = {"sgd": 0.3, "momentum": 0.1, "nesterov": 0.1, "adagrad": 0.3, "adam": 0.02}

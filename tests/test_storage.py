@@ -7,10 +7,11 @@ import pytest
 from conftest import JIT_OFF, assert_close, compiled, run_python
 
 import jitlogit
-from jitlogit import reference, warm
-from jitlogit._jit import kernel
-from jitlogit.cli import main
-from jitlogit.kernels import lanes
+from jitlogit import reference
+from jitlogit.compiler.jit import kernel
+from jitlogit.kernels.simd import lanes
+from jitlogit.tools import warmup as warm
+from jitlogit.tools.cli import main
 
 M, N = (83, 5) if JIT_OFF else (1501, 37)
 # float32 products of numbers of like size; W and b of some hundred updates
@@ -170,7 +171,9 @@ def test_warmup_takes_what_fits_take(monkeypatch):
 @pytest.mark.parametrize("order", ["C", "F"])
 def test_nothing_is_compiled_after_warmup(order, tmp_path):
     words = ["warmup", "--dtypes", "float32", "--orders", order]
-    run_python(f"import sys; from jitlogit.cli import main; sys.exit(main({words}))", NUMBA_CACHE_DIR=str(tmp_path))
+    run_python(
+        f"import sys; from jitlogit.tools.cli import main; sys.exit(main({words}))", NUMBA_CACHE_DIR=str(tmp_path)
+    )
     kept = sorted(tmp_path.rglob("*.kernel"))
     code = """
 import numpy as np, jitlogit
@@ -236,7 +239,7 @@ def test_lesser_processors(features, dtypes, width, tmp_path):
         "            fast, c, _ = jitlogit.train_logistic_regression(X, Y, **options)\n"
         "            error = max(abs(fast - W).max() / abs(W).max(), abs(b - c))\n"
         "            assert error <= (1e-12 if dtype == 'f8' else 2e-5), (n, dtype, size, error)\n"
-        "from jitlogit.kernels.lane_types import VECTOR_BYTES\n"
+        "from jitlogit.kernels.simd.lane_types import VECTOR_BYTES\n"
         "print(VECTOR_BYTES)\n"
     )
     out = run_python(code, NUMBA_CPU_NAME="generic", NUMBA_CPU_FEATURES=features, NUMBA_CACHE_DIR=str(tmp_path))

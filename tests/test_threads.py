@@ -13,8 +13,9 @@ import pytest
 from conftest import JIT_OFF, compiled, make_data, run_python
 
 import jitlogit
-from jitlogit import _scheduling, _team
-from jitlogit.kernels import barrier
+from jitlogit.compiler import scheduling as _scheduling
+from jitlogit.compiler import team as _team
+from jitlogit.kernels.epochs import barrier
 
 BITS = """
 import sys, zlib, numpy as np, jitlogit
@@ -127,7 +128,7 @@ def test_parts_that_have_no_thread_are_done_all_the_same():
 X = np.random.default_rng(0).standard_normal((10_003, 100), np.float32)
 W = np.linspace(-1, 1, 100, dtype=np.float32)
 expected = jitlogit.forward_pass(X, W, 0.1)
-_team.members_for = jitlogit.prediction.members_for = lambda *_: 2
+_team.members_for = jitlogit.data.prediction.members_for = lambda *_: 2
 print(np.array_equal(jitlogit.forward_pass(X, W, 0.1), expected))
 import threading
 def start(self):
@@ -136,7 +137,7 @@ threading.Thread.start = start
 print(np.array_equal(jitlogit.forward_pass(X, W, 0.1), expected))
 """
     setting = {"NUMBA_NUM_THREADS": "1"}
-    assert run_python("import jitlogit.prediction\n" + SMALL + code, **setting).split() == ["True", "True"]
+    assert run_python("import jitlogit.data.prediction\n" + SMALL + code, **setting).split() == ["True", "True"]
 
 
 @compiled

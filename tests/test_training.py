@@ -12,10 +12,10 @@ from sklearn.datasets import make_blobs
 
 import jitlogit
 from jitlogit import MiniBatchLogisticRegression
-from jitlogit.fits import Steps
-from jitlogit.interrupts import stopped_by_interrupt
-from jitlogit.training import train
-from jitlogit.validation import check_labels, check_X
+from jitlogit.data.validation import check_labels, check_X
+from jitlogit.estimators.interrupts import stopped_by_interrupt
+from jitlogit.training.fits import Steps
+from jitlogit.training.loop import train
 
 
 def trained(X, Y, rate, n_epochs=20, **options):

@@ -7,7 +7,7 @@ import pytest
 from sklearn.exceptions import ConvergenceWarning
 
 import jitlogit
-from jitlogit.training import TrainingResult, worsening
+from jitlogit.training.loop import TrainingResult, worsening
 
 
 def exam_scores():

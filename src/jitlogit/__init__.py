@@ -3,10 +3,9 @@
 from importlib import import_module
 from typing import Any
 
-from . import plots, reference
-from .compare import compare
-from .finder import learning_rate_finder
-from .functional import (
+from . import reference
+from .data.validation import bfloat16
+from .textbook.binary import (
     accuracy,
     compute_cost,
     compute_gradients,
@@ -16,9 +15,11 @@ from .functional import (
     train_logistic_regression,
     update_parameters,
 )
-from .multiclass import forward_softmax, train_softmax_regression
-from .validation import bfloat16
-from .warm import warmup
+from .textbook.softmax import forward_softmax, train_softmax_regression
+from .tools import plots
+from .tools.compare import compare
+from .tools.learning_rate import learning_rate_finder
+from .tools.warmup import warmup
 
 __all__ = [
     "accuracy",

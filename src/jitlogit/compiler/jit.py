@@ -1,0 +1,211 @@
+"""The only file that calls ``numba.njit``: flags and cache.
+
+* :func:`helper`, :func:`inline`, :func:`outline`, :func:`strict`, :func:`by_type` and :func:`inline_by_type` make
+  functions that kernels call;
+* :func:`primitive` makes one out of LLVM code;
+* :func:`kernel` makes an entry point, compiled on first need and cached on disk.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import hashlib
+import os
+import pickle
+import sys
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import llvmlite
+import numba
+import numpy as np
+from numba.core.caching import CompileResultCacheImpl, _Cache
+from numba.core.serialize import dumps
+from numba.extending import intrinsic, overload
+from numba.misc.appdirs import AppDirs
+
+from .lowering import HelperCompiler, KernelCompiler, marked
+
+__all__ = ["JIT_DISABLED", "by_type", "helper", "inline", "inline_by_type", "kernel", "outline", "primitive", "strict"]
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+#: Sums may be reordered and products fused. Never ``nnan`` or ``ninf``: kernels carry NaN and inf to their caller.
+FASTMATH = {"reassoc", "contract", "nsz", "arcp"}
+#: For formulas whose order of operations is their accuracy: products may be fused, nothing else.
+STRICT = {"contract"}
+
+#: True under ``NUMBA_DISABLE_JIT=1``, where every kernel runs as plain Python.
+JIT_DISABLED = bool(numba.config.DISABLE_JIT)
+
+# Without the runtime that counts references to arrays: it would do so, atomically, for each view and each call, and
+# cost more than the work. So kernels can't allocate.
+_OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "_nrt": False}
+# Kernels call helpers, Python doesn't: without the wrappers for it, a first fit compiles half a second faster.
+_HELPER_OPTIONS: dict[str, Any] = {
+    **_OPTIONS,
+    "no_cpython_wrapper": True,
+    "no_cfunc_wrapper": True,
+    "pipeline_class": HelperCompiler,
+}
+# Python calls kernels, C doesn't.
+_KERNEL_OPTIONS: dict[str, Any] = {**_OPTIONS, "no_cfunc_wrapper": True, "pipeline_class": KernelCompiler}
+
+# A compiled kernel is called through the C interface of the Python that compiled it.
+PYTHON = f"{sys.implementation.cache_tag}{getattr(sys, 'abiflags', '')}"
+
+
+def helper(function: Function) -> Function:
+    """Make a helper that kernels call."""
+    return numba.njit(function, fastmath=FASTMATH, **_HELPER_OPTIONS)  # type: ignore[no-any-return]
+
+
+def inline(function: Function) -> Function:
+    """Make a helper so small, or called with so many arrays, that a call would cost more than its work."""
+    return helper(marked(function, "alwaysinline"))
+
+
+def outline(function: Function) -> Function:
+    """Make a helper so large that it is compiled once, not into each of its callers."""
+    return helper(marked(function, "noinline"))
+
+
+def strict(function: Function) -> Function:
+    """Make a helper that is computed in the order of operations in which it is written."""
+    return numba.njit(function, fastmath=STRICT, **_HELPER_OPTIONS)  # type: ignore[no-any-return]
+
+
+def by_type(choose: Function, fastmath: set[str] = FASTMATH, inlining: str = "") -> Function:
+    """Make a helper whose implementation is chosen by its arguments' types while a caller is compiled.
+
+    `choose` has the helper's arguments, gets their Numba types (with attributes such as ``dtype`` and ``layout``) and
+    returns the implementation: an undecorated function whose arguments have the same names.
+    """
+
+    @functools.wraps(choose)
+    def chosen(*arguments: Any) -> Any:
+        return choose(*map(numba.typeof, arguments))(*arguments)
+
+    @functools.wraps(choose)
+    def implementation(*types: Any) -> Any:
+        return marked(choose(*types), inlining)
+
+    if not JIT_DISABLED:
+        overload(chosen, jit_options={"fastmath": fastmath, **_HELPER_OPTIONS})(implementation)
+    return chosen  # type: ignore[return-value]
+
+
+def inline_by_type(choose: Function) -> Function:
+    """As `by_type`, compiled into its callers."""
+    return by_type(choose, inlining="alwaysinline")
+
+
+def kernel(function: Function) -> Function:
+    """Make an entry point, compiled on first need and cached on disk."""
+    if JIT_DISABLED:  # compiled arithmetic is silent
+        return np.errstate(all="ignore")(function)
+    dispatcher = numba.njit(function, fastmath=FASTMATH, **_KERNEL_OPTIONS)
+    dispatcher._cache = KernelCache(function.__name__)
+    return dispatcher  # type: ignore[no-any-return]
+
+
+def primitive(plain: Callable[..., Any]) -> Callable[..., Any]:
+    """Decorate a Numba intrinsic; `plain` does the same where the JIT is off."""
+
+    def decorate(typed: Callable[..., Any]) -> Any:
+        return plain if JIT_DISABLED else intrinsic(typed)
+
+    return decorate
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Cache
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+@functools.cache
+def sources_stamp() -> str:
+    """Hash of the sources of all kernels and of the versions that compile and run them."""
+    here = Path(__file__)
+    versions = (numba.__version__, llvmlite.__version__, PYTHON)
+    digest = hashlib.sha256(repr(versions).encode())
+    for path in [here, here.with_name("_lowering.py"), *sorted((here.parent / "kernels").glob("*.py"))]:
+        digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()
+
+
+def cache_directories() -> list[Path]:
+    """Folders that may hold compiled kernels: below ``NUMBA_CACHE_DIR``, or the package's own and the user's."""
+    if numba.config.CACHE_DIR:
+        return [Path(numba.config.CACHE_DIR) / "jitlogit"]
+    user = AppDirs(appname="jitlogit", appauthor=False).user_cache_dir
+    return [Path(__file__).parent / "__pycache__", Path(user)]
+
+
+class KernelCache(_Cache):  # type: ignore[misc]
+    """One file per compiled variant, named by a hash of everything that its code depends on.
+
+    Numba's own cache notices edits of the file that defines a function but not of the files that it calls into
+    (numba#1833), is blind to jit options (numba#6845), keeps an index that concurrent processes can mix up, and raises
+    where no folder is writable (numba#4908). Here the name stands for all kernel sources, versions, processor, variant
+    and argument types; a file appears whole, by renaming; a folder that can't be read or written is passed over.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._enabled = True
+
+    @property
+    def cache_path(self) -> str:
+        return str(cache_directories()[0])
+
+    def enable(self) -> None:
+        self._enabled = True
+
+    def disable(self) -> None:
+        self._enabled = False
+
+    def flush(self) -> None:
+        for directory in cache_directories():
+            for path in directory.glob(f"{self._name}-*.kernel"):
+                with contextlib.suppress(OSError):
+                    path.unlink()
+
+    def _file_name(self, signature: Any, codegen: Any) -> str:
+        key = repr((sources_stamp(), str(signature), codegen.magic_tuple()))
+        return f"{self._name}-{hashlib.sha256(key.encode()).hexdigest()[:32]}.kernel"
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        if not self._enabled:
+            return None
+        target_context.refresh()
+        for directory in cache_directories():
+            # Whatever is wrong with a file (missing, unreadable, damaged), the remedy is to compile.
+            with contextlib.suppress(Exception):
+                name = self._file_name(sig, target_context.codegen())
+                payload = pickle.loads((directory / name).read_bytes())
+                return CompileResultCacheImpl.rebuild(None, target_context, payload)
+        return None
+
+    def save_overload(self, sig: Any, data: Any) -> None:
+        if not self._enabled or data.library.has_dynamic_globals:
+            return
+        content = dumps(CompileResultCacheImpl.reduce(None, data))
+        for directory in cache_directories():
+            with contextlib.suppress(OSError):  # not writable; or no sources to hash, in a zip file
+                name = self._file_name(sig, data.codegen)
+                directory.mkdir(parents=True, exist_ok=True)
+                _write_whole(directory / name, content)
+                return
+
+
+def _write_whole(path: Path, content: bytes) -> None:
+    temporary = path.with_name(f"{path.name}.{uuid.uuid4().hex}")
+    try:
+        temporary.write_bytes(content)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -1,0 +1,128 @@
+"""Scores, probabilities and classes of all rows in one pass."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..compiler.team import members_for, share
+from ..kernels.epochs.softmax_epoch import class_scores
+from ..kernels.passes import objective
+from ..kernels.storage.plan import PADDING, class_plan, plan, tiles_for
+from ..reference import sigmoid, softmax
+from .validation import Array, as_rows, check_rows, computed_dtype, is_sparse, raise_if_not_finite
+
+_BLOCK_VALUES = 1 << 20
+
+
+def forward(
+    X: Array, weights: Array, bias: float, out: Array, threshold: float | None, n_threads: int | None = None
+) -> None:
+    """Fill `out` (m,) from `X` of `check_X` and weights in the precision that it is computed with.
+
+    With classes, if it holds integers; else with scores, if the threshold is None, or probabilities.
+
+    Raises
+    ------
+    ValueError
+        If X isn't finite, or a score isn't.
+    """
+    cut = plan(X.shape[0], X)
+    padded = np.zeros(weights.size + PADDING, weights.dtype)
+    padded[: weights.size] = weights
+    members = members_for(n_threads, cut.n_chunks, X.nbytes)
+    tiles = tiles_for(members, cut.block_rows, weights.dtype)
+    arguments = as_rows(X), padded, bias, tiles, cut.n_chunks, out, threshold
+    not_finite = sum(share(objective.forward, members, cut.n_chunks, *arguments))
+    if not_finite:
+        raise_if_not_finite(X)
+        if out.dtype == np.int64:
+            forward(X, weights, bias, np.empty(out.size, weights.dtype), threshold, n_threads)
+        elif np.isnan(out).any() or threshold is None:
+            raise ValueError("the scores overflow: scale the features of X, or check the weights")
+
+
+def scores_of(X: Any, coef: Array, intercept: Array, n_threads: int | None = None) -> Array:
+    """Scores (m,) of one row of coefficients, (m, K) of K; in the precision that `X` is computed with.
+
+    Raises ValueError if X isn't finite, or a score isn't.
+    """
+    dtype = computed_dtype(X)
+    if is_sparse(X):
+        with np.errstate(over="ignore", invalid="ignore"):
+            scores: Array = np.asarray(X @ coef.T.astype(dtype)) + intercept.astype(dtype)
+        if not np.isfinite(scores).all():
+            _raise_for_scores(X)
+        return scores[:, 0] if coef.shape[0] == 1 else scores
+    if coef.shape[0] == 1:
+        scores = np.empty(X.shape[0], dtype)
+        forward(X, coef[0].astype(dtype), float(intercept[0]), scores, None, n_threads)
+        return scores
+    n_classes, n = coef.shape
+    cut = class_plan(X.shape[0], X, n_classes, shuffled=False)
+    weights = np.zeros((n_classes, n + PADDING), dtype)
+    weights[:, :n] = coef
+    members = members_for(n_threads, cut.n_chunks, X.nbytes * n_classes)
+    tiles = np.empty((members, n_classes, cut.tile_rows + PADDING), dtype)
+    scores = np.empty((X.shape[0], n_classes), dtype)
+    bias = intercept.astype(np.float64).reshape(-1, 1)
+    bad = share(class_scores, members, cut.n_chunks, as_rows(X), weights, bias, tiles, cut.n_chunks, scores)
+    if sum(bad):
+        _raise_for_scores(X)
+    return scores
+
+
+def _raise_for_scores(X: Any) -> None:
+    raise_if_not_finite(X)
+    raise ValueError("the scores overflow: scale the features of X, or check the weights")
+
+
+class SomeRows(NamedTuple):
+    """Rows of X, and their labels 0 ... K - 1."""
+
+    X: Any
+    labels: Array
+    chosen: Array | None = None  # which rows of X, None for all
+
+    def blocks(self) -> Iterator[tuple[Any, Array]]:
+        """Rows and labels, without a copy of all that are chosen."""
+        if self.chosen is None:
+            yield self.X, self.labels
+            return
+        step = max(1, _BLOCK_VALUES // self.X.shape[1])
+        for start in range(0, self.chosen.size, step):
+            part = slice(start, start + step)
+            yield check_rows(self.X[self.chosen[part]]), self.labels[part]
+
+
+def mean_loss_and_accuracy(
+    rows: SomeRows, coef: Array, intercept: Array, n_threads: int | None = None
+) -> tuple[float, float]:
+    """Mean loss, in nats, and the part of the rows whose class is predicted."""
+    total, right = 0.0, 0
+    for X, labels in rows.blocks():
+        scores = scores_of(X, coef, intercept, n_threads)
+        predicted = scores > 0 if scores.ndim == 1 else scores.argmax(axis=1)
+        right += int(np.sum(predicted == labels))
+        total += float(losses_of(scores, labels).sum(dtype=np.float64))
+    return total / rows.labels.size, right / rows.labels.size
+
+
+def row_losses(X: Any, labels: Array, coef: Array, intercept: Array, n_threads: int | None = None) -> Array:
+    """Losses (m,), in nats, of labels (m,) 0 ... K - 1."""
+    return losses_of(scores_of(X, coef, intercept, n_threads), labels)
+
+
+def losses_of(scores: Array, labels: Array) -> Array:
+    """The same from scores (m,) or (m, K)."""
+    if scores.ndim == 1:
+        return np.asarray(np.logaddexp(0, np.where(labels == 1, -scores, scores)))
+    scores = scores - scores.max(axis=1, keepdims=True)
+    return np.asarray(np.log(np.exp(scores).sum(axis=1)) - scores[np.arange(labels.size), labels.astype(np.intp)])
+
+
+def probabilities_of(scores: Array) -> Array:
+    """Probabilities from scores, both (m, K); K 1 for two classes."""
+    return np.asarray(sigmoid(scores) if scores.shape[1] == 1 else softmax(scores.T).T)

@@ -1,0 +1,304 @@
+"""Whatever a user passes becomes what kernels take, or an error that says what to do."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..kernels.storage.plan import PADDING
+from ..kernels.storage.sparse_work import CSR
+from .parameters import check_batch_size as check_batch_size
+from .parameters import check_bool as check_bool
+from .parameters import check_choice as check_choice
+from .parameters import check_count as check_count
+from .parameters import check_fraction as check_fraction
+from .parameters import check_n_threads as check_n_threads
+from .parameters import check_not_negative as check_not_negative
+from .parameters import check_number as check_number
+from .parameters import check_positive as check_positive
+from .parameters import check_random_state as check_random_state
+from .parameters import check_shuffle as check_shuffle
+
+Array = npt.NDArray[Any]
+
+#: Marks uint16 as the bits of bfloat16 numbers (a float32 without its lower half): ``bits.view(jitlogit.bfloat16)``.
+bfloat16 = np.dtype([("bfloat16", np.uint16)])
+
+# Numbers that kernels widen as they read them; bool is read as uint8.
+_COMPACT = (np.dtype(np.uint8), np.dtype(np.int8), np.dtype(np.float16))
+
+# Checks that need a temporary go over the data in blocks of this many elements.
+_BLOCK = 1 << 18
+
+
+def is_sparse(X: Any) -> bool:
+    """Whether `X` is one of SciPy's sparse arrays or matrices, looked at without importing SciPy."""
+    return hasattr(X, "tocsr") and hasattr(X, "nnz")
+
+
+def check_sparse(X: Any, name: str = "X") -> Any:
+    """Return a SciPy sparse `X` (m, n) in CSR, of float32 or float64, without a copy where it is such already.
+
+    CSC, COO and other formats are converted once; so are other dtypes, as by `check_X`, and rows whose indices aren't
+    sorted, or that hold one twice.
+    """
+    rows = X.tocsr()
+    if len(rows.shape) != 2 or 0 in rows.shape:
+        raise ValueError(f"{name} must be of shape (n_samples, n_features), with one of each; got {rows.shape}")
+    if rows.dtype.kind not in "fiub":
+        raise TypeError(f"{name} must hold real numbers; got dtype {rows.dtype}")
+    if not rows.has_canonical_format:
+        rows = rows.copy()
+        rows.sum_duplicates()
+    return rows.astype(float_dtype(rows), copy=False)
+
+
+def check_rows(X: Any, name: str = "X") -> Any:
+    """`check_sparse` of sparse, `check_X` of other data."""
+    return check_sparse(X, name) if is_sparse(X) else check_X(X, name)
+
+
+def check_X(X: Any, name: str = "X") -> Array:
+    """Return `X` as a read-only (m, n) array, C- or F-ordered, of a dtype that kernels read.
+
+    That is float32, float64, or one that is widened to float32 in registers: uint8, int8, bool (as uint8), float16 and
+    bfloat16 (of ml_dtypes, or uint16 viewed as `bfloat16`). Arrays that are so already are not copied, memory maps
+    included. Strided ones are copied once to C order; other dtypes are converted once, to float32 where that holds
+    every value (16-bit integers), else to float64. Whether the values are finite is not looked at: see
+    `raise_if_not_finite`.
+    """
+    array = _as_numeric(X, name)
+    if array.ndim != 2:
+        raise ValueError(
+            f"{name} must be a 2-D array of shape (n_samples, n_features); got shape {array.shape}"
+            + (
+                ": reshape one example with X.reshape(1, -1), one feature with X.reshape(-1, 1)"
+                if array.ndim == 1
+                else ""
+            )
+        )
+    if 0 in array.shape:
+        raise ValueError(f"{name} must have at least one example and one feature; got shape {array.shape}")
+    if array.dtype == bool:
+        array = array.view(np.uint8)
+    if is_bfloat16(array) or array.dtype in _COMPACT:
+        if not (array.flags.c_contiguous or array.flags.f_contiguous) or not array.flags.aligned:
+            array = np.ascontiguousarray(array)
+        return _read_only(array)
+    return _for_kernels(array)
+
+
+def is_bfloat16(array: Array) -> bool:
+    """Whether an array holds bfloat16 numbers, marked as such or of ml_dtypes."""
+    return array.dtype == bfloat16 or array.dtype.name == "bfloat16"
+
+
+def computed_dtype(X: Any) -> np.dtype[Any]:
+    """The precision that kernels compute in with `X` from `check_X`."""
+    return np.dtype(np.float64 if X.dtype == np.float64 else np.float32)
+
+
+def as_rows(X: Any) -> Any:
+    """The view of `X` from `check_rows`, or of some of its rows, that kernels take: float16 travels as uint16, bfloat16
+    as int16."""
+    if is_sparse(X):
+        return CSR(_read_only(X.data), _read_only(X.indices), _read_only(X.indptr))
+    if is_bfloat16(X):
+        return _read_only(X.view(np.int16))
+    return _read_only(X.view(np.uint16) if X.dtype == np.float16 else X)
+
+
+def widened(X: Array) -> Array:
+    """A copy of a few rows in the precision that kernels compute in."""
+    if is_bfloat16(X):
+        bits = np.ascontiguousarray(X).view(np.uint16)
+        return np.left_shift(bits, 16, dtype=np.uint32).view(np.float32)
+    return X.astype(computed_dtype(X))
+
+
+def check_scaling(offset: Any, scale: Any, n_features: int) -> tuple[Array, Array] | tuple[None, None]:
+    """Return offset and scale of the features as float64 arrays (n,), or None for both if neither is given."""
+    if offset is None and scale is None:
+        return None, None
+    pair = []
+    for values, name, default in ((offset, "offset", 0.0), (scale, "scale", 1.0)):
+        array = np.asarray(_as_numeric(default if values is None else values, name), np.float64)
+        if array.shape not in ((), (n_features,)):
+            raise ValueError(f"{name} must be a number or one for each of the {n_features} features; got {array.shape}")
+        if not np.isfinite(array).all() or (name == "scale" and not (array > 0).all()):
+            raise ValueError(
+                f"{name} must be finite" + (" and positive: use 1 for constant features" if name == "scale" else "")
+            )
+        pair.append(np.array(np.broadcast_to(array, (n_features,))))
+    return pair[0], pair[1]
+
+
+def check_class_labels(y: Any, n_samples: int, n_classes: int | None) -> tuple[Array, int]:
+    """Return labels 0 ... K - 1 as an (m,) array of uint32, with room for whole lanes behind, and K."""
+    array = _as_numeric(y, "y_train").reshape(-1)
+    if array.size != n_samples:
+        raise ValueError(f"y_train must hold one label for each of the {n_samples} examples; got {array.size}")
+    if not (array.min() >= 0 and np.array_equal(array, np.floor(array))):
+        raise ValueError("y_train must hold whole numbers from 0 on: numpy.unique(y, return_inverse=True) makes such")
+    largest = int(array.max())
+    count = max(2, largest + 1) if n_classes is None else check_count(n_classes, "n_classes")
+    if count < 2 or largest >= count:
+        raise ValueError(f"n_classes={count} must be 2 at least, and more than the largest label, {largest}")
+    labels = np.empty(n_samples + PADDING, np.uint32)[:n_samples]
+    labels[:] = array
+    return _read_only(labels), count
+
+
+def check_sample_weight(sample_weight: Any, n_samples: int, dtype: np.dtype[Any]) -> Array | None:
+    """Return weights of the rows as an (m,) array of `dtype` and of mean 1, None for None."""
+    if sample_weight is None:
+        return None
+    array = _as_numeric(sample_weight, "sample_weight")
+    if array.shape not in ((n_samples,), (n_samples, 1), (1, n_samples)):
+        raise ValueError(
+            f"sample_weight must hold one weight for each of the {n_samples} examples; got shape {array.shape}"
+        )
+    mean = array.mean(dtype=np.float64)
+    if not np.isfinite(array).all() or array.min() < 0 or mean == 0:
+        raise ValueError("sample_weight must be finite, not negative, and not zero for all examples")
+    wide = np.result_type(array.dtype, dtype)
+    return np.asarray(np.divide(array.reshape(-1), mean, dtype=wide), dtype)
+
+
+def check_labels(Y: Any, n_samples: int, name: str = "Y") -> Array:
+    """Return the labels `Y`, of shape (m,), (m, 1) or (1, m) and values 0 and 1, as an (m,) array of uint8.
+
+    Behind it there is room for whole lanes, which kernels may read.
+    """
+    array = _as_numeric(Y, name)
+    if array.shape not in ((n_samples,), (n_samples, 1), (1, n_samples)):
+        raise ValueError(
+            f"{name} must hold one label for each of the {n_samples} examples, as shape (1, {n_samples}), "
+            f"({n_samples},) or ({n_samples}, 1); got shape {array.shape}"
+        )
+    array = array.reshape(-1)
+    labels = np.empty(n_samples + PADDING, np.uint8)[:n_samples]
+    if array.dtype == bool:
+        labels[:] = array
+        return _read_only(labels)
+    for start in range(0, n_samples, _BLOCK):
+        block = array[start : start + _BLOCK]
+        ones = block == 1
+        if not np.all(ones | (block == 0)):
+            found = np.unique(array)
+            shown = ", ".join(str(label) for label in found[:6].tolist()) + (", ..." if found.size > 6 else "")
+            raise ValueError(
+                f"{name} must hold the labels 0 and 1 only; found {shown}: map your two classes to 0 and 1"
+            )
+        labels[start : start + _BLOCK] = ones
+    return _read_only(labels)
+
+
+def check_weights(W: Any, n_features: int, dtype: np.dtype[Any], name: str = "W") -> Array:
+    """Return the weights `W`, of shape (n, 1) or (n,), as an (n,) array of `dtype`."""
+    array = _as_numeric(W, name)
+    if array.shape not in ((n_features, 1), (n_features,)):
+        raise ValueError(
+            f"{name} must hold one weight for each of the {n_features} features, as shape ({n_features}, 1); "
+            f"got shape {array.shape}"
+        )
+    array = np.ascontiguousarray(array.reshape(-1), dtype)
+    if not np.isfinite(array).all():
+        raise ValueError(f"{name} must be finite; got NaN or inf")
+    return _read_only(array)
+
+
+def check_numbers(values: Any, name: str) -> Array:
+    """Return an array of any shape as a read-only contiguous one of float32 or float64."""
+    return _for_kernels(np.asarray(_as_numeric(values, name), order="C"))
+
+
+def check_row(values: Any, name: str) -> Array:
+    """Return a row of m numbers, of shape (1, m), (m,) or (m, 1), as a contiguous (m,) array of its own dtype."""
+    array = _as_numeric(values, name)
+    if array.size == 0 or array.size != max(array.shape, default=1):
+        raise ValueError(f"{name} must be a row of shape (1, n_samples); got shape {array.shape}")
+    return _read_only(np.ascontiguousarray(array.reshape(-1)))
+
+
+def check_probabilities(A: Any, dtype: np.dtype[Any] | None = None, name: str = "A") -> Array:
+    """Return the probabilities `A` as an (m,) array of `dtype`, or of float32 or float64."""
+    row = (
+        _for_kernels(check_row(A, name)) if dtype is None else _read_only(check_row(A, name).astype(dtype, copy=False))
+    )
+    if not (row.min() >= 0 and row.max() <= 1):
+        raise ValueError(f"{name} must hold probabilities between 0 and 1; found {row.min():g} to {row.max():g}")
+    return row
+
+
+def raise_if_not_finite(X: Any, name: str = "X") -> None:
+    """Raise a ValueError that says where `X` first holds NaN or inf.
+
+    Kernels carry either through to their results, so this is called when a result isn't finite: good data is not read
+    once more to be checked.
+    """
+    if is_sparse(X):
+        stored = np.flatnonzero(~np.isfinite(X.data))
+        if stored.size:
+            row = int(np.searchsorted(X.indptr, stored[0], "right")) - 1
+            _raise_not_finite(name, row, int(X.indices[stored[0]]), X.data[stored[0]])
+        return
+    step = max(1, _BLOCK // X.shape[1])
+    for start in range(0, X.shape[0], step):
+        block = widened(X[start : start + step])
+        bad = np.argwhere(~np.isfinite(block))
+        if bad.size:
+            i, j = int(bad[0, 0]) + start, int(bad[0, 1])
+            _raise_not_finite(name, i, j, block[i - start, j])
+
+
+def _raise_not_finite(name: str, i: int, j: int, value: Any) -> None:
+    raise ValueError(
+        f"{name} must be finite, without NaN and inf; {name}[{i}, {j}] is {value}: remove such rows or replace the "
+        "values (the mean of the column is a common choice)"
+    )
+
+
+def float_dtype(array: Any) -> np.dtype[Any]:
+    """float32 where NumPy promotes the array's dtype beside float32 to it, else float64."""
+    return np.dtype(np.float32 if np.result_type(array.dtype, np.float32) == np.float32 else np.float64)
+
+
+def _as_numeric(values: Any, name: str) -> Array:
+    if isinstance(values, np.ma.MaskedArray):
+        raise TypeError(f"{name} must not be a masked array: fill its gaps with values, or drop those rows")
+    if is_sparse(values):
+        raise TypeError(f"{name} must be a dense array; got {type(values).__name__}: use {name}.toarray()")
+    try:
+        array = np.asarray(values)
+    except ValueError as error:  # ragged nested lists
+        raise ValueError(f"{name} must be an array of numbers with rows of equal length: {error}") from None
+    if array.dtype == object:
+        try:
+            array = array.astype(np.float64)
+        except (TypeError, ValueError, OverflowError):
+            raise TypeError(f"{name} must hold numbers; got dtype object with values of other kinds") from None
+    if array.dtype.kind == "c":
+        raise TypeError(f"{name} must hold real numbers; got dtype {array.dtype}")
+    if array.dtype.kind not in "fiub" and not is_bfloat16(array):
+        raise TypeError(f"{name} must hold numbers; got dtype {array.dtype}")
+    return array
+
+
+def _for_kernels(array: Array) -> Array:
+    """Read-only array of float32 or float64 in C or F order, the same memory where it is such already."""
+    dtype = float_dtype(array)
+    if array.dtype != dtype or not array.flags.aligned:
+        array = array.astype(dtype)
+    if not (array.flags.c_contiguous or array.flags.f_contiguous):
+        array = np.ascontiguousarray(array)
+    return _read_only(array)
+
+
+def _read_only(array: Array) -> Array:
+    """A view that kernels can't write to: one type, so one compiled variant, whether or not the array is writable."""
+    array = array.view()
+    array.flags.writeable = False
+    return array

@@ -1,0 +1,146 @@
+"""What scikit-learn classifiers with one coefficient for each feature have in common."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import numpy as np
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils import column_or_1d
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from ..data import validation as check
+from ..data.prediction import scores_of
+from ..data.validation import Array
+from ..reference import sigmoid, softmax
+from .weights import classes_of
+
+_FEW_LABELS = 1000
+
+Method = TypeVar("Method", bound=Callable[..., Any])
+
+
+def or_leave_as_it_was(method: Method) -> Method:
+    """Whatever a method that fails has changed in the estimator is changed back."""
+
+    @functools.wraps(method)
+    def call(self: Any, *arguments: Any, **options: Any) -> Any:
+        before = dict(vars(self))
+        try:
+            return method(self, *arguments, **options)
+        except BaseException:
+            vars(self).clear()
+            vars(self).update(before)
+            raise
+
+    return call  # type: ignore[return-value]
+
+
+def _check_kind(y: Array) -> None:
+    """scikit-learn's check, of a few labels that it finds the same faults in as in many."""
+    if y.dtype != object and y.size >= _FEW_LABELS:
+        kinds = classes_of(y)
+        if 2 * kinds.size < y.size:  # or all kinds would seem to be new ones
+            if y.dtype.kind in "biu":
+                return  # it finds none in whole numbers
+            y = np.tile(kinds, 2)
+    check_classification_targets(y)
+
+
+def _as_stored(X: Any) -> dict[str, Any]:
+    """How scikit-learn is to check X: without a conversion of what kernels read, bfloat16 included, which it takes for
+    bytes."""
+    numeric = not (isinstance(X, np.ndarray) and check.is_bfloat16(X))
+    return {"accept_sparse": "csr", "dtype": "numeric" if numeric else None, "ensure_all_finite": False}
+
+
+class LinearClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+    """Classes told apart by the largest score, X coef_ + intercept_; two by the sign of one score."""
+
+    n_threads: Any
+    # Set by fits.
+    coef_: Array
+    intercept_: Array
+    classes_: Array
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
+
+    def decision_function(self, X: Any) -> Array:
+        """Scores X coef_ + intercept_, (n_samples,) for two classes, positive for the second, else (n_samples, K).
+
+        In float64 for float64 X, else in float32. Raises ValueError if X doesn't have the features that were fitted, or
+        isn't finite.
+        """
+        check_is_fitted(self)
+        return scores_of(self._checked_X(X, reset=False), self.coef_, self.intercept_, self._threads())
+
+    def predict(self, X: Any) -> Array:
+        """The most probable class of each row."""
+        scores = self.decision_function(X)
+        places = (scores > 0).astype(np.intp) if scores.ndim == 1 else scores.argmax(axis=1)
+        return np.asarray(self.classes_[places])
+
+    def predict_proba(self, X: Any) -> Array:
+        """Probabilities (n_samples, K) of the classes, in the order of `classes_`, of float64."""
+        scores = self.decision_function(X).astype(np.float64)
+        if scores.ndim == 1:
+            return np.column_stack([sigmoid(-scores), sigmoid(scores)])
+        return softmax(scores.T).T
+
+    def predict_log_proba(self, X: Any) -> Array:
+        """Logarithms of `predict_proba`, computed from the scores: exact also where a probability rounds to 0."""
+        scores = self.decision_function(X).astype(np.float64)
+        if scores.ndim == 1:
+            return -np.column_stack([np.logaddexp(0, scores), np.logaddexp(0, -scores)])
+        scores -= scores.max(axis=1, keepdims=True)
+        return np.asarray(scores - np.log(np.exp(scores).sum(axis=1, keepdims=True)))
+
+    def _checked(self, X: Any, y: Any, reset: bool) -> tuple[Array, Array]:
+        X, y = validate_data(
+            self,
+            X,
+            y,
+            reset=reset,
+            multi_output=True,
+            ensure_min_samples=1,
+            **_as_stored(X),
+        )
+        y = column_or_1d(y, warn=True)
+        _check_kind(y)
+        return check.check_rows(X), y
+
+    def _checked_X(self, X: Any, reset: bool) -> Array:
+        return check.check_rows(  # type: ignore[no-any-return]
+            validate_data(self, X, reset=reset, **_as_stored(X))
+        )
+
+    def _warm(self, warm_start: Any, classes: Array | None, n_features: int) -> bool:
+        """Whether to begin with the coefficients that are there, of `classes` then.
+
+        ValueError if they aren't of these data's shape and classes.
+        """
+        if not (check.check_bool(warm_start, "warm_start") and hasattr(self, "coef_")):
+            return False
+        count = 1 if self.classes_.size == 2 else self.classes_.size
+        if np.shape(self.coef_) != (count, n_features):
+            raise ValueError(
+                f"warm_start begins with coef_ of shape {np.shape(self.coef_)}, but these data need "
+                f"{(count, n_features)}: set warm_start=False to begin anew"
+            )
+        if not (np.isfinite(self.coef_).all() and np.isfinite(self.intercept_).all()):
+            raise ValueError("warm_start begins with coef_ and intercept_ that aren't finite: set warm_start=False")
+        if classes is None or not np.array_equal(classes, self.classes_):
+            raise ValueError(
+                f"warm_start begins with coef_ of the classes {classes}, but these data have {self.classes_}: set "
+                "warm_start=False to begin anew"
+            )
+        return True
+
+    def _threads(self) -> int | None:
+        return check.check_n_threads(self.n_threads)

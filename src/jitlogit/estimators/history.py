@@ -1,0 +1,95 @@
+"""What an estimator's training leaves behind: history, and parameters of the features as they are."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from ..data.parameters import check_count, check_not_negative
+from ..data.prediction import SomeRows, mean_loss_and_accuracy
+from ..data.validation import Array
+from ..training.fits import Epoch
+from .callbacks import FitTasks, check_callbacks
+
+HISTORY = ("loss", "val_loss", "val_accuracy", "learning_rate", "gradient_norm", "seconds", "rows_per_second")
+
+
+def scaled_parameters(coef: Array, intercept: Array, offset: Array, scale: Array) -> Array:
+    """Parameters of the scaled features (K, n + 1), from `coef_` (K, n) and `intercept_` (K,)."""
+    return np.column_stack([coef * scale, intercept + coef @ offset])
+
+
+def raw_parameters(weights: Array, bias: Array, offset: Array, scale: Array) -> tuple[Array, Array]:
+    """`coef_` and `intercept_`, from the parameters of the scaled features, (K, n) and (K,)."""
+    coef = weights.astype(np.float64) / scale
+    return coef, bias - coef @ offset
+
+
+class Record:
+    """Writes the history, calls callbacks, and says when to stop."""
+
+    def __init__(
+        self,
+        model: Any,
+        m: int,
+        validation: SomeRows | None,
+        scaling: tuple[Array, Array],
+        history: dict[str, list[float]],
+        tasks: FitTasks | None,
+        n_threads: int | None,
+    ) -> None:
+        """For an estimator's parameters, which are checked; training goes on from a history."""
+        tol = None if model.tol is None else check_not_negative(model.tol, "tol")
+        self._tol = 0.0 if tol is None and model.early_stopping else tol
+        self._patience = check_count(model.n_iter_no_change, "n_iter_no_change")
+        self._callbacks = check_callbacks(model.callbacks)
+        self._tasks = tasks
+        self._n_threads = n_threads
+        self._m = m
+        self._validation = validation
+        self._scaling = scaling
+        self._judged: list[tuple[float, int]] = []  # the best yet, and epochs since without a better
+        self._before = len(history.get("loss", []))
+        self.history = {name: list(history.get(name, [])) for name in HISTORY}
+        if validation is None:
+            del self.history["val_loss"], self.history["val_accuracy"]
+
+    def add(self, epoch: Epoch, interrupted: bool = False) -> bool:
+        """Take note of an epoch; return whether training should stop."""
+        number = self._before + epoch.number
+        known = {
+            "loss": epoch.cost,
+            "learning_rate": epoch.learning_rate,
+            "gradient_norm": epoch.gradient_norm,
+            "seconds": epoch.seconds,
+            "rows_per_second": self._m / max(epoch.seconds, 1e-9),
+        }
+        watched = epoch.cost
+
+        def fitted() -> dict[str, Array]:
+            parameters = epoch.parameters()
+            coef, intercept = raw_parameters(parameters[:, :-1], parameters[:, -1], *self._scaling)
+            return {"coef_": coef, "intercept_": intercept}
+
+        if self._validation is not None:
+            coef, intercept = fitted().values()
+            watched, right = mean_loss_and_accuracy(self._validation, coef, intercept, self._n_threads)
+            known |= {"val_loss": watched, "val_accuracy": right}
+        for name, value in known.items():
+            del self.history[name][number:]  # if training went back
+            self.history[name].append(value)
+        asked = [bool(callback({"epoch": number, **known})) for callback in self._callbacks]
+        if self._tasks is not None:
+            asked.append(self._tasks.end_epoch(epoch.number, fitted))
+        stop = interrupted or any(asked)
+        if self._tol is not None:
+            del self._judged[epoch.number :]
+            best, failed = self._judged[-1] if self._judged else (math.inf, 0)
+            failed = 0 if watched < best - self._tol else failed + 1
+            self._judged.append((min(best, watched), failed))
+            stop = stop or failed >= self._patience
+        if self._tasks is not None and not stop:
+            self._tasks.begin_epoch()
+        return stop

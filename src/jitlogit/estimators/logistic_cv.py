@@ -1,0 +1,171 @@
+"""The penalty's strength by cross-validation."""
+
+from __future__ import annotations
+
+import copy
+import warnings
+from typing import Any
+
+import numpy as np
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.metrics import get_scorer
+from sklearn.model_selection import check_cv
+
+from ..compiler.team import helpers
+from ..data import validation as check
+from ..data.prediction import row_losses
+from ..data.validation import Array
+from ..optimum.solve import Optimum
+from .base import or_leave_as_it_was
+from .logistic import LogisticRegression, _Data, _raw, with_hints
+from .weights import row_weights, without
+
+
+class LogisticRegressionCV(LogisticRegression):
+    """`LogisticRegression` with the `C` that does best on held-out rows.
+
+    Rows of a fold that are held out weigh nothing, so all folds use the same X, without a copy; each fit begins at the
+    optimum for the `C` before.
+
+    Parameters
+    ----------
+    Cs : int or array_like
+        Values of `C`; a number stands for so many from 1e-4 to 1e4, equally spaced on a logarithmic scale.
+    cv : None, int, splitter or iterable
+        As scikit-learn's `check_cv` takes it; None for five folds, stratified.
+    scoring : None, str or callable
+        scikit-learn's name of a scorer, or one, which costs a copy of the held-out rows; None for the negative mean
+        loss, in nats, by the rows' weights. These are `sample_weight` times the factors of `class_weight`, because the
+        fits minimise the loss by the same weights. A scorer gets `sample_weight` alone, as in scikit-learn.
+    l1_ratio, tol, fit_intercept, class_weight, random_state, solver, max_iter, standardize, n_threads
+    callbacks, verbose
+        As in `LogisticRegression`.
+
+    Attributes
+    ----------
+    C_ : float
+        The best.
+    Cs_ : (n_Cs,), ascending
+    scores_ : (n_folds, n_Cs)
+    n_passes_ : float
+        Of all fits.
+    coef_, intercept_ and the others
+        As in `LogisticRegression`, of the fit to all rows with `C_`.
+    """
+
+    @with_hints
+    def __init__(
+        self,
+        *,
+        Cs: Any = 10,
+        cv: Any = None,
+        scoring: Any = None,
+        l1_ratio: float = 0.0,
+        tol: float = 1e-4,
+        fit_intercept: bool = True,
+        class_weight: Any = None,
+        random_state: Any = None,
+        solver: str = "auto",
+        max_iter: int = 1000,
+        standardize: bool = False,
+        n_threads: Any = None,
+        callbacks: Any = None,
+        verbose: Any = 0,
+    ) -> None:
+        super().__init__(
+            l1_ratio=l1_ratio,
+            tol=tol,
+            fit_intercept=fit_intercept,
+            class_weight=class_weight,
+            random_state=random_state,
+            solver=solver,
+            max_iter=max_iter,
+            standardize=standardize,
+            n_threads=n_threads,
+            callbacks=callbacks,
+            verbose=verbose,
+        )
+        del self.C, self.warm_start
+        self.Cs = Cs
+        self.cv = cv
+        self.scoring = scoring
+
+    @or_leave_as_it_was
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> LogisticRegressionCV:
+        """Search, and fit to all rows; see `LogisticRegression.fit`.
+
+        With `sample_weight`, TypeError if `scoring` doesn't take the held-out rows' part of it, as in scikit-learn.
+        """
+        with helpers():
+            found, data, passes = self._search_path(X, y, sample_weight)
+        self._keep(data, found)
+        self.n_passes_ += passes
+        return self
+
+    def _search_path(self, X: Any, y: Any, sample_weight: Any) -> tuple[Optimum, _Data, float]:
+        """Fit to the folds, and to all rows with the best C; with the data, and how often the folds' fits read X."""
+        data = self._read(X, y, sample_weight)
+        given = row_weights(sample_weight, data.X)
+        self.Cs_ = self._values()
+        folds = list(check_cv(self.cv, data.y, classifier=True).split(data.X, data.y))
+        self.scores_ = np.empty((len(folds), self.Cs_.size))
+        passes, short = 0.0, 0
+        for fold, (trained, held) in enumerate(folds):
+            m = data.X.shape[0]
+            weights = without(data.weights, np.setdiff1d(np.arange(m), trained), m)
+            initial = None
+            for j, C in enumerate(self.Cs_):
+                found = self._find(data, C, weights, initial)
+                initial, passes = found.parameters, passes + found.passes
+                short += not (found.converged or found.stopped)
+                self.scores_[fold, j] = self._score(data, found, held, given)
+                if not np.isfinite(self.scores_[fold, j]):
+                    raise ValueError(
+                        f"the score of fold {fold} for C={C:g} is {self.scores_[fold, j]}: every fold needs held-out "
+                        "rows of weight, and `scoring` a finite score for them"
+                    )
+        if short:
+            warnings.warn(
+                f"{short} of {self.scores_.size} fits to folds did not reach their optimum: raise max_iter, or tol",
+                ConvergenceWarning,
+                stacklevel=4,
+            )
+        best = int(np.argmax(self.scores_.mean(axis=0)))
+        self.C_ = float(self.Cs_[best])
+        return self._find(data, self.C_, data.weights, None), data, passes
+
+    def _values(self) -> Array:
+        if np.ndim(self.Cs) == 0:
+            return np.logspace(-4, 4, check.check_count(self.Cs, "Cs"))
+        values = np.sort(np.asarray(self.Cs, np.float64).reshape(-1))
+        if not (values.size and np.isfinite(values).all() and values[0] > 0):
+            raise ValueError(f"Cs must be a number of values, or values that are positive and finite; got {self.Cs!r}")
+        return values
+
+    def _score(self, data: _Data, found: Optimum, held: Array, given: Array | None) -> float:
+        """The score of held-out rows; `given` (m,) is `sample_weight`, without the factors of classes."""
+        coef, intercept = _raw(data, found)
+        weights = data.weights if self.scoring is None else given
+        if weights is not None:
+            weights = weights[held]
+            if not weights.any():
+                return np.nan
+        if self.scoring is None:
+            losses = row_losses(data.X, data.labels, coef, intercept, self._threads())[held]
+            return -float(losses.mean() if weights is None else weights @ losses / weights.sum())
+        fitted = copy.copy(self)
+        fitted.coef_, fitted.intercept_ = coef, intercept
+        scorer = get_scorer(self.scoring) if isinstance(self.scoring, str) else self.scoring
+        try:
+            return float(scorer(fitted, data.X[held], data.y[held], **_if_given(weights)))
+        except TypeError as error:
+            if "unexpected keyword argument 'sample_weight'" not in str(error):
+                raise
+            raise TypeError(
+                f"scoring must take sample_weight, because fit was given one; got {self.scoring!r}, which doesn't"
+            ) from error
+
+
+def _if_given(weights: Array | None) -> dict[str, Array]:
+    """A keyword for a scorer; none without weights, because a scorer needs not take them."""
+    return {} if weights is None else {"sample_weight": weights}

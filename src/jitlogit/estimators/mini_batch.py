@@ -1,0 +1,399 @@
+"""scikit-learn estimators: parameters in, training, fitted attributes out; no mathematics."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from typing import Any
+
+import numpy as np
+from sklearn.exceptions import ConvergenceWarning
+
+from ..data import validation as check
+from ..data.prediction import SomeRows
+from ..data.validation import Array
+from ..training.defaults import RunningMoments, auto_batch_size, auto_epochs, auto_learning_rate, auto_optimizer
+from ..training.fits import Steps, check_steps
+from ..training.loop import TrainingResult, divergence, train, worsening
+from .base import LinearClassifier, or_leave_as_it_was
+from .callbacks import CallbackSupportMixin, FitTasks, check_callbacks, with_callbacks
+from .history import Record, raw_parameters, scaled_parameters
+from .interrupts import stopped_by_interrupt
+from .weights import (
+    check_classes,
+    class_factors,
+    classes_of,
+    generator_from,
+    held_out,
+    of_mean_one,
+    pair_of,
+    places_of,
+    row_weights,
+    with_class_weights,
+    without,
+)
+
+
+class MiniBatchLogisticRegression(CallbackSupportMixin, LinearClassifier):  # type: ignore[misc]
+    """Logistic regression by mini-batch gradient descent, without tuning: sigmoid for two classes, softmax for more.
+
+    Minimises the weighted mean of the losses plus  alpha [(1 - l1_ratio) / 2 ||w||^2 + l1_ratio ||w||_1],  the penalty
+    of `sklearn.linear_model.SGDClassifier`; the intercept is not penalised.
+
+    Parameters
+    ----------
+    batch_size : "auto", int or None
+        Rows of a mini-batch; more than there are means all. None is batch gradient descent. "auto" is 64, but
+        at most a 64th of the rows and at least 32; from 65,536 rows on, a 1024th of them, at most 256.
+    learning_rate : "auto" or float
+        Length of the first updates, for a gradient of the mean loss over a batch. "auto" is 1 / (curvature of the mean
+        loss + noise of a batch), both bounded from a sample of the data (see `jitlogit.statistics`), for adagrad 0.1,
+        for adam 0.45 over the square root of the number of features; it is halved where training diverges nevertheless.
+    schedule : "constant", "invscaling", "cosine", "step" or "adaptive"
+        How the learning rate changes, see `jitlogit.train_logistic_regression`.
+    optimizer : "auto", "sgd", "momentum", "nesterov", "adagrad" or "adam"
+        "auto" is "adam" in `fit` of dense rows of 256 standardised features and more with learning rate "auto", else
+        "nesterov".
+    average : bool
+        Whether to return the mean of the parameters after each update but those of the first epoch.
+    alpha, l1_ratio : float
+        Strength of the penalty, and the L1 norm's part of it, between 0 and 1.
+    max_iter : "auto" or int
+        Epochs. "auto" is as many as visit a million rows, but 1000 at most, and 5 to 10 from 20,000 rows on; 1000 for
+        batch gradient descent.
+    tol : None or float
+        Stop when for `n_iter_no_change` epochs the training loss hasn't fallen by `tol` below the best before (with
+        `early_stopping` or `eval_set`: the validation loss). None: never, all epochs are done.
+    n_iter_no_change : int
+    early_stopping : bool
+        Whether to hold out a stratified part of the rows to measure the validation loss on; `tol` None then counts
+        as 0. Held-out rows stay where they are, and weigh nothing.
+    validation_fraction : float
+        That part.
+    fit_intercept : bool
+    class_weight : None, "balanced" or dict
+        Factor of the weights of a class's rows; "balanced" is inversely proportional to the classes' frequencies.
+    standardize : bool
+        Whether to train on features of mean 0 (with an intercept) and variance 1, without a copy of X. The penalty then
+        acts on the coefficients of these, as in glmnet; `coef_` belongs to X as it is.
+    shuffle : bool or "blocks"
+        Order of the rows in each epoch, see `jitlogit.train_logistic_regression`.
+    warm_start : bool
+        Whether `fit` begins with the coefficients that are there.
+    random_state : None, int or numpy.random.RandomState
+        Source of the orders, of the sample for "auto" and of the held-out rows.
+    n_threads : None or int
+        Most threads to use, None for as many as Numba is set to. Results have the same bits for any number.
+    callbacks : None, or callable or list of callables
+        Called after each epoch with a dict of what `history_` got; a true result stops training. From scikit-learn 1.9
+        on, ``set_callbacks`` takes its own, such as its progress bar, which see each epoch of `fit` as a task.
+    verbose : int
+        Whether to show progress.
+
+    Attributes
+    ----------
+    coef_ : (1, n_features) of float64, (n_classes, n_features) for more than two classes
+    intercept_ : (1,) or (n_classes,) of float64
+    classes_ : (n_classes,)
+    n_iter_ : int
+        Epochs done.
+    n_features_in_, feature_names_in_
+    learning_rate_ : float
+        The rate that training began with.
+    batch_size_ : int
+    optimizer_ : str
+    history_ : dict of lists, one value an epoch
+        "loss" (mean of the training losses seen, without the penalty), "learning_rate", "gradient_norm" (of the mean of
+        the epoch's gradients; of sparse rows mostly weighted by their learning rates), "seconds", "rows_per_second";
+        with a validation set "val_loss" and "val_accuracy".
+    """
+
+    def __init__(
+        self,
+        *,
+        batch_size: Any = "auto",
+        learning_rate: Any = "auto",
+        schedule: str = "cosine",
+        optimizer: str = "auto",
+        average: bool = False,
+        alpha: float = 1e-4,
+        l1_ratio: float = 0.0,
+        max_iter: Any = "auto",
+        tol: Any = None,
+        n_iter_no_change: int = 5,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        fit_intercept: bool = True,
+        class_weight: Any = None,
+        standardize: bool = True,
+        shuffle: Any = True,
+        warm_start: bool = False,
+        random_state: Any = None,
+        n_threads: Any = None,
+        callbacks: Any = None,
+        verbose: Any = 0,
+    ) -> None:
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.schedule = schedule
+        self.optimizer = optimizer
+        self.average = average
+        self.alpha = alpha
+        self.l1_ratio = l1_ratio
+        self.max_iter = max_iter
+        self.tol = tol
+        self.n_iter_no_change = n_iter_no_change
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.fit_intercept = fit_intercept
+        self.class_weight = class_weight
+        self.standardize = standardize
+        self.shuffle = shuffle
+        self.warm_start = warm_start
+        self.random_state = random_state
+        self.n_threads = n_threads
+        self.callbacks = callbacks
+        self.verbose = verbose
+
+    # Set by fits.
+    history_: dict[str, list[float]]
+    n_iter_: int
+    _seen: RunningMoments
+
+    @or_leave_as_it_was
+    @with_callbacks  # type: ignore[untyped-decorator]
+    def fit(self, X: Any, y: Any, sample_weight: Any = None, *, eval_set: Any = None) -> MiniBatchLogisticRegression:
+        """Train.
+
+        Parameters
+        ----------
+        X : array_like, data frame or SciPy sparse array (n_samples, n_features)
+            Arrays and memory maps of float32, float64, uint8, int8, bool and float16, in C or F order, are used without
+            a copy, and so is CSR of float32 and float64; other sparse formats are converted to it once. An epoch of
+            sparse rows costs time by their stored values with the optimizers "sgd", "momentum" and "nesterov"; with
+            the others, an L1 penalty or `average`, each batch also takes time for every feature.
+        y : array_like (n_samples,)
+            Labels of two kinds or more.
+        sample_weight : None or array_like (n_samples,)
+            Not negative.
+        eval_set : None or pair of array_like
+            Validation data, features and labels: their loss is in `history_`, and `tol` looks at it.
+
+        Returns
+        -------
+        The estimator itself.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If a parameter or the data can't be used; the message says what to do. Also if training diverges at a
+            learning rate that was given as a number. The estimator is then as it was before.
+
+        Warns
+        -----
+        ConvergenceWarning
+            After Ctrl-C, which ends training with the epoch; the estimator is then fitted. Also if a learning rate that
+            was given as a number ends training from zeros above the cost that it began with.
+        """
+        self._check_parameters()
+        before = getattr(self, "classes_", None)
+        X, y = self._checked(X, y, reset=True)
+        self.classes_ = classes_of(y)
+        check_classes(self.classes_)
+        labels = places_of(y, self.classes_, "y")
+        weights = row_weights(sample_weight, X)
+        rng = generator_from(self.random_state)
+        validation = None
+        if eval_set is not None:
+            validation = self._validation_set(eval_set)
+        elif self.early_stopping:
+            held = held_out(labels, self.classes_, self.validation_fraction, rng)
+            validation = SomeRows(X, labels[held], held)
+            weights = without(weights, held, X.shape[0])
+        seen = self._see(RunningMoments(class_weights=np.zeros(self.classes_.size)), X, labels, weights)
+        initial = None
+        if self._warm(self.warm_start, before, X.shape[1]):
+            initial = scaled_parameters(self.coef_, self.intercept_, *self._scaling(seen))
+        n_epochs = self._n_epochs(X.shape[0])
+        tasks = FitTasks(self, X, y, n_epochs)
+        result = self._train(X, labels, weights, seen, initial, n_epochs, self.schedule, rng, validation, tasks)
+        tasks.end(lambda: {"coef_": self.coef_, "intercept_": self.intercept_})
+        self.n_iter_ = result.n_epochs
+        return self
+
+    @or_leave_as_it_was
+    def partial_fit(
+        self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None
+    ) -> MiniBatchLogisticRegression:
+        """Train one epoch on more rows.
+
+        Features are standardised, and classes balanced, by all rows seen so far. The learning rate falls as
+        "invscaling" over the calls, unless `schedule` is "constant"; state of an optimizer is not kept between calls.
+
+        Parameters
+        ----------
+        X, y, sample_weight
+            As in `fit`.
+        classes : array_like (n_classes,)
+            All labels; needed in the first call.
+
+        Returns
+        -------
+        The estimator itself.
+
+        Raises
+        ------
+        ValueError, TypeError
+            As `fit`, and if `classes` are missing in the first call, or others in a later one, or y has other labels.
+        """
+        self._check_parameters()
+        first = not hasattr(self, "coef_")
+        X, y = self._checked(X, y, reset=first)
+        if classes is not None:
+            given = np.unique(np.asarray(classes))
+            check_classes(given, "classes")
+            if not first and not np.array_equal(given, self.classes_):
+                raise ValueError(f"classes={given} is not the same as in the first call, {self.classes_}")
+            self.classes_ = given
+        elif first:
+            raise ValueError("classes must be passed in the first call to partial_fit")
+        labels = places_of(y, self.classes_, "y")
+        weights = row_weights(sample_weight, X)
+        fresh = RunningMoments(class_weights=np.zeros(self.classes_.size))
+        seen = self._see(fresh if first else self._seen, X, labels, weights)
+        calls = 0 if first else self.n_iter_
+        initial = None
+        if not first:
+            initial = scaled_parameters(self.coef_, self.intercept_, *self._scaling(seen))
+        decay = 1.0 if self.schedule == "constant" else 1 / math.sqrt(1 + calls)
+        rng = generator_from(self.random_state, calls)
+        self._train(X, labels, weights, seen, initial, 1, "constant", rng, None, None, decay, first)
+        self.n_iter_ = calls + 1
+        return self
+
+    # -----------------------------------------------------------------------------------------------------------------
+
+    def _train(
+        self,
+        X: Array,
+        labels: Array,
+        weights: Array | None,
+        seen: RunningMoments,
+        initial: Array | None,
+        n_epochs: int,
+        schedule: str,
+        rng: np.random.Generator,
+        validation: SomeRows | None,
+        tasks: FitTasks | None = None,
+        decay: float = 1.0,
+        reset: bool = True,
+    ) -> TrainingResult:
+        """Train, and set the fitted attributes."""
+        m = X.shape[0]
+        factors = class_factors(self.classes_, self.class_weight, seen.class_weights)
+        mean = float(np.sum(seen.class_weights * (1 if factors is None else factors)) / seen.n_rows)
+        weights = of_mean_one(with_class_weights(weights, labels, factors), m, mean, check.computed_dtype(X))
+        offset, scale = self._scaling(seen)
+        batch_size = self._batch_size(m)
+        auto = isinstance(self.learning_rate, str) and self.learning_rate == "auto"
+        intercept = check.check_bool(self.fit_intercept, "fit_intercept")
+        # Adam's state would begin anew in each call of partial_fit; its rate is for standardised features.
+        adam = tasks is not None and auto and self.standardize
+        steps = self._steps(schedule, auto_optimizer(X) if adam else "nesterov")
+        binary = self.classes_.size == 2
+        if auto:
+            l2, _ = steps.penalties
+            rate = auto_learning_rate(
+                X, weights, offset, scale, intercept, steps.optimizer, l2, batch_size, binary, rng
+            )
+        else:
+            rate = check.check_positive(self.learning_rate, "learning_rate")
+        history = {} if reset else self.history_
+        record = Record(self, m, validation, (offset, scale), history, tasks, self._threads())
+        shuffle = check.check_shuffle(self.shuffle)
+        with stopped_by_interrupt() as interrupted:
+            result = train(
+                X,
+                labels,
+                learning_rate=rate * decay,
+                n_epochs=n_epochs,
+                batch_size=batch_size,
+                rng=rng,
+                shuffle=shuffle if batch_size < m else False,
+                record_every=1,
+                n_threads=self._threads(),
+                verbose=bool(self.verbose),
+                offset=offset,
+                scale=scale,
+                sample_weight=weights,
+                steps=steps,
+                initial=initial,
+                fit_intercept=intercept,
+                n_classes=None if binary else self.classes_.size,
+                retry=auto,
+                name="X",
+                on_epoch=lambda epoch: record.add(epoch, bool(interrupted)),
+            )
+        if not auto:
+            _check_end(X, offset, scale, rate, result)
+        if interrupted:
+            warnings.warn(
+                f"training was interrupted after {result.n_epochs} of {n_epochs} epochs; the model is that of the last",
+                ConvergenceWarning,
+                stacklevel=4,
+            )
+        self.coef_, self.intercept_ = raw_parameters(result.weights, result.bias, offset, scale)
+        self._seen = seen
+        self.learning_rate_ = rate
+        self.batch_size_ = batch_size
+        self.optimizer_ = steps.optimizer
+        self.history_ = record.history
+        return result
+
+    def _see(self, seen: RunningMoments, X: Array, labels: Array, weights: Array | None) -> RunningMoments:
+        standardize = check.check_bool(self.standardize, "standardize")
+        return seen.after(X, labels, weights, standardize, self._threads())
+
+    def _steps(self, schedule: str, usual: str) -> Steps:
+        auto = isinstance(self.optimizer, str) and self.optimizer == "auto"
+        return check_steps(usual if auto else self.optimizer, schedule, self.alpha, self.l1_ratio, self.average)
+
+    def _scaling(self, seen: RunningMoments) -> tuple[Array, Array]:
+        """Offset and scale to train with; without an intercept, zero must stay zero."""
+        offset, scale = seen.mean_and_scale()
+        return (offset if self.fit_intercept else np.zeros(offset.size)), scale
+
+    def _batch_size(self, m: int) -> int:
+        if isinstance(self.batch_size, str) and self.batch_size == "auto":
+            return auto_batch_size(m)
+        return m if self.batch_size is None else min(m, check.check_count(self.batch_size, "batch_size"))
+
+    def _n_epochs(self, m: int) -> int:
+        if not (isinstance(self.max_iter, str) and self.max_iter == "auto"):
+            return check.check_count(self.max_iter, "max_iter")
+        return auto_epochs(m, self.batch_size is None)
+
+    def _validation_set(self, eval_set: Any) -> SomeRows:
+        try:
+            X, y = self._checked(*pair_of(eval_set), reset=False)
+            check.raise_if_not_finite(X)
+        except ValueError as error:
+            raise ValueError(f"eval_set: {error}") from error
+        return SomeRows(X, places_of(y, self.classes_, "eval_set"))
+
+    def _check_parameters(self) -> None:
+        """Those too that not every training has a use for."""
+        self._steps(self.schedule, "nesterov")
+        self._n_epochs(1)
+        check_callbacks(self.callbacks)
+        check.check_bool(self.early_stopping, "early_stopping")
+        check.check_bool(self.warm_start, "warm_start")
+        check.check_fraction(self.validation_fraction, "validation_fraction")
+
+
+def _check_end(X: Array, offset: Array, scale: Array, rate: float, result: TrainingResult) -> None:
+    """Raise ValueError where a given rate diverged; warn where training ended above where it began."""
+    if result.diverged:
+        raise ValueError(f'{divergence(X, offset, scale, rate, result)}; or pass learning_rate="auto"')
+    if result.is_worse:
+        warnings.warn(worsening(X, offset, scale, rate, result), ConvergenceWarning, stacklevel=5)

@@ -1,0 +1,299 @@
+"""Sparse rows: an epoch whose cost follows the stored values, not the number of features.
+
+Features are x' = (x - mean) / scale. Their parameters w and sums of gradients v change with every batch, by the
+penalty, by what momentum is left, and by the mean that is subtracted, whether or not a row of the batch has the
+feature. But without a row, all features change in the same linear way:
+
+    (w, v) := M (w, v) + a (c rho, -m rho),    M = [[1 - c l2, -h], [m l2, beta]],    a = mean / scale,
+
+rho the mean residual; c, h, m and beta depend on the optimizer and the learning rate. So a feature is left alone until
+a row has it, and keeps the number of the update up to which it is done; a table holds the product of the matrices, and
+the sum of what was added, from each such number up to now. After so many updates as the table has entries, all
+features are done. This extends the scaling of Shalev-Shwartz, Singer and Srebro, "Pegasos" (2007), and the closed forms
+of Carpenter, "Lazy sparse stochastic gradient descent for regularized multinomial logistic regression" (2008), to
+momentum and to features whose mean is subtracted.
+
+Optimizers that aren't linear, the L1 penalty and averages take all features with each batch, by `update.apply`; so does
+one score's training where each batch has all features.
+
+A batch's rows are mostly computed with in a small copy, of the features that they have: see `sparse_rows`.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ...compiler.jit import helper, inline, kernel
+from ..passes.sparse_rows import FEATURES_AHEAD, fetch_feature, room_of, sum_chunk
+from ..simd import lanes
+from ..steps import update
+from ..steps.labels import count_of
+from ..steps.row_order import fill_order
+from ..storage.sparse_work import B_SUM, DRIVE, INVERSE_SQUARE, LAST, MATRIX, MEAN_DRIVE, MEAN_U, MEAN_V, B
+from .barrier import TASK_BATCHES, do_tasks, meet, members_of, number_of
+
+
+@inline
+def _constants(optimizer, rate):
+    """c, h, m and beta of a linear optimizer, see above."""
+    if optimizer == update.SGD:
+        return rate, 0.0, 0.0, 0.0
+    if optimizer == update.MOMENTUM:
+        return rate, rate * update.KEPT, 1.0, update.KEPT
+    return rate * (1 + update.KEPT), rate * update.KEPT**2, 1.0, update.KEPT
+
+
+@inline
+def _update_table(m00, m01, m10, m11, t, table):
+    """Multiply the matrices of entries 0 ... t."""
+    for e in range(t + 1):
+        entry = table[e]
+        p0, p1, p2, p3 = entry[0], entry[1], entry[2], entry[3]
+        entry[0], entry[1] = m00 * p0 + m01 * p2, m00 * p1 + m01 * p3
+        entry[2], entry[3] = m10 * p0 + m11 * p2, m10 * p1 + m11 * p3
+
+
+@helper
+def _linear_update(rule, rate, size, is_last, work, member, members):
+    """Update a member's scalars and table, which are as everyone's, and its part of the features."""
+    n_chunks, n_features = work.gradients.shape[0], work.state.shape[0]
+    n_scores, n_room = work.bias.shape[0], room_of(work)
+    table, scalars = work.tables[member], work.scalars[member]
+    c, h, m, beta = _constants(rule.optimizer, rate)
+    l2 = rule.penalties[0]
+    m00, m01, m10, m11 = 1 - c * l2, -h, m * l2, beta
+    t = work.updates[member, 0]
+    _update_table(m00, m01, m10, m11, t, table)
+    centred = scalars[MEAN_DRIVE, 0] > 0
+    for k in range(n_scores):
+        rho = drive = 0.0
+        for chunk in range(n_chunks):
+            rho += work.sums[chunk, k] / size
+            drive += work.sums[chunk, n_room + k] / size
+        if centred:
+            for e in range(t + 1):
+                entry = table[e]
+                u, v = entry[MATRIX + k], entry[MATRIX + n_room + k]
+                entry[MATRIX + k] = m00 * u + m01 * v + c * rho
+                entry[MATRIX + n_room + k] = m10 * u + m11 * v - m * rho
+        u, v = scalars[MEAN_U, k], scalars[MEAN_V, k]
+        drive -= rho * scalars[MEAN_DRIVE, 0]
+        scalars[MEAN_U, k] = m00 * u + m01 * v - c * drive
+        scalars[MEAN_V, k] = m10 * u + m11 * v + m * drive
+        if rule.fit_intercept:
+            v = scalars[B_SUM, k]
+            scalars[B, k] -= c * rho + h * v
+            scalars[B_SUM, k] = beta * v + m * rho
+        if not member:
+            work.bias[k, 0] = scalars[B, k] - scalars[MEAN_U, k]
+    entries = work.entries[member]
+    for e in range(t + 1):
+        for k in range(table.shape[1]):
+            entries[e, k] = table[e, k]
+    first, stop = n_features * member // members, n_features * (member + 1) // members
+    if not work.places.shape[1]:
+        for j in range(first, stop):
+            _step(work, entries, 0, j, j, 0, c / size, m / size)
+        t = np.int64(-1)
+    else:
+        for chunk in range(n_chunks):
+            touched = work.touched[chunk]
+            count = work.counts[chunk, 0]
+            for number in range(count):
+                j = touched[min(number + FEATURES_AHEAD, count - 1)]
+                if first <= j < stop:
+                    fetch_feature(work.state, j)
+                j = touched[number]
+                if first <= j < stop and work.state[j, 2 * n_room + LAST] <= t:
+                    _step(work, entries, chunk, number, j, t + 1, c / size, m / size)
+    t += 1
+    _begin_entry(table[t])
+    _begin_entry(entries[t])
+    if t > 0 and (is_last or t == table.shape[0] - 1):
+        for j in range(first, stop):
+            _catch_up(work.state, work.state[j], entries, n_room)
+        t = np.int64(0)
+        _begin_entry(table[t])
+        _begin_entry(entries[t])
+    work.updates[member, 0] = t
+
+
+@inline
+def _sum_gradients(work, chunk, number, j, out_gradient):
+    """Add what later chunks have of a feature to its gradient (K,) of a chunk."""
+    n_room = room_of(work)
+    has_all = work.places.shape[1] == 0
+    for other in range(chunk + 1, work.gradients.shape[0]):
+        its = np.int64(j)
+        if not has_all:
+            its = np.int64(work.places[other, j])
+            if its >= work.counts[other, 0] or work.touched[other, its] != j:
+                continue
+        for k in range(n_room):
+            out_gradient[k] += work.gradients[other, its, k]
+
+
+@inline
+def _step(work, table, chunk, number, j, t, c, m):
+    """Bring a feature that the batch has up to update t."""
+    n_room = room_of(work)
+    state = work.state
+    feature, gradient = state[j], work.gradients[chunk, number]
+    if work.gradients.shape[0] > 1:
+        _sum_gradients(work, chunk, number, j, gradient)
+    factor = feature[2 * n_room + INVERSE_SQUARE]
+    _move(state, feature, table[np.int64(feature[2 * n_room + LAST])], n_room)
+    if n_room == 1:
+        feature[0] -= c * factor * gradient[0]
+        feature[1] += m * factor * gradient[0]
+    else:
+        of_u, of_v = lanes.fill_half(state, c * factor), lanes.fill_half(state, m * factor)
+        for k in range(0, n_room, lanes.half_width(state)):
+            g = lanes.load_half(state, gradient, k)
+            lanes.store(feature, k, lanes.load_half(state, feature, k) - of_u * g)
+            v = lanes.load_half(state, feature, n_room + k)
+            lanes.store(feature, n_room + k, v + of_v * g)
+    feature[2 * n_room + LAST] = t
+
+
+@inline
+def _begin_entry(entry):
+    for k in range(entry.size):
+        entry[k] = 0.0
+    entry[0] = entry[3] = 1.0
+
+
+@helper
+def _catch_up(state, feature, table, n_room):
+    """Bring a feature up to now, without a gradient; the table is then begun anew."""
+    _move(state, feature, table[np.int64(feature[2 * n_room + LAST])], n_room)
+    feature[2 * n_room + LAST] = 0.0
+
+
+@inline
+def _move(state, feature, entry, n_room):
+    drive = feature[2 * n_room + DRIVE]
+    if n_room == 1:
+        u, v = feature[0], feature[1]
+        feature[0] = entry[0] * u + entry[1] * v + drive * entry[MATRIX]
+        feature[1] = entry[2] * u + entry[3] * v + drive * entry[MATRIX + 1]
+        return
+    p0, p1 = lanes.fill_half(state, entry[0]), lanes.fill_half(state, entry[1])
+    p2, p3 = lanes.fill_half(state, entry[2]), lanes.fill_half(state, entry[3])
+    a = lanes.fill_half(state, drive)
+    for k in range(0, n_room, lanes.half_width(state)):
+        u, v = lanes.load_half(state, feature, k), lanes.load_half(state, feature, n_room + k)
+        lanes.store(feature, k, p0 * u + p1 * v + a * lanes.load_half(state, entry, MATRIX + k))
+        lanes.store(feature, n_room + k, p2 * u + p3 * v + a * lanes.load_half(state, entry, MATRIX + n_room + k))
+
+
+@helper
+def _full_update(rule, rate, size, work, member, first_class, stop_class):
+    """Update all parameters of some classes."""
+    n_features, has_all = work.state.shape[0], work.places.shape[1] == 0
+    total = work.totals[member]
+    for k in range(first_class, stop_class):
+        for j in range(n_features + 1):
+            total[j] = 0.0
+        for chunk in range(work.gradients.shape[0]):
+            if has_all:
+                for j in range(n_features):
+                    total[j] += work.gradients[chunk, j, k]
+            else:
+                for number in range(work.counts[chunk, 0]):
+                    total[work.touched[chunk, number]] += work.gradients[chunk, number, k]
+            total[n_features] += work.sums[chunk, k]
+        update.apply(rule, k, rate, size, total, work.state[:, k], work.bias[k])
+
+
+@inline
+def _copy(arrays, member):
+    for i in range(arrays.shape[1]):
+        for k in range(arrays.shape[2]):
+            arrays[member, i, k] = arrays[0, i, k]
+
+
+@helper
+def _begin(work, member):
+    """Begin a task with what the first member has."""
+    if member:
+        _copy(work.scalars, member)
+        _copy(work.tables, member)
+        _copy(work.entries, member)
+        work.updates[member, 0] = work.updates[0, 0]
+
+
+@helper
+def _walk(batches, work, control, member, task, first_batch, stop_batch, loss_sum):
+    """Batches first_batch ... stop_batch - 1, as one of the members of a task.
+
+    Returns the sum of the losses, those before included, and, of two meetings for each batch, half the number before
+    which this member slept.
+    """
+    rows, labels, tables, order, blocks, batch_size, _, settings, rule = batches
+    n_batches = (count_of(labels) + batch_size - 1) // batch_size
+    n_chunks, n_scores, n_room = work.gradients.shape[0], work.bias.shape[0], room_of(work)
+    members = members_of(task)
+    first_chunk, stop_chunk = n_chunks * member // members, n_chunks * (member + 1) // members
+    first_class, stop_class = n_scores * member // members, n_scores * (member + 1) // members
+    sleeps = 0
+    meeting = number_of(task) * 2 * TASK_BATCHES
+    _begin(work, member)
+    known = min(stop_batch * batch_size, count_of(labels)) if n_chunks == 1 and not blocks.size else 0
+    if known and not member:
+        fill_order(tables[0], tables[1], first_batch * batch_size, known, order)
+    for batch in range(first_batch, stop_batch):
+        begin = (blocks[batch] if blocks.size else batch) * batch_size
+        size = min(batch_size, count_of(labels) - begin)
+        for c in range(first_chunk, stop_chunk):
+            start, stop = begin + size * c // n_chunks, begin + size * (c + 1) // n_chunks
+            if not known:
+                fill_order(tables[0], tables[1], start, stop, order)
+            sum_chunk(rows, labels, order, start, stop, max(stop, known), settings[2] != 0, c, work, member)
+        if members > 1:
+            sleeps += meet(control, member, members, meeting)
+        rate = settings[0] + batch * settings[1]
+        if work.totals.shape[1]:
+            _full_update(rule, rate, size, work, member, first_class, stop_class)
+        else:
+            _linear_update(rule, rate, size, batch + 1 == n_batches, work, member, members)
+        if not member:
+            for c in range(n_chunks):
+                loss_sum += work.sums[c, 2 * n_room]
+        if members > 1:
+            sleeps += meet(control, member, members, meeting + 1)
+        meeting += 2
+    return loss_sum, sleeps // 2
+
+
+@kernel
+def sparse_epoch(
+    rows, labels, tables, order, blocks, batch_size, tile_rows, settings, rule, work, control, members, helping
+):
+    """As `epoch.epoch`, of sparse rows, for labels 0 and 1 (of uint8), or 0 ... K - 1 (of uint32).
+
+    `work` is a SparseWorkSpace; unless it has room for `update.apply`, parameters are in its `state`, and `rule` says
+    how they change.
+    """
+    n_batches = (count_of(labels) + batch_size - 1) // batch_size
+    batch_bytes = rows.data.size // n_batches * (rows.data.itemsize + rows.indices.itemsize) * work.bias.shape[0]
+    batches = rows, labels, tables, order, blocks, batch_size, tile_rows, settings, rule
+    return do_tasks(_walk, batches, work, n_batches, batch_bytes, control, members, helping)
+
+
+@kernel
+def squared_gradients(state, before, inverse_scale, of_step, of_growth):
+    """Sum over features and classes of the squares of (of_step (u_before - u) + of_growth (v - v_before)) scale.
+
+    `before` (n, 2 K) holds u and v. The sum isn't finite where they aren't.
+    """
+    n_room = before.shape[1] // 2
+    total = 0.0
+    for j in range(before.shape[0]):
+        squares = 0.0
+        for k in range(n_room):
+            moved = of_step * (before[j, k] - state[j, k])
+            moved += of_growth * (state[j, n_room + k] - before[j, n_room + k])
+            squares += moved * moved
+        total += squares / inverse_scale[j] ** 2
+    return total

@@ -1,0 +1,163 @@
+"""The Hessian of some rows' losses: sums of curvature x x^T, from tiles in the first-level cache."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from ...compiler.jit import helper, inline, kernel
+from ..simd import lanes
+from ..simd.lane_types import VECTOR_BYTES
+from ..steps import link
+
+#: Rows of a tile. Its columns lie in panels, two of which fit the first-level cache.
+TILE_ROWS = 128
+# Sums that stay in registers, of a vector each.
+_SUMS = 8
+
+
+def panel_width(dtype: np.dtype[Any]) -> int:
+    """Columns of a panel: a vector, or several short ones."""
+    return max(_SUMS, VECTOR_BYTES // dtype.itemsize)
+
+
+@inline
+def _put(x, offset, inverse, weight, j, out, at, squares):
+    """Scale lanes of a row, store them, and add their squares times the row's weight."""
+    scaled = (x - lanes.load(offset, j)) * lanes.load(inverse, j)
+    lanes.store(out, at, scaled)
+    lanes.store(squares, j, lanes.load(squares, j) + weight * (scaled * scaled))
+
+
+@helper
+def _fill(rows, first, count, offset, inverse, sample_weight, panels, squares):
+    """Features as scaled of a few rows, and a 1 behind them, into panels (n_panels, TILE_ROWS, width)."""
+    n, step, width = rows.shape[1], lanes.width(rows), panels.shape[2]
+    whole = n - n % step
+    mask = lanes.first(rows, n - whole)
+    for t in range(count):
+        weight = lanes.fill(rows, sample_weight[first + t])
+        for j in range(0, whole, step):
+            x = lanes.load2(rows, first + t, j)
+            _put(x, offset, inverse, weight, j, panels[j // width, t], j % width, squares)
+        if whole < n:
+            x = lanes.load2_masked(rows, first + t, whole, mask)
+            _put(x, offset, inverse, weight, whole, panels[whole // width, t], whole % width, squares)
+        panels[n // width, t, n % width] = 1
+
+
+@helper
+def _scores(panels, count, weights, z):
+    width = panels.shape[2]
+    for k in range(weights.shape[0]):
+        for t in range(count):
+            total = lanes.fill(weights, 0.0)
+            for p in range(panels.shape[0]):
+                for j in range(0, width, lanes.width(weights)):
+                    total += lanes.load3(panels, p, t, j) * lanes.load2(weights, k, p * width + j)
+            z[k, t] = lanes.total(total)
+
+
+@helper
+def _curvatures(z, count, least, sample_weight, first):
+    """Into z[0]: the rows' weights times p (1 - p), or its mean over the classes."""
+    n_classes = z.shape[0]
+    for t in range(0, count, lanes.width(z)):
+        largest = lanes.load2(z, 0, t)
+        for k in range(1, n_classes):
+            score = lanes.load2(z, k, t)
+            largest = lanes.where(largest < score, score, largest)
+        total = squares = lanes.fill(z, 0.0)
+        for k in range(n_classes):
+            e = link.exp_nonpositive(lanes.load2(z, k, t) - largest)
+            total += e
+            squares += e * e
+        p = link.sigmoid(largest)
+        curvature = p - p * p
+        if n_classes > 1:
+            curvature = (lanes.fill(z, 1.0) - squares / (total * total)) * (1.0 / n_classes)
+        curvature = lanes.where(curvature < least, least, curvature)
+        lanes.store(z[0], t, curvature * lanes.load(sample_weight, first + t))
+
+
+@helper
+def _weigh(panels, count, curvature):
+    """Multiply rows by the square root of their curvature."""
+    for t in range(count):
+        root = lanes.fill(curvature, math.sqrt(curvature[t]))
+        for p in range(panels.shape[0]):
+            for j in range(0, panels.shape[2], lanes.width(curvature)):
+                lanes.store(panels[p, t], j, lanes.load3(panels, p, t, j) * root)
+
+
+@inline
+def _add(sums, i, j, total):
+    lanes.store(sums[i], j, lanes.load2(sums, i, j) + total)
+
+
+@helper
+def _add_products(panels, a, k, b, j, count, sums):
+    """Add the products of eight of panel a's columns and a vector of panel b's."""
+    s0 = s1 = s2 = s3 = s4 = s5 = s6 = s7 = lanes.fill(sums, 0.0)
+    for t in range(count):
+        x = lanes.load3(panels, b, t, j)
+        s0 += panels[a, t, k] * x
+        s1 += panels[a, t, k + 1] * x
+        s2 += panels[a, t, k + 2] * x
+        s3 += panels[a, t, k + 3] * x
+        s4 += panels[a, t, k + 4] * x
+        s5 += panels[a, t, k + 5] * x
+        s6 += panels[a, t, k + 6] * x
+        s7 += panels[a, t, k + 7] * x
+    i, column = a * panels.shape[2] + k, b * panels.shape[2] + j
+    _add(sums, i, column, s0)
+    _add(sums, i + 1, column, s1)
+    _add(sums, i + 2, column, s2)
+    _add(sums, i + 3, column, s3)
+    _add(sums, i + 4, column, s4)
+    _add(sums, i + 5, column, s5)
+    _add(sums, i + 6, column, s6)
+    _add(sums, i + 7, column, s7)
+
+
+@kernel
+def hessians(
+    rows,
+    sample_weight,
+    offset,
+    inverse,
+    weights,
+    least,
+    panels,
+    z,
+    n_chunks,
+    out_squares,
+    out_sums,
+    part,
+    first_chunk,
+    stop_chunk,
+):
+    """Sums over the rows, chunk by chunk: of weight x^2 added to out_squares (n_chunks, n + PADDING), the lower blocks
+    of those of curvature x x^T to out_sums (n_chunks, N, N).
+
+    x are features as scaled, in `out_sums` with a 1 behind them, and zeros up to N, a multiple of a panel's width;
+    weights (K, N) belong to these. A curvature is `least` at least, times the row's weight (m + PADDING,). `panels`
+    (members, N / width, TILE_ROWS, width) hold zeros, z (members, K, TILE_ROWS) anything.
+    """
+    m, tile, scores = rows.shape[0], panels[part], z[part]
+    step, width = lanes.width(rows), panels.shape[3]
+    for c in range(first_chunk, stop_chunk):
+        end = m * (c + 1) // n_chunks
+        for start in range(m * c // n_chunks, end, TILE_ROWS):
+            count = min(TILE_ROWS, end - start)
+            _fill(rows, start, count, offset, inverse, sample_weight, tile, out_squares[c])
+            _scores(tile, count, weights, scores)
+            _curvatures(scores, count, least, sample_weight, start)
+            _weigh(tile, count, scores[0])
+            for a in range(tile.shape[0]):
+                for b in range(a + 1):
+                    for k in range(0, width, _SUMS):
+                        for j in range(0, width, step):
+                            _add_products(tile, a, k, b, j, count, out_sums[c])

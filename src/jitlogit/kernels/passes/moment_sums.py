@@ -1,0 +1,102 @@
+"""One pass over all rows: sums and sums of squares of the features."""
+
+from __future__ import annotations
+
+from ...compiler.jit import by_type, inline, kernel
+from ..simd import lanes
+from ..storage.plan import FOLD_ROWS
+
+
+@by_type
+def _weight(sample_weight, i):
+    return _no_weight if str(sample_weight) == "none" else _weight_of_row
+
+
+def _no_weight(sample_weight, i):
+    return 1.0
+
+
+def _weight_of_row(sample_weight, i):
+    return sample_weight[i]
+
+
+@by_type
+def _weights(like, sample_weight, i):
+    """Weights of the rows from i on, in lanes."""
+    return _no_weights if str(sample_weight) == "none" else _weights_of_rows
+
+
+def _no_weights(like, sample_weight, i):
+    return lanes.fill(like, 1.0)
+
+
+def _weights_of_rows(like, sample_weight, i):
+    return lanes.load(sample_weight, i)
+
+
+@by_type
+def _add_block(rows, sample_weight, shift, start, stop, sums, squares):
+    """Add s (x - shift) and s (x - shift)^2 of a few rows, in the precision of the sums."""
+    return _add_by_row if rows.layout == "C" else _add_by_column
+
+
+def _add_by_row(rows, sample_weight, shift, start, stop, sums, squares):
+    n = rows.shape[1]
+    step = lanes.width(rows)
+    whole = n - n % step
+    mask = lanes.first(rows, n - whole)
+    for i in range(start, stop):
+        s = lanes.fill(sums, _weight(sample_weight, i))
+        for j in range(0, whole, step):
+            _add(s, lanes.load2(rows, i, j) - lanes.load(shift, j), j, sums, squares)
+        if whole < n:
+            _add(s, lanes.load2_masked(rows, i, whole, mask) - lanes.load(shift, whole), whole, sums, squares)
+
+
+@inline
+def _add(s, x, j, sums, squares):
+    lanes.store(sums, j, lanes.load(sums, j) + s * x)
+    lanes.store(squares, j, lanes.load(squares, j) + s * x * x)
+
+
+def _add_by_column(rows, sample_weight, shift, start, stop, sums, squares):
+    step = lanes.width(rows)
+    whole = stop - (stop - start) % step
+    for j in range(rows.shape[1]):
+        origin = lanes.fill(sums, shift[j])
+        total = total_of_squares = lanes.fill(sums, 0.0)
+        for i in range(start, whole, step):
+            x = lanes.load2(rows, i, j) - origin
+            s = _weights(sums, sample_weight, i)
+            total += s * x
+            total_of_squares += s * x * x
+        sums[j] += lanes.total(total)
+        squares[j] += lanes.total(total_of_squares)
+        for i in range(whole, stop):
+            s = _weight(sample_weight, i)
+            x = lanes.item(rows, i, j) - shift[j]
+            sums[j] += s * x
+            squares[j] += s * x * x
+
+
+@kernel
+def moments(rows, sample_weight, shift, blocks, n_chunks, out_sums, part, first_chunk, stop_chunk):
+    """Sums over the rows of s (x - shift) and of s (x - shift)^2, chunk by chunk, into out_sums (n_chunks, 2, n).
+
+    `sample_weight` (m,) or None for weights of 1; `shift` (n + PADDING,) is zero beyond n; blocks (members, 2, n +
+    PADDING) hold zeros.
+    """
+    m, n = rows.shape
+    sums, squares = blocks[part, 0], blocks[part, 1]
+    for c in range(first_chunk, stop_chunk):
+        for k in range(2):
+            for j in range(n):
+                out_sums[c, k, j] = 0.0
+        end = m * (c + 1) // n_chunks
+        for start in range(m * c // n_chunks, end, FOLD_ROWS):
+            _add_block(rows, sample_weight, shift, start, min(start + FOLD_ROWS, end), sums, squares)
+            for j in range(n):
+                out_sums[c, 0, j] += sums[j]
+                out_sums[c, 1, j] += squares[j]
+                sums[j] = 0
+                squares[j] = 0

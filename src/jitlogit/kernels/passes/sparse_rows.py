@@ -1,0 +1,287 @@
+"""Sums over sparse rows, computed in a small copy of the features that they have, unless they have all.
+
+The values of a tile are numbered first: a feature that the chunk hasn't had yet gets the next number, and its weights
+are fetched. Whether it has had a feature is seen from two arrays that point at each other, which nobody needs to clear
+(Briggs and Torczon, "An efficient representation for sparse sets", 1993). Scores and gradients then stay in the cache.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ...compiler.jit import by_type, helper, inline
+from ..epochs.softmax_epoch import softmax_residuals
+from ..simd import lanes
+from ..simd.memory import prefetch, prefetch_item
+from ..steps import link
+from ..steps.labels import is_weighted, signs, weigh
+from ..steps.row_order import row_at
+from ..storage.plan import LINE_BYTES, PADDING
+from ..storage.sparse_work import DRIVE, LAST, MATRIX
+
+# How many rows, and features, before their use their memory is asked for.
+_ROWS_AHEAD = 4
+FEATURES_AHEAD = 8
+_LINES_AHEAD = 4
+
+
+def is_binary(labels):
+    """Whether the type of labels, while a kernel is compiled, is that of labels 0 and 1."""
+    return str((labels.types[0] if is_weighted(labels) else labels).dtype) == "uint8"
+
+
+@inline
+def room_of(work):
+    """Scores of a row, up to whole lanes where there are several."""
+    return work.gradients.shape[2]
+
+
+@inline
+def _fetch_row(rows, order, position, known):
+    """Ask for the memory of a row, and of where the row after next is."""
+    i = row_at(order, min(position + _ROWS_AHEAD, known - 1))
+    prefetch_item(rows.indptr, np.int64(i))
+    i = row_at(order, min(position + _ROWS_AHEAD // 2, known - 1))
+    begin, end = np.int64(rows.indptr[i]), np.int64(rows.indptr[i + 1])
+    step = LINE_BYTES // rows.data.itemsize
+    end = min(end, begin + _LINES_AHEAD * step)
+    for p in range(begin, end, step):
+        prefetch_item(rows.data, p)
+        prefetch_item(rows.indices, p)
+    if end > begin:  # which mostly is on another line
+        prefetch_item(rows.data, end - 1)
+        prefetch_item(rows.indices, end - 1)
+
+
+@inline
+def _number(rows, order, first, stop, known, count, places, touched, out_numbers):
+    """Number the features of a tile's values; return how many the chunk has by now."""
+    at = 0
+    for position in range(first, stop):
+        _fetch_row(rows, order, position, known)
+        i = row_at(order, position)
+        for p in range(rows.indptr[i], rows.indptr[i + 1]):
+            j = np.uint64(rows.indices[p])
+            number = np.int64(places[j])
+            if number >= count or touched[np.uint64(number)] != np.int64(j):
+                number = count
+                places[j] = number
+                touched[np.uint64(number)] = np.int64(j)
+                count += 1
+            out_numbers[np.uint64(at)] = number
+            at += 1
+    return count
+
+
+@inline
+def fetch_feature(state, j):
+    """Ask for the memory of a feature."""
+    for k in range(0, state.shape[1], LINE_BYTES // state.itemsize):
+        prefetch(state, j, k)
+
+
+@helper
+def _fetch_features(work, table, touched, first, stop, weights, drives, gradients):
+    """Weights up to now of a chunk's features first ... stop - 1, p0 u + p1 v + a q; their gradients are zero."""
+    state, n_room = work.state, room_of(work)
+    step = lanes.half_width(state)
+    for number in range(first, stop):
+        fetch_feature(state, touched[min(number + FEATURES_AHEAD, stop - 1)])
+        feature = state[touched[number]]
+        entry = table[np.int64(feature[2 * n_room + LAST])]
+        drive = feature[2 * n_room + DRIVE]
+        drives[number] = drive
+        weight, gradient = weights[number], gradients[number]
+        if n_room == 1:
+            weight[0] = entry[0] * feature[0] + entry[1] * feature[1] + drive * entry[MATRIX]
+            gradient[0] = 0.0
+        else:
+            p0, p1 = lanes.fill_half(state, entry[0]), lanes.fill_half(state, entry[1])
+            nothing, a = lanes.fill_half(state, 0.0), lanes.fill_half(state, drive)
+            for k in range(0, n_room, step):
+                u, v = lanes.load_half(state, feature, k), lanes.load_half(state, feature, n_room + k)
+                lanes.store(weight, k, p0 * u + p1 * v + a * lanes.load_half(state, entry, MATRIX + k))
+                lanes.store(gradient, k, nothing)
+
+
+# In the following, the features of the values from position p of `data` on have the numbers from position `at` on.
+
+
+@helper
+def _fetch_weights(state, touched, first, stop, weights, gradients):
+    """Weights of a chunk's features first ... stop - 1, where each is up to date; their gradients are zero."""
+    n_room = weights.shape[1]
+    for number in range(first, stop):
+        fetch_feature(state, touched[min(number + FEATURES_AHEAD, stop - 1)])
+        for k in range(n_room):
+            weights[number, k] = state[touched[number], k]
+            gradients[number, k] = 0.0
+
+
+@by_type
+def score_row(labels, data, p, count, numbers, at, weights, out_z):
+    """Scores of a row into out_z (K,)."""
+    return _one_score if is_binary(labels) else _several_scores
+
+
+def _one_score(labels, data, p, count, numbers, at, weights, out_z):
+    z = out_z.dtype.type(0)
+    for t in range(count):
+        z += data[np.uint64(p + t)] * weights[np.uint64(numbers[np.uint64(at + t)]), np.uint64(0)]
+    out_z[0] = z
+
+
+def _several_scores(labels, data, p, count, numbers, at, weights, out_z):
+    n_room = weights.shape[1]
+    step = lanes.half_width(weights)
+    nothing = lanes.fill_half(weights, 0.0)
+    for k in range(0, n_room, 2 * step):
+        z = y = nothing
+        for t in range(count):
+            weight = weights[np.uint64(numbers[np.uint64(at + t)])]
+            x = lanes.fill_half(weights, data[np.uint64(p + t)])
+            z += x * lanes.load_half(weights, weight, k)
+            if k + step < n_room:
+                y += x * lanes.load_half(weights, weight, k + step)
+        lanes.store(out_z, k, z)
+        if k + step < n_room:
+            lanes.store(out_z, k + step, y)
+
+
+@by_type
+def add_sparse_row(labels, data, p, count, numbers, at, residual, gradients):
+    """gradient += x residual (K,) for each feature."""
+    return _add_one if is_binary(labels) else _add_several
+
+
+def _add_one(labels, data, p, count, numbers, at, residual, gradients):
+    r = residual[0]
+    for t in range(count):
+        gradients[np.uint64(numbers[np.uint64(at + t)]), np.uint64(0)] += data[np.uint64(p + t)] * r
+
+
+def _add_several(labels, data, p, count, numbers, at, residual, gradients):
+    n_room = gradients.shape[1]
+    step = lanes.half_width(gradients)
+    for t in range(count):
+        gradient = gradients[np.uint64(numbers[np.uint64(at + t)])]
+        x = lanes.fill_half(gradients, data[np.uint64(p + t)])
+        for k in range(0, n_room, step):
+            g = lanes.load_half(gradients, gradient, k) + x * lanes.load_half(gradients, residual, k)
+            lanes.store(gradient, k, g)
+
+
+@by_type
+def residuals(labels, order, start, count, with_loss, room):
+    """Scores in `room` become residuals, by the rows' weights; returns the sum of the losses."""
+    return _logistic_residuals if is_binary(labels) else _class_residuals
+
+
+def _class_residuals(labels, order, start, count, with_loss, room):
+    return softmax_residuals(labels, order, start, count, with_loss, room)
+
+
+def _logistic_residuals(labels, order, start, count, with_loss, room):
+    z, sign, loss = room[0], room[1], room[2]
+    loss_sum = z.dtype.type(0)
+    nothing = lanes.fill(z, 0.0)
+    signs(labels, order, start, count, sign)
+    lanes.store(sign, count, nothing)
+    lanes.store(z, count, nothing)
+    if with_loss:
+        link.losses(z, sign, count, loss)
+        weigh(labels, order, start, count, loss_sum, loss)
+        for t in range(count):
+            loss_sum += loss[t]
+    link.residuals(z, sign, count, z)
+    weigh(labels, order, start, count, loss_sum, z)
+    return loss_sum
+
+
+@inline
+def _sum_tile(rows, labels, order, first, stop, known, with_loss, numbers, numbered, weights, work, member, c):
+    """Scores, residuals and gradients of the rows at positions first ... stop - 1, by `weights` of their features.
+
+    `numbers` are those of their values, or, unless they are `numbered`, of all values; the rows of the next tile are
+    then asked for, up to position `known`.
+    """
+    gradients, row, room = work.gradients[c], work.rows[member], work.tiles[member]
+    sums, bias, n_scores, n_room = work.sums[c], work.bias, work.bias.shape[0], room_of(work)
+    at = np.int64(0)
+    for t in range(stop - first):
+        if not numbered:
+            _fetch_row(rows, order, stop + t, known)
+        i = row_at(order, first + t)
+        p = np.int64(rows.indptr[i])
+        count = np.int64(rows.indptr[i + 1]) - p
+        score_row(labels, rows.data, p, count, numbers, at if numbered else p, weights, row)
+        at += count
+        for k in range(n_scores):
+            room[k, t] = row[k] + bias[k, 0]
+    sums[2 * n_room] += residuals(labels, order, first, stop - first, with_loss, room)
+    at = np.int64(0)
+    for t in range(stop - first):
+        i = row_at(order, first + t)
+        p = np.int64(rows.indptr[i])
+        count = np.int64(rows.indptr[i + 1]) - p
+        for k in range(n_scores):
+            row[k] = room[k, t]
+            sums[k] += row[k]
+        add_sparse_row(labels, rows.data, p, count, numbers, at if numbered else p, row, gradients)
+        at += count
+
+
+@helper
+def sum_chunk(rows, labels, order, start, stop, known, with_loss, c, work, member):
+    """Sums over the rows at positions start ... stop - 1: gradients of the features that they have, and `sums`.
+
+    The order is known up to position `known`.
+    """
+    table, touched, places = work.entries[member], work.touched[c], work.places[c]
+    weights, drives, gradients = work.weights[member], work.drives[member], work.gradients[c]
+    tile_rows = work.tiles.shape[2] - PADDING
+    lazy = work.totals.shape[1] == 0
+    for k in range(2 * room_of(work) + 1):
+        work.sums[c, k] = 0.0
+    if not places.size:
+        if lazy:
+            _fetch_features(work, table, touched, 0, touched.size, weights, drives, gradients)
+        else:
+            weights = work.state
+            _clear(gradients)
+        for first in range(start, stop, tile_rows):
+            end = min(first + tile_rows, stop)
+            _sum_tile(rows, labels, order, first, end, known, with_loss, rows.indices, False, weights, work, member, c)
+        if lazy:
+            _sum_drives(drives, gradients, touched.size, work.sums[c])
+        return
+    numbers = work.numbers[member]
+    count = np.int64(0)
+    for first in range(start, stop, tile_rows):
+        end = min(first + tile_rows, stop)
+        before = count
+        count = _number(rows, order, first, end, known, count, places, touched, numbers)
+        if lazy:
+            _fetch_features(work, table, touched, before, count, weights, drives, gradients)
+        else:
+            _fetch_weights(work.state, touched, before, count, weights, gradients)
+        _sum_tile(rows, labels, order, first, end, known, with_loss, numbers, True, weights, work, member, c)
+    work.counts[c, 0] = count
+    if lazy:
+        _sum_drives(drives, gradients, count, work.sums[c])
+
+
+@inline
+def _clear(gradients):
+    for number in range(gradients.shape[0]):
+        for k in range(gradients.shape[1]):
+            gradients[number, k] = 0.0
+
+
+@inline
+def _sum_drives(drives, gradients, count, sums):
+    """Sums over the features of gradient a / scale."""
+    n_room = gradients.shape[1]
+    for number in range(count):
+        for k in range(n_room):
+            sums[n_room + k] += drives[number] * gradients[number, k]

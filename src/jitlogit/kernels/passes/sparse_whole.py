@@ -1,0 +1,123 @@
+"""As `whole`, of sparse rows: sums over all rows for given parameters, from one read of X, in double precision.
+
+Of wide data, the more so with several classes, sums over the features don't fit the caches. There the rows' residuals
+are kept, and each feature's sum is made at once, from a copy of X by columns that is smaller than the sums were.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...compiler.jit import inline, kernel
+from ..storage.plan import PADDING, on_lines
+from ..storage.sparse_work import room_for_classes
+from .sparse_rows import add_sparse_row, residuals, score_row
+
+# Rows that are scored before residuals are made of the scores, whole lanes at once.
+_TILE_ROWS = 16
+
+
+class SparseWholeSpace(NamedTuple):
+    """Arrays that the kernels work in. K: classes, 1 for labels 0 and 1; up to whole lanes, but for the bias."""
+
+    weights: NDArray[np.float64]  # (n, K)
+    bias: NDArray[np.float64]  # (K,)
+    scores: NDArray[np.float64]  # (members, K) of a row
+    tiles: NDArray[np.float64]  # (members, K + 2, tile_rows + PADDING), see `sparse_rows.residuals`
+    sums: NDArray[np.float64]  # (n_chunks, n + 2, K) of x r and of r; the losses, with the first class
+    residuals: NDArray[np.float64]  # (m, K), of wide data, whose sums of x r aren't here, n 0; or empty
+
+
+def sparse_whole_space(
+    n_features: int, n_scores: int, n_chunks: int, members: int, wide_rows: int = 0
+) -> SparseWholeSpace:
+    """Make the arrays, for so many rows of wide data, or for others; parameters are zeros."""
+    room, wide = room_for_classes(n_scores), np.dtype(np.float64)
+    return SparseWholeSpace(
+        on_lines((n_features, room), wide),
+        np.zeros(n_scores),
+        on_lines((members, room), wide),
+        on_lines((members, n_scores + 2, _TILE_ROWS + PADDING), wide),
+        on_lines((n_chunks, (0 if wide_rows else n_features) + 2, room), wide),
+        on_lines((wide_rows, room), wide),
+    )
+
+
+@kernel
+def sparse_losses(rows, labels, work, n_chunks, part, first_chunk, stop_chunk):
+    """Sums over the rows of x (A - Y), of A - Y and of the losses, chunk by chunk, into the sums of `work`."""
+    n_scores, n_features, m = work.bias.size, work.sums.shape[1] - 2, rows.indptr.size - 1
+    z, tile = work.scores[part], work.tiles[part]
+    for c in range(first_chunk, stop_chunk):
+        sums = work.sums[c]
+        sums[:] = 0.0
+        stop = m * (c + 1) // n_chunks
+        for first in range(m * c // n_chunks, stop, _TILE_ROWS):
+            count = min(_TILE_ROWS, stop - first)
+            for t in range(count):
+                _score(rows, labels, first + t, work, z)
+                for k in range(n_scores):
+                    tile[k, t] = z[k] + work.bias[k]
+            sums[n_features + 1, 0] += residuals(labels, None, first, count, True, tile)
+            for t in range(count):
+                for k in range(n_scores):
+                    z[k] = tile[k, t]
+                _add(rows, labels, first + t, z, work, sums)
+
+
+@kernel
+def sparse_curvature_times(rows, labels, probabilities, counts, work, n_chunks, part, first_chunk, stop_chunk):
+    """The Hessian of the losses times the weights and biases of `work`, chunk by chunk, into its sums; of
+    probabilities (m, K) and weights of the rows (m,)."""
+    n_scores, m = work.bias.size, rows.indptr.size - 1
+    z = work.scores[part]
+    for c in range(first_chunk, stop_chunk):
+        sums = work.sums[c]
+        sums[:] = 0.0
+        for i in range(m * c // n_chunks, m * (c + 1) // n_chunks):
+            _score(rows, labels, i, work, z)
+            p, count, mean = probabilities[i], np.float64(counts[i]), 0.0
+            for k in range(n_scores):
+                z[k] += work.bias[k]
+                mean += p[k] * z[k]
+            for k in range(n_scores):
+                z[k] = count * p[k] * (z[k] - mean)
+            _add(rows, labels, i, z, work, sums)
+
+
+@inline
+def _score(rows, labels, i, work, out_z):
+    """x . weights of row i into out_z (K,)."""
+    begin = np.int64(rows.indptr[i])
+    count = np.int64(rows.indptr[i + 1]) - begin
+    score_row(labels, rows.data, begin, count, rows.indices, begin, work.weights, out_z)
+
+
+@inline
+def _add(rows, labels, i, r, work, sums):
+    """Add x r, or keep r, and add r of row i to sums (n + 2, K)."""
+    n_features, n_room = sums.shape[0] - 2, sums.shape[1]
+    if n_features:
+        begin = np.int64(rows.indptr[i])
+        add_sparse_row(labels, rows.data, begin, np.int64(rows.indptr[i + 1]) - begin, rows.indices, begin, r, sums)
+    else:
+        for k in range(n_room):
+            work.residuals[i, k] = r[k]
+    for k in range(n_room):
+        sums[n_features, k] += r[k]
+
+
+@kernel
+def sums_by_column(columns, labels, work, bounds, out_sums, part, first_chunk, stop_chunk):
+    """Sums of x r over the rows, by kept residuals, into out_sums (K, n); features bounds[c] ... bounds[c + 1] - 1 are
+    a chunk."""
+    z = work.scores[part]
+    for j in range(bounds[first_chunk], bounds[stop_chunk]):
+        begin = np.int64(columns.indptr[j])
+        count = np.int64(columns.indptr[j + 1]) - begin
+        score_row(labels, columns.data, begin, count, columns.indices, begin, work.residuals, z)
+        for k in range(out_sums.shape[0]):
+            out_sums[k, j] = z[k]

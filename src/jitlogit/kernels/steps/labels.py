@@ -1,0 +1,120 @@
+"""Labels of the rows, and their weights where rows count unequally."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...compiler.jit import by_type
+from ..simd import lanes
+from ..storage.plan import PADDING
+from .row_order import is_own, row_at
+
+_BLOCK = 1 << 18
+
+
+class Weighted(NamedTuple):
+    """Labels whose rows have weights, of mean 1; takes the place of an array of labels."""
+
+    labels: NDArray[Any]  # (m,) of uint8
+    sample_weight: NDArray[Any]  # (m,) in the precision that kernels compute in
+
+
+def empty_places(size: int, dtype: Any) -> NDArray[Any]:
+    """Room (size,) for labels, and for whole lanes behind."""
+    return np.zeros(size + PADDING, dtype)[:size]
+
+
+def with_room(labels: NDArray[Any]) -> NDArray[Any]:
+    """A copy in such room."""
+    copy = empty_places(labels.size, labels.dtype)
+    copy[:] = labels
+    return copy
+
+
+def class_weights(labels: NDArray[Any], sample_weight: NDArray[Any] | None, n_classes: int) -> NDArray[Any]:
+    """Sums (n_classes,) of the rows' weights, 1 each for None."""
+    if sample_weight is None and n_classes == 2:
+        ones = np.count_nonzero(labels)
+        return np.array([labels.size - ones, ones], np.float64)
+    sums = np.zeros(n_classes)
+    for start in range(0, labels.size, _BLOCK):  # bincount makes copies of float64 and int64
+        rows = slice(start, start + _BLOCK)
+        sums += np.bincount(labels[rows], None if sample_weight is None else sample_weight[rows], n_classes)
+    return sums
+
+
+def is_weighted(labels):
+    """Whether the type of labels, while a kernel is compiled, is `Weighted`."""
+    return not hasattr(labels, "layout")
+
+
+@by_type
+def count_of(labels):
+    """Number of positions."""
+    return _count_of_weighted if is_weighted(labels) else _count
+
+
+def _count(labels):
+    return labels.size
+
+
+def _count_of_weighted(labels):
+    return labels.labels.size
+
+
+@by_type
+def label_of(labels, i):
+    """Label of row i."""
+    return _label_of_weighted if is_weighted(labels) else _label
+
+
+def _label(labels, i):
+    return np.int64(labels[i])
+
+
+def _label_of_weighted(labels, i):
+    return np.int64(labels.labels[i])
+
+
+@by_type
+def signs(labels, order, first, count, out_sign):
+    """Signs for `link.residuals`: +1 for y = 0, -1 for y = 1; those beyond `count` rows are of no consequence."""
+    if is_weighted(labels):
+        return _signs_of_weighted
+    return _own_signs if is_own(order) else _ordered_signs
+
+
+def _own_signs(labels, order, first, count, out_sign):
+    for t in range(0, count, lanes.width(out_sign)):
+        lanes.store(out_sign, t, lanes.load_as(out_sign, labels, first + t) * -2.0 + 1.0)
+
+
+def _ordered_signs(labels, order, first, count, out_sign):
+    one = out_sign.dtype.type(1)
+    for t in range(count):
+        out_sign[t] = -one if labels[row_at(order, first + t)] else one
+
+
+def _signs_of_weighted(labels, order, first, count, out_sign):
+    signs(labels.labels, order, first, count, out_sign)
+
+
+@by_type
+def weigh(labels, order, first, count, total, out_value):
+    """Multiply values of rows at positions from `first` on, whose sum is `total`, by the weights; return the sum."""
+    return _weigh if is_weighted(labels) else _weigh_equally
+
+
+def _weigh_equally(labels, order, first, count, total, out_value):
+    return total
+
+
+def _weigh(labels, order, first, count, total, out_value):
+    total = total - total  # a zero of its type
+    for t in range(count):
+        out_value[t] *= labels.sample_weight[row_at(order, first + t)]
+        total = total + out_value[t]
+    return total

@@ -1,0 +1,82 @@
+"""The order in which an epoch visits the rows.
+
+An order is an array that holds the row at each position, or None for the rows' own order. Tables of shifts
+define the permutation that `jitlogit.reference.shuffled_order` describes, position by position, so each chunk of a
+mini-batch fills in its own part. All numbers here are unsigned: an index that can't be negative needs no check, and
+since a difference below zero wraps around to a huge number, ``min(x, x - size)`` reduces x modulo size without a
+branch, which would be mispredicted half the time.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ...compiler.jit import by_type, inline
+
+
+@by_type
+def row_at(order, position):
+    """Row at a position of the order."""
+    return _own_row if is_own(order) else _ordered_row
+
+
+def is_own(order):
+    """Whether the type of an order, while a kernel is compiled, is that of the rows' own."""
+    return str(order) == "none"
+
+
+def _own_row(order, position):
+    return position
+
+
+def _ordered_row(order, position):
+    return np.int64(order[position])
+
+
+@inline
+def _shuffle(column_shifts, row_shifts, row, column):
+    """Number of the cell to which two rounds of shifts send a cell; cells are numbered row by row."""
+    n_columns = np.uint64(column_shifts.shape[1])
+    n_rows = np.uint64(row_shifts.shape[1])
+    row += column_shifts[0, column]
+    row = min(row, row - n_rows)
+    column += row_shifts[0, row]
+    column = min(column, column - n_columns)
+    row += column_shifts[1, column]
+    row = min(row, row - n_rows)
+    column += row_shifts[1, row]
+    column = min(column, column - n_columns)
+    return row * n_columns + column
+
+
+@by_type
+def fill_order(column_shifts, row_shifts, start, stop, out_order):
+    """out_order[p] = row at position p, for start <= p < stop; nothing without tables, or for the rows' own order.
+
+    `column_shifts` (2, n_columns) and `row_shifts` (2, n_rows) are uint32, `out_order` (m,) is unsigned.
+    """
+    return _fill_nothing if is_own(out_order) else _fill_shuffled
+
+
+def _fill_nothing(column_shifts, row_shifts, start, stop, out_order):
+    pass
+
+
+def _fill_shuffled(column_shifts, row_shifts, start, stop, out_order):
+    if column_shifts.size == 0:
+        return
+    n_columns = np.uint64(column_shifts.shape[1])
+    position = np.uint64(start)
+    row = position // n_columns
+    column = position - row * n_columns
+    while position < np.uint64(stop):
+        end = min(np.uint64(stop), position + n_columns - column)
+        for p in range(position, end):
+            out_order[p] = _shuffle(column_shifts, row_shifts, row, np.uint64(p) - position + column)
+        position = end
+        row += np.uint64(1)
+        column = np.uint64(0)
+    for p in range(start, stop):
+        while out_order[p] >= out_order.size:
+            cell = np.uint64(out_order[p])
+            out_order[p] = _shuffle(column_shifts, row_shifts, cell // n_columns, cell % n_columns)

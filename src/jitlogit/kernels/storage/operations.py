@@ -1,0 +1,98 @@
+"""How rows are held, and the operations that a storage offers.
+
+`scores` and `accumulate` work on a tile: the rows at positions ``first ... first + count - 1`` of the order; the others
+are for single rows. A storage is a set of such functions, chosen by the type of ``rows``. What is stored is widened in
+registers, see `lanes`.
+
+Weights, gradients and tiles have room for eight vectors beyond their last element; weights are zero there, but for
+F-ordered rows, see `features`.
+"""
+
+from __future__ import annotations
+
+from ...compiler.jit import by_type
+from ..simd import lanes
+from ..steps.row_order import is_own
+from .c_rows import accumulate_by_row, add_single_row, score_of_single_row, scores_by_row
+from .class_rows import class_accumulate_by_row, class_scores_by_row
+from .f_columns import (
+    accumulate_by_column,
+    accumulate_by_gathered_column,
+    add_strided_row,
+    score_of_strided_row,
+    scores_by_column,
+    scores_by_gathered_column,
+)
+from .packed import packed_accumulate, packed_scores
+
+
+@by_type
+def scores(rows, order, first, count, ahead, weights, bias, out_z):
+    """z_t = sum_j rows[i_t, j] weights_j + bias for t < count, i_t the row at position first + t.
+
+    Rows from position `ahead` on come next.
+    """
+    if rows.ndim == 3:
+        return packed_scores
+    if rows.layout == "F":
+        return scores_by_column if is_own(order) else scores_by_gathered_column
+    return scores_by_row
+
+
+@by_type
+def accumulate(rows, order, first, count, residual, out_gradient):
+    """out_gradient_j += sum_t residual_t rows[i_t, j] over t < count, i_t the row at position first + t."""
+    if rows.ndim == 3:
+        return packed_accumulate
+    if rows.layout == "F":
+        return accumulate_by_column if is_own(order) else accumulate_by_gathered_column
+    return accumulate_by_row
+
+
+@by_type
+def class_scores(rows, order, first, count, ahead, weights, bias, out_z):
+    """As `scores`, of the weights (K, n) and bias (K, 1) of several classes, into out_z (K, count)."""
+    return class_scores_by_row if rows.layout == "C" else _class_scores_one_by_one
+
+
+def _class_scores_one_by_one(rows, order, first, count, ahead, weights, bias, out_z):
+    for k in range(weights.shape[0]):
+        scores(rows, order, first, count, ahead, weights[k], weights.dtype.type(bias[k, 0]), out_z[k])
+
+
+@by_type
+def class_accumulate(rows, order, first, count, ahead, residual, out_gradient):
+    """As `accumulate`, of residuals (K, count) into the gradients (K, n) of several classes."""
+    return class_accumulate_by_row if rows.layout == "C" else _class_accumulate_one_by_one
+
+
+def _class_accumulate_one_by_one(rows, order, first, count, ahead, residual, out_gradient):
+    for k in range(out_gradient.shape[0]):
+        accumulate(rows, order, first, count, residual[k], out_gradient[k])
+
+
+@by_type
+def spacing(rows, batch_size):
+    """Positions from the start of a batch to that of the next."""
+    return _up_to_whole_blocks if rows.ndim == 3 else _close_together
+
+
+def _close_together(rows, batch_size):
+    return batch_size
+
+
+def _up_to_whole_blocks(rows, batch_size):
+    step = lanes.width(rows)
+    return (batch_size + step - 1) // step * step
+
+
+@by_type
+def row_score(rows, i, weights):
+    """sum_j rows[i, j] weights_j."""
+    return score_of_strided_row if rows.layout == "F" else score_of_single_row
+
+
+@by_type
+def add_row(rows, i, residual, out_gradient):
+    """out_gradient_j += residual rows[i, j], the residual in all lanes."""
+    return add_strided_row if rows.layout == "F" else add_single_row

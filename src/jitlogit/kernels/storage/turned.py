@@ -1,0 +1,42 @@
+"""Small mini-batches of F-ordered rows: trained on a copy, row by row, of the next few hundred rows.
+
+A small batch holds a few numbers of each column, and memory is slow in such short pieces. So a group of batches is
+turned into C order, in long runs of each column and in a buffer that stays in the cache, and trained on there.
+"""
+
+from __future__ import annotations
+
+from ...compiler.jit import helper
+from ..simd import lanes, memory
+
+
+@helper
+def turn_batches(rows, blocks, batch_size, batch, stop_batch, out):
+    """Turn the batches batch ... stop_batch - 1, in the order of blocks, each to its place in `out`; see `turn`."""
+    place = 0
+    while batch < stop_batch:
+        first = blocks[batch] if blocks.size else batch
+        run = 1  # neighbours are turned in one go
+        while batch + run < stop_batch and (not blocks.size or blocks[batch + run] == first + run):
+            run += 1
+        turn(rows, first * batch_size, min((first + run) * batch_size, rows.shape[0]), out, place)
+        place += run * batch_size
+        batch += run
+
+
+@helper
+def turn(rows, start, stop, out, place):
+    """out[place + t] = rows[start + t] for start + t < stop, widened, of at least as many features as lanes."""
+    n = rows.shape[1]
+    step = lanes.width(rows)
+    whole = stop - start - (stop - start) % step
+    for block in range(0, n, step):
+        j = min(block, n - step)  # the last columns may be turned twice
+        ahead = min(j + step, n - step)
+        for t in range(0, whole, step):
+            for k in range(step):
+                memory.prefetch(rows, start + t, ahead + k)
+            memory.store_turned(out, place + t, j, rows, start + t)
+    for t in range(whole, stop - start):
+        for j in range(n):
+            out[place + t, j] = lanes.item(rows, start + t, j)

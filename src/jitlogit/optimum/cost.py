@@ -1,0 +1,136 @@
+"""The penalised cost as a function of the parameters: value and gradient from one read of X."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cached_property, partial
+from typing import Any
+
+import numpy as np
+
+from ..data.prediction import probabilities_of, scores_of
+from ..data.validation import Array, raise_if_not_finite
+from ..kernels.steps.labels import class_weights, with_room
+from .passes import Walk, make_walk
+
+#: A loss whose score is large is all but flat; it is not taken to be less curved than this part of it.
+LEAST_CURVATURE = 1e-6
+_LEAST_SHARE = 1e-6
+
+
+class Cost:
+    """Mean of the weighted losses plus  sum_j l2_j w_j^2 / 2.
+
+    The parameters (K, n + 1) belong to features (x - offset) / scale.
+
+    K is 1 for two classes. The bias isn't penalised, and stays zero without an intercept.
+
+    `l1`, of a penalty  sum_j l1_j |w_j|  that solvers add, is not part of the cost.
+
+    Attributes
+    ----------
+    passes : float
+        How often X has been read.
+    """
+
+    def __init__(
+        self,
+        X: Any,
+        labels: Array,
+        n_classes: int | None,
+        sample_weight: Array | None,
+        offset: Array,
+        scale: Array,
+        l2: Array,
+        fit_intercept: bool,
+        n_threads: int | None,
+        l1: Array | None = None,
+    ) -> None:
+        self.X, self.offset, self.scale, self.l2 = X, offset, scale, l2
+        self._inverse_scale, self._centred = 1 / scale, bool(offset.any())
+        self.l1 = np.zeros(l2.size) if l1 is None else l1
+        self.fit_intercept = fit_intercept
+        self.n_scores = n_classes or 1
+        self.labels, self.sample_weight = labels, sample_weight
+        self.n_threads = n_threads
+        self.passes = 0.0
+        self.n_classes = n_classes
+        self._known_to_be_finite = False
+
+    @cached_property
+    def _walk(self) -> Walk:
+        return make_walk(self.X, self.labels, self.n_classes, self.sample_weight, self.offset, self.n_threads)
+
+    def of_rows(self, chosen: Array, rows: Any = None) -> Cost:
+        """The cost of these rows alone, which may be given."""
+        weights = None if self.sample_weight is None else self.sample_weight[chosen]
+        return Cost(
+            self.X[chosen] if rows is None else rows,
+            with_room(self.labels[chosen]),
+            self.n_classes,
+            weights,
+            self.offset,
+            self.scale,
+            self.l2,
+            self.fit_intercept,
+            self.n_threads,
+            self.l1,
+        )
+
+    def class_shares(self) -> Array:
+        """How much of the weight each class has, none of them nothing."""
+        counts = class_weights(self.labels, self.sample_weight, max(2, self.n_scores))
+        return np.asarray(np.maximum(counts / counts.sum(), _LEAST_SHARE))
+
+    def raw(self, parameters: Array) -> tuple[Array, Array]:
+        """Weights (K, n) and biases (K,) of the features as they are stored."""
+        weights = parameters[:, :-1] * self._inverse_scale
+        return weights, parameters[:, -1] - weights @ self.offset
+
+    def __call__(self, parameters: Array) -> tuple[float, Array]:
+        """Cost, and its gradient (K, n + 1); raises ValueError if X isn't finite."""
+        weights, bias = self.raw(parameters)
+        sums = self._pass(self._walk.losses, weights, bias)
+        if not (self._known_to_be_finite or np.isfinite(sums).all()):
+            raise_if_not_finite(self.X)
+            self._known_to_be_finite = True
+        return float(sums[0, -1]) / self.X.shape[0] + self.penalty(parameters), self._scaled(sums, parameters)
+
+    def _scaled(self, sums: Array, parameters: Array) -> Array:
+        """From sums over the rows of x r and r, for scaled features, and the penalty's part."""
+        m, n = self.X.shape
+        residuals = sums[:, n : n + 1] / m
+        gradient = np.empty_like(parameters)
+        for k in range(self.n_scores):  # row by row, in the cache
+            of_losses = sums[k, :n] * (1 / m)
+            if self._centred:
+                of_losses -= self.offset * residuals[k]
+            of_losses *= self._inverse_scale
+            np.multiply(self.l2, parameters[k, :-1], out=gradient[k, :-1])
+            gradient[k, :-1] += of_losses
+        gradient[:, -1:] = residuals if self.fit_intercept else 0.0
+        return gradient
+
+    def scores(self, parameters: Array) -> Array:
+        """Scores (m,), or (m, K) of several classes, from a read of X."""
+        self.passes += 1
+        return scores_of(self.X, *self.raw(parameters), self.n_threads)
+
+    def hessian_at(self, parameters: Array) -> Callable[[Array], Array]:
+        """The Hessian there, as a product with an array like the parameters; each reads X once."""
+        scores = self.scores(parameters).reshape(self.X.shape[0], -1)
+        counts = np.ones(scores.shape[0], scores.dtype) if self.sample_weight is None else self.sample_weight
+        p = np.ascontiguousarray(probabilities_of(scores), scores.dtype).reshape(scores.shape)
+
+        def times(direction: Array) -> Array:
+            sums = self._pass(partial(self._walk.curvature_times, p, counts), *self.raw(direction))
+            return self._scaled(sums, direction)
+
+        return times
+
+    def _pass(self, sums: Callable[[Array, Array], Array], weights: Array, bias: Array) -> Array:
+        self.passes += 1
+        return sums(weights, bias)
+
+    def penalty(self, parameters: Array) -> float:
+        return float(sum(np.vdot(self.l2 * row, row) for row in parameters[:, :-1])) / 2

@@ -1,0 +1,82 @@
+"""The mean Hessian of some rows' losses."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..compiler.team import members_for, share
+from ..data.validation import Array, is_sparse, widened
+from ..kernels.passes.hessian_sums import TILE_ROWS, hessians, panel_width
+from ..kernels.storage.plan import PADDING
+from .cost import LEAST_CURVATURE, Cost
+
+# Rows of a chunk at least, if there aren't more features, most chunks, for any number of threads, and how much memory
+# the sums of more than two take.
+_CHUNK_ROWS, _MOST_CHUNKS, _MOST_BYTES = 8 * TILE_ROWS, 16, 32_000_000
+#: How many products take as long as reading a value.
+PRODUCTS_A_VALUE = 4
+
+
+def mean_hessian(cost: Cost, parameters: Array, rows: Array, sample_weight: Array | float) -> tuple[Array, Array]:
+    """Mean of the Hessians of some rows' losses, and the variances of their features as scaled, (n,).
+
+    Parameters
+    ----------
+    parameters : (K, n + 1)
+        Where; the curvature of more than two classes is the mean of their p (1 - p).
+    rows : (size, n) of float32 or float64
+        In C order.
+    sample_weight : (size,) or float
+        Of the rows.
+
+    Returns
+    -------
+    (n + 1, n + 1), (n,)
+        The lower triangle of the Hessian, as though there were an intercept; both of float64.
+    """
+    (size, n), dtype, n_scores = rows.shape, rows.dtype, len(parameters)
+    width = panel_width(dtype)
+    n_panels = n // width + 1
+    most = max(2, min(_MOST_CHUNKS, _MOST_BYTES // ((n_panels * width) ** 2 * dtype.itemsize)))
+    n_chunks = min(most, -(-size // max(_CHUNK_ROWS, n)))
+    n_bytes = size * n * (1 + n / PRODUCTS_A_VALUE) * dtype.itemsize
+    members = members_for(cost.n_threads, n_chunks, n_bytes)
+
+    def padded(values: Any, length: int) -> Array:
+        array = np.zeros(length + PADDING, dtype)
+        array[:length] = values
+        return array
+
+    given = padded(sample_weight, size)
+    weights = np.zeros((n_scores, n_panels * width), dtype)
+    weights[:, : n + 1] = parameters
+    squares = np.zeros((n_chunks, n + PADDING), dtype)
+    sums = np.zeros((n_chunks, weights.shape[1], weights.shape[1]), dtype)
+    share(
+        hessians,
+        members,
+        n_chunks,
+        rows,
+        given,
+        padded(cost.offset, n),
+        padded(1 / cost.scale, n),
+        weights,
+        dtype.type(LEAST_CURVATURE),
+        np.zeros((members, n_panels, TILE_ROWS, width), dtype),
+        np.zeros((members, n_scores, TILE_ROWS), dtype),
+        n_chunks,
+        squares,
+        sums,
+    )
+    hessian = sums[:, : n + 1, : n + 1].sum(axis=0, dtype=np.float64) / size
+    variances = squares[:, :n].sum(axis=0, dtype=np.float64) / given.sum(dtype=np.float64)
+    return hessian, variances
+
+
+def dense(rows: Any, dtype: Any) -> Array:
+    """Rows as `mean_hessian` takes them, a copy only where it must be one."""
+    if is_sparse(rows):
+        rows = rows.toarray()
+    return np.ascontiguousarray(rows if rows.dtype == dtype else widened(rows), dtype)

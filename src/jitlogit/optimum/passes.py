@@ -1,0 +1,118 @@
+"""Sums over all rows for given parameters: one class for each way in which rows are held."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..compiler.team import members_for, share
+from ..data.validation import Array, as_rows, computed_dtype, is_sparse
+from ..kernels.epochs.softmax_epoch import ClassWorkSpace, class_work_space
+from ..kernels.passes.sparse_whole import sparse_curvature_times, sparse_losses, sparse_whole_space, sums_by_column
+from ..kernels.passes.whole import class_curvature_times, class_losses, curvature_times, losses
+from ..kernels.steps.labels import Weighted
+from ..kernels.storage.plan import WorkSpace, class_plan, plan, work_space
+from ..kernels.storage.sparse_work import COST, CSR, room_for_classes, sparse_chunks
+
+# Sums over features that need more than this are made by columns, where a copy of X takes at most so many times as much
+# as the chunks' sums.
+_CACHED_BYTES = 4_000_000
+_MOST_COPIED = 1
+
+
+class Walk:
+    """Sums (K, n + 2) over the rows of x r, of r, and of the losses, K 1 for two classes.
+
+    Weights (K, n) and biases (K,) belong to features as they are stored.
+    """
+
+    _labels: Any
+    _kernels: tuple[Any, Any]  # for the two methods
+
+    def losses(self, weights: Array, bias: Array) -> Array:
+        """Of residuals r = A - Y."""
+        return self._run(self._kernels[0], (self._labels,), weights, bias)
+
+    def curvature_times(self, p: Array, counts: Array, weights: Array, bias: Array) -> Array:
+        """The losses' Hessian times weights and biases, of probabilities (m, K) and weights of the rows (m,)."""
+        return self._run(self._kernels[1], (p, counts), weights, bias)
+
+    def _run(self, kernel: Any, of_rows: tuple[Any, ...], weights: Array, bias: Array) -> Array:
+        raise NotImplementedError
+
+
+def make_walk(
+    X: Any, labels: Array, n_classes: int | None, sample_weight: Array | None, offset: Array, n_threads: int | None
+) -> Walk:
+    """Begin. The dense ones compute with weights as rounded to the data's precision, and correct for what that does to
+    the means `offset` of the features."""
+    given = labels if sample_weight is None else Weighted(labels, sample_weight)
+    if is_sparse(X):
+        return _SparseWalk(X, given, n_classes or 1, n_threads)
+    return _DenseWalk(X, given, n_classes, offset, n_threads)
+
+
+class _DenseWalk(Walk):
+    def __init__(self, X: Array, labels: Any, n_classes: int | None, offset: Array, n_threads: int | None) -> None:
+        (m, n), dtype, n_scores = X.shape, computed_dtype(X), n_classes or 1
+        cut = plan(m, X, ruled=True) if n_classes is None else class_plan(m, X, n_classes, shuffled=False)
+        self._rows, self._labels, self._offset, self._tile_rows = as_rows(X), labels, offset, cut.tile_rows
+        self._members = members_for(n_threads, cut.n_chunks, X.nbytes * n_scores)
+        self._sums = np.zeros((cut.n_chunks, n_scores, n + 2))
+        self._work: WorkSpace | ClassWorkSpace
+        if n_classes is None:
+            self._kernels = losses, curvature_times
+            self._work = work_space(cut._replace(n_chunks=1), n, dtype, self._members)
+        else:
+            self._kernels = class_losses, class_curvature_times
+            self._work = class_work_space(n_classes, cut.tile_rows, self._members, n, dtype, self._members)
+
+    def _run(self, kernel: Any, of_rows: tuple[Any, ...], weights: Array, bias: Array) -> Array:
+        n_scores, n = weights.shape
+        typed, given = self._work.weights[:n_scores], self._work.bias[:n_scores]
+        typed[:, :n] = weights
+        given[:, 0] = bias + (weights - typed[:, :n]) @ self._offset
+        n_chunks = self._sums.shape[0]
+        arguments = self._rows, *of_rows, self._tile_rows, typed, given, self._work, n_chunks, self._sums
+        share(kernel, self._members, n_chunks, *arguments)
+        return np.asarray(self._sums.sum(axis=0))
+
+
+def by_columns(X: Any, n_parts: int) -> tuple[CSR, Array]:
+    """A copy of sparse X by columns, as rows of the transposed, and where parts of as many values begin and end."""
+    columns = X.tocsc()
+    bounds = np.searchsorted(columns.indptr, np.linspace(0, X.nnz, n_parts + 1)).astype(np.int64)
+    bounds[[0, -1]] = 0, X.shape[1]
+    return CSR(columns.data, columns.indices, columns.indptr), bounds
+
+
+class _SparseWalk(Walk):
+    def __init__(self, X: Any, labels: Any, n_scores: int, n_threads: int | None) -> None:
+        (m, n), room = X.shape, room_for_classes(n_scores)
+        self._rows, self._labels = as_rows(X), labels
+        self._n_chunks = sparse_chunks(X.nnz, n, n_scores)
+        self._members = members_for(n_threads, self._n_chunks, X.data.nbytes * n_scores * COST)
+        self._kernels = sparse_losses, sparse_curvature_times
+        sums_bytes = 8 * n * room
+        copy_bytes = X.nnz * (X.data.itemsize + X.indices.itemsize) + 8 * m * room
+        self._columns: CSR | None = None
+        if sums_bytes > _CACHED_BYTES and copy_bytes <= _MOST_COPIED * self._n_chunks * sums_bytes:
+            self._columns, self._bounds = by_columns(X, self._members)
+        wide_rows = 0 if self._columns is None else m
+        self._work = sparse_whole_space(n, n_scores, self._n_chunks, self._members, wide_rows)
+
+    def curvature_times(self, p: Array, counts: Array, weights: Array, bias: Array) -> Array:
+        return self._run(self._kernels[1], (self._labels, p, counts), weights, bias)  # the labels' type tells K from 1
+
+    def _run(self, kernel: Any, of_rows: tuple[Any, ...], weights: Array, bias: Array) -> Array:
+        (n_scores, n), work, members = weights.shape, self._work, self._members
+        work.weights[:, :n_scores] = weights.T
+        work.bias[:] = bias
+        share(kernel, members, self._n_chunks, self._rows, *of_rows, work, self._n_chunks)
+        if self._columns is None:
+            return np.ascontiguousarray(work.sums[:, :, :n_scores].sum(axis=0).T)
+        sums = np.empty((n_scores, n + 2))
+        sums[:, n:] = work.sums[:, :, :n_scores].sum(axis=0).T
+        share(sums_by_column, members, members, self._columns, self._labels, work, self._bounds, sums[:, :n])
+        return sums

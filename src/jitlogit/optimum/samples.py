@@ -1,0 +1,98 @@
+"""Samples of rows: how they are drawn, and the one that a search for the optimum begins with."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..compiler.team import members_for, share
+from ..data.validation import Array, is_sparse
+from ..training.defaults import RunningMoments
+
+# So many rows, or so many for each feature, or so small a part of all, which searching for its optimum reads for a
+# fraction of one read of all; at most so large a part; fewer than the least tell too little.
+_ROWS, _ROWS_A_FEATURE, _LEAST_ROWS_A_FEATURE = 10_000, 8, 4
+_CHEAP_PART, _PART = 50, 12
+_LEAST_ROWS = 1000
+# By how much the variances of half of a sample may differ from those of the whole, for these to be near those of all.
+_ALIKE = 0.25
+
+
+class Sample(NamedTuple):
+    """Some of the rows."""
+
+    chosen: Array  # (size,), both halves ascending
+    X: Any  # (size, n)
+
+
+def first_size(m: int, n: int) -> int:
+    """Rows that a search begins with, so few that it reads them for next to nothing; 0 where they tell too little."""
+    size = min(m // _PART, max(_ROWS, _ROWS_A_FEATURE * n, m // _CHEAP_PART))
+    return size if size >= max(_LEAST_ROWS, _LEAST_ROWS_A_FEATURE * n) else 0
+
+
+def first_sample(X: Any, rng: np.random.Generator, n_threads: int | None) -> Sample | None:
+    """One random row of each stretch of rows, in the first half those of every second; None if it tells too little."""
+    m = X.shape[0]
+    size = first_size(*X.shape)
+    if not size:
+        return None
+    chosen = spread(m, size, rng)
+    chosen = np.concatenate([chosen[::2], chosen[1::2]])
+    return Sample(chosen, rows_of(X, chosen, n_threads))
+
+
+def rows_of(X: Any, chosen: Array, n_threads: int | None) -> Any:
+    """X[chosen], by several threads where rows are dense and in C order."""
+    if is_sparse(X) or not X.flags.c_contiguous:
+        return X[chosen]
+    rows = np.empty((chosen.size, X.shape[1]), X.dtype)
+    share(_take, members_for(n_threads, chosen.size, rows.nbytes), chosen.size, X, chosen, rows)
+    return rows
+
+
+def _take(X: Array, chosen: Array, out: Array, part: int, first: int, stop: int) -> None:
+    np.take(X, chosen[first:stop], axis=0, out=out[first:stop], mode="clip")  # without a copy between
+
+
+def spread(m: int, size: int, rng: np.random.Generator) -> Array:
+    """One random row of each of so many stretches of m, ascending; all of them if there are no more."""
+    if size >= m:
+        return np.arange(m)
+    bounds = np.arange(size + 1) * m // size
+    return np.asarray(bounds[:-1] + (rng.random(size) * np.diff(bounds)).astype(np.int64))
+
+
+def moments_of(
+    sample: Sample, nothing: RunningMoments, labels: Array, weights: Array | None, n_threads: int | None
+) -> RunningMoments | None:
+    """Moments that are near those of all rows, for a scale; None where that can't be told.
+
+    The variances of the first half must be much the same as those of the sample, which they aren't where a feature is
+    rare, or the sample has a few large values; of values that it lacks, it can't tell. Labels (m,) and weights (m,) or
+    None are those of all rows; `nothing` are moments of none.
+    """
+    if is_sparse(sample.X):
+        return None
+    middle = (sample.chosen.size + 1) // 2
+    seen = [nothing]
+    for half in (slice(middle), slice(middle, None)):
+        chosen, rows = sample.chosen[half], sample.X[half]
+        if not rows.flags.c_contiguous:
+            rows = rows.copy(order="K")
+        of_rows = None if weights is None else weights[chosen]
+        if of_rows is not None and _count(of_rows) < chosen.size / 2:
+            return None
+        try:
+            seen.append(seen[-1].after(rows, labels[chosen], of_rows, True, n_threads))
+        except ValueError:  # not finite: all rows are to be read, for an error that says where
+            return None
+    first, both = seen[1].variance, seen[2].variance
+    return seen[2] if (np.abs(first - both) < _ALIKE * both).all() else None
+
+
+def _count(weights: Array) -> float:
+    """How many rows of equal weights tell as much (Kish, "Survey Sampling", 1965)."""
+    squares = float(np.vdot(weights, weights))
+    return float(weights.sum(dtype=np.float64)) ** 2 / squares if squares else 0.0

@@ -1,0 +1,385 @@
+"""The functions of the text on compiled kernels. Twins in `jitlogit.reference` hold the formulas."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..compiler.team import members_for, share
+from ..data import validation as check
+from ..data.prediction import forward
+from ..data.validation import Array
+from ..kernels.passes import objective
+from ..kernels.storage.plan import PADDING, plan, tiles_for
+from ..training.fits import check_steps
+from ..training.loop import train, warn_if_it_failed
+
+# Elements that have no features (scores, probabilities) are cut up into tiles of this many.
+_TILE = 1024
+
+
+def sigmoid(z: Any) -> Any:
+    """Probability 1 / (1 + e^-z), element by element, exact in both tails.
+
+    Parameters
+    ----------
+    z : array_like, any shape
+        Scores. inf and NaN are carried through (to 1, 0 and NaN).
+
+    Returns
+    -------
+    array of z's shape, or a number for a number; float32 for float32 z, else float64
+        Relative error below 1e-6 (float32) and 1e-15 (float64).
+
+    Raises
+    ------
+    TypeError
+        If `z` doesn't hold real numbers.
+    """
+    scores = check.check_numbers(z, "z")
+    out = np.empty(scores.size, scores.dtype)
+    if scores.size:
+        n_chunks = _element_chunks(scores.size)
+        members = members_for(None, n_chunks, scores.nbytes)
+        tiles = tiles_for(members, _TILE, scores.dtype)
+        share(objective.sigmoid, members, n_chunks, scores.reshape(-1), tiles, n_chunks, out)
+    return out.reshape(scores.shape)[()]
+
+
+def forward_pass(X: Any, W: Any, b: Any, *, offset: Any = None, scale: Any = None) -> Array:
+    """Probability of class 1 for each example, A = sigmoid((X W)^T + b).
+
+    Parameters
+    ----------
+    X : array_like (n_samples, n_features)
+        Used as in `train_logistic_regression`, without a copy.
+    W : array_like (n_features, 1) or (n_features,)
+        Weights; computed with in float64 for float64 `X`, else in float32.
+    b : float
+        Bias.
+    offset, scale : None, float or array_like (n_features,)
+        The features are (X - offset) / scale, as in `train_logistic_regression`.
+
+    Returns
+    -------
+    A : (1, n_samples), float64 for float64 X, else float32
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument has the wrong shape or type, or isn't finite.
+    """
+    X = check.check_X(X)
+    out = np.empty(X.shape[0], check.computed_dtype(X))
+    forward(X, *_folded(X, W, b, offset, scale), out, 0.5)
+    return out.reshape(1, -1)
+
+
+def compute_cost(A: Any, Y: Any) -> float:
+    """Cost J: the mean loss, in nats, of the probabilities `A`.
+
+    A probability that has been rounded to 0 or 1 has lost its score, so `A` is clipped to [eps, 1 - eps] first, eps
+    being the spacing of its dtype at 1: no loss comes out above -log(eps), 36.04 for float64 and 15.9 for float32.
+    Training computes its costs from the scores, without this limit.
+
+    Parameters
+    ----------
+    A : array_like (1, n_samples)
+        Probabilities.
+    Y : array_like (1, n_samples), (n_samples,) or (n_samples, 1)
+        Labels 0 and 1.
+
+    Returns
+    -------
+    J : float
+
+    Raises
+    ------
+    ValueError, TypeError
+        If shapes don't agree, `A` isn't within [0, 1], or labels other than 0 and 1 are found.
+    """
+    probabilities = check.check_probabilities(A)
+    labels = check.check_labels(Y, probabilities.size)
+    eps = np.finfo(probabilities.dtype).eps
+    n_chunks = _element_chunks(probabilities.size)
+    sums = np.empty(n_chunks)
+    members = members_for(None, n_chunks, probabilities.nbytes)
+    tiles = tiles_for(members, _TILE, probabilities.dtype)
+    share(objective.cost, members, n_chunks, probabilities, labels, eps, tiles, n_chunks, sums)
+    return float(sums.sum() / probabilities.size)
+
+
+def compute_gradients(X: Any, Y: Any, A: Any) -> tuple[Array, float]:
+    """Gradient of the cost: dW = (1/m) X^T (A - Y)^T and db = (1/m) sum (A - Y).
+
+    Parameters
+    ----------
+    X : array_like (n_samples, n_features)
+        Used as in `train_logistic_regression`, without a copy.
+    Y : array_like (1, n_samples), (n_samples,) or (n_samples, 1)
+        Labels 0 and 1.
+    A : array_like (1, n_samples)
+        Probabilities, from `forward_pass`.
+
+    Returns
+    -------
+    dW : (n_features, 1), float64 for float64 X, else float32
+    db : float
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument has the wrong shape or type or isn't finite, or labels other than 0 and 1 are found.
+    """
+    X = check.check_X(X)
+    labels = check.check_labels(Y, X.shape[0])
+    probabilities = check.check_probabilities(A, check.computed_dtype(X))
+    if probabilities.size != X.shape[0]:
+        raise ValueError(f"A must hold one probability for each of the {X.shape[0]} examples; got {probabilities.size}")
+    cut = plan(X.shape[0], X)
+    sums = np.empty((cut.n_chunks, X.shape[1] + 1))
+    members = members_for(None, cut.n_chunks, X.nbytes)
+    tiles = tiles_for(members, cut.block_rows, probabilities.dtype)
+    gradients = np.zeros((members, X.shape[1] + PADDING), probabilities.dtype)
+    share(
+        objective.gradient,
+        members,
+        cut.n_chunks,
+        check.as_rows(X),
+        labels,
+        probabilities,
+        tiles,
+        gradients,
+        cut.n_chunks,
+        sums,
+    )
+    with np.errstate(invalid="ignore", over="ignore"):
+        mean = sums.sum(axis=0) / X.shape[0]
+    if not np.isfinite(mean).all():
+        check.raise_if_not_finite(X)
+    return mean[:-1].astype(probabilities.dtype).reshape(-1, 1), float(mean[-1])
+
+
+def update_parameters(W: Any, b: Any, dW: Any, db: Any, learning_rate: float) -> tuple[Array, float]:
+    """One step of gradient descent: W - alpha dW and b - alpha db, in new objects.
+
+    Parameters
+    ----------
+    W, dW : array_like (n_features, 1)
+    b, db : float
+    learning_rate : float
+        alpha, positive.
+
+    Returns
+    -------
+    W : (n_features, 1), float32 for float32 W, else float64
+    b : float
+
+    Raises
+    ------
+    ValueError, TypeError
+        If shapes don't agree or a number isn't finite, or the rate isn't positive.
+    """
+    weights = check.check_row(W, "W")
+    dtype = check.float_dtype(weights)
+    alpha = check.check_positive(learning_rate, "learning_rate")
+    weights = check.check_weights(W, weights.size, dtype)
+    gradient = check.check_weights(dW, weights.size, dtype, "dW")
+    with np.errstate(over="ignore"):
+        new = weights - dtype.type(alpha) * gradient
+    if not np.isfinite(new).all():
+        raise ValueError(f"W - learning_rate * dW overflows {dtype}: choose a smaller learning_rate")
+    return new.reshape(-1, 1), check.check_number(b, "b") - alpha * check.check_number(db, "db")
+
+
+def predict(X: Any, W: Any, b: Any, threshold: float = 0.5, *, offset: Any = None, scale: Any = None) -> Array:
+    """Class 1 where the probability is at least `threshold`, else 0.
+
+    Parameters
+    ----------
+    X, W, b, offset, scale
+        As in `forward_pass`.
+    threshold : float
+        Between 0 and 1.
+
+    Returns
+    -------
+    (1, n_samples) of int64
+
+    Raises
+    ------
+    ValueError, TypeError
+        As `forward_pass`, and if the threshold isn't between 0 and 1.
+    """
+    X = check.check_X(X)
+    out = np.empty(X.shape[0], np.int64)
+    forward(X, *_folded(X, W, b, offset, scale), out, check.check_fraction(threshold, "threshold"))
+    return out.reshape(1, -1)
+
+
+def accuracy(predictions: Any, Y: Any) -> float:
+    """Fraction of the predictions that equal the labels.
+
+    Parameters
+    ----------
+    predictions : array_like (1, n_samples), (n_samples,) or (n_samples, 1)
+        Classes 0 and 1, from `predict`.
+    Y : array_like (1, n_samples), (n_samples,) or (n_samples, 1)
+        Labels 0 and 1.
+
+    Returns
+    -------
+    float
+        Between 0 and 1.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If the lengths differ, or values other than 0 and 1 are found.
+    """
+    n_samples = check.check_row(predictions, "predictions").size
+    predicted = check.check_labels(predictions, n_samples, "predictions")
+    return float(np.mean(predicted == check.check_labels(Y, n_samples)))
+
+
+def train_logistic_regression(
+    X_train: Any,
+    Y_train: Any,
+    learning_rate: float = 0.01,
+    num_iterations: int = 1000,
+    *,
+    batch_size: int | None = None,
+    shuffle: bool | str = True,
+    random_state: Any = None,
+    record_every: int = 100,
+    verbose: bool = False,
+    offset: Any = None,
+    scale: Any = None,
+    sample_weight: Any = None,
+    alpha: float = 0.0,
+    l1_ratio: float = 0.0,
+    optimizer: str = "sgd",
+    schedule: str = "constant",
+    average: bool = False,
+    pack: bool = True,
+    n_threads: int | None = None,
+) -> tuple[Array, float, list[float]]:
+    """Train by gradient descent from W = 0 and b = 0.
+
+    Parameters
+    ----------
+    X_train : array_like (n_samples, n_features)
+        Arrays in C or F order are used as they are, without a copy, read-only ones and memory maps too, if they are of
+        float32, float64, uint8, int8, bool, float16 or bfloat16 (of ml_dtypes, or uint16 with those bits viewed as
+        `jitlogit.bfloat16`). All but float64 are computed with in float32, to which they are widened in registers.
+        Strided arrays are copied once, other dtypes converted once.
+    Y_train : array_like (1, n_samples), (n_samples,) or (n_samples, 1)
+        Labels 0 and 1.
+    learning_rate : float
+        Length of an update, for a gradient of the mean loss over a batch.
+    num_iterations : int
+        Passes over the training set, whatever the batch size.
+    batch_size : int or None
+        None is batch gradient descent: one update per pass. 1 is stochastic, 32 to 256 usual for mini-batch gradient
+        descent: ceil(n_samples / batch_size) updates per pass, the last batch may be short.
+    shuffle : bool or "blocks"
+        True: each pass visits the examples in a new random order, which fixes its batches. "blocks": batches are of
+        neighbours, and each pass visits blocks of batches (some 4096 examples, a 64th of all at most) in a new random
+        order; that is faster, and for examples whose own order says nothing (never for sorted ones). Without effect if
+        `batch_size` is None.
+    random_state : None, int, SeedSequence or numpy.random.Generator
+        Argument of `numpy.random.default_rng`, the source of the orders.
+    record_every : int
+        The cost of passes 0, record_every, 2 record_every, ... is recorded.
+    verbose : bool
+        Whether to show progress: a live line on a terminal, else a line for each recorded cost.
+    offset, scale : None, float or array_like (n_features,)
+        The features trained on are (X - offset) / scale, computed without a copy of X: scale=255 for bytes, offset and
+        scale the columns' mean and standard deviation to standardise. W and b belong to these features. `scale` is
+        positive. In float32, columns whose offset is thousands of times their scale lose digits.
+    sample_weight : None or array_like (n_samples,), (1, n_samples) or (n_samples, 1)
+        Not negative. The cost is the weighted mean of the losses, sum s_i L_i / sum s_i; that of a batch is the sum of
+        its s_i L_i, divided by its size times the mean weight of all examples.
+    alpha, l1_ratio : float
+        The penalty alpha [(1 - l1_ratio) / 2 ||W||^2 + l1_ratio ||W||_1] is added to the cost; the bias is not
+        penalised. The L1 part is a proximal step after each update, so weights become exactly zero. alpha is not
+        negative, l1_ratio lies between 0 and 1.
+    optimizer : "sgd", "momentum", "nesterov", "adagrad" or "adam"
+        How the gradient becomes an update; `jitlogit.reference.Optimizer` has formulas and sources.
+    schedule : "constant", "invscaling", "cosine", "step" or "adaptive"
+        How the learning rate changes: by 1 / sqrt(1 + passes done); by (1 + cos(pi passes / num_iterations)) / 2, down
+        to zero; to a tenth after half of the passes and a hundredth after three quarters; to a fifth whenever the cost
+        hasn't fallen by 1e-4 in two passes.
+    average : bool
+        Whether to return the mean of the parameters after each update, those of the first of several passes left out,
+        instead of the last (Polyak-Ruppert averaging).
+    pack : bool
+        Whether narrow data may be copied for the time of the fit, where the number of passes pays for it and the copy
+        takes at most half of the available memory: rows in their own order or that of blocks, batches of 32 and more,
+        up to 8 features of float32 or 10 of a smaller dtype in C order, 16 to 32 of float32 in F order. False forbids
+        the copy; results then differ by rounding.
+    n_threads : int or None
+        Most threads to use, None for as many as Numba is set to. Results have the same bits for any number.
+
+    Returns
+    -------
+    W : (n_features, 1), float64 for float64 X, else float32
+    b : float
+    costs : list of float
+        Recorded costs: the mean of the losses seen during a pass, each before its own update, without the penalty. In
+        batch gradient descent that is J before the update. A cost that isn't finite is left out.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument has the wrong shape, type or value, labels other than 0 and 1 are found, or X isn't finite.
+
+    Warns
+    -----
+    RuntimeWarning
+        If training diverged: the parameters were no longer finite, or the cost, looked at when it is recorded and in
+        the last pass, exceeded 745 nats. Training then stops, with the last finite parameters.
+        If training ended above where it began: the cost of the last pass exceeded the log 2 of W = 0 by more than
+        1 %. The noise of mini-batches may double it. The learning rate is then too large for the features.
+    UserWarning
+        If `batch_size` is more than the examples; it is clipped.
+    """
+    X = check.check_X(X_train, "X_train")
+    labels = check.check_labels(Y_train, X.shape[0], "Y_train")
+    rate = check.check_positive(learning_rate, "learning_rate")
+    order = check.check_shuffle(shuffle)
+    offset, scale = check.check_scaling(offset, scale, X.shape[1])
+    result = train(
+        X,
+        labels,
+        learning_rate=rate,
+        n_epochs=check.check_count(num_iterations, "num_iterations"),
+        batch_size=check.check_batch_size(batch_size, X.shape[0]),
+        shuffle=order if batch_size is not None else False,
+        offset=offset,
+        scale=scale,
+        rng=check.check_random_state(random_state),
+        record_every=check.check_count(record_every, "record_every"),
+        verbose=verbose,
+        pack=check.check_bool(pack, "pack"),
+        n_threads=check.check_n_threads(n_threads),
+        sample_weight=check.check_sample_weight(sample_weight, X.shape[0], check.computed_dtype(X)),
+        steps=check_steps(optimizer, schedule, alpha, l1_ratio, average),
+    )
+    warn_if_it_failed(X, offset, scale, rate, result)
+    return result.weights.T, float(result.bias[0]), result.costs
+
+
+def _folded(X: Array, W: Any, b: Any, offset: Any, scale: Any) -> tuple[Array, float]:
+    """Weights and bias for X as it is stored, from those for (X - offset) / scale."""
+    bias = check.check_number(b, "b")
+    offset, scale = check.check_scaling(offset, scale, X.shape[1])
+    if offset is None:
+        return check.check_weights(W, X.shape[1], check.computed_dtype(X)), bias
+    weights = check.check_weights(W, X.shape[1], np.dtype(np.float64)) / scale
+    return weights.astype(check.computed_dtype(X)), bias - float(weights @ offset)
+
+
+def _element_chunks(size: int) -> int:
+    return max(1, min(64, size // (16 * _TILE)))

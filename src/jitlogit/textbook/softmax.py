@@ -1,0 +1,131 @@
+"""Softmax regression on compiled kernels. Twins in `jitlogit.reference` hold the formulas."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .. import reference
+from ..data import validation as check
+from ..data.prediction import scores_of
+from ..data.validation import Array
+from ..training.fits import check_steps
+from ..training.loop import train, warn_if_it_failed
+
+
+def forward_softmax(X: Any, W: Any, b: Any, *, offset: Any = None, scale: Any = None) -> Array:
+    """Probabilities of the classes for each example, A = softmax((X W)^T + b).
+
+    Parameters
+    ----------
+    X : array_like (n_samples, n_features)
+        Used as in `train_logistic_regression`, without a copy.
+    W : array_like (n_features, n_classes)
+    b : array_like (n_classes,)
+    offset, scale : None, float or array_like (n_features,)
+        The features are (X - offset) / scale.
+
+    Returns
+    -------
+    A : (n_classes, n_samples), float64 for float64 X, else float32
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument has the wrong shape or type, or isn't finite.
+    """
+    X = check.check_X(X)
+    bias = check.check_row(b, "b").astype(np.float64)
+    weights = np.asarray(W, np.float64)
+    if weights.shape != (X.shape[1], bias.size) or bias.size < 2:
+        raise ValueError(
+            f"W must have shape (n_features, n_classes) = ({X.shape[1]}, {bias.size}), b a number for each of two "
+            f"classes or more; got {weights.shape} and {bias.shape}"
+        )
+    if not (np.isfinite(weights).all() and np.isfinite(bias).all()):
+        raise ValueError("W and b must be finite; got NaN or inf")
+    offset, scale = check.check_scaling(offset, scale, X.shape[1])
+    coef = weights.T
+    if offset is not None:
+        coef = coef / scale
+        bias = bias - coef @ offset
+    return reference.softmax(scores_of(X, coef, bias).T)
+
+
+def train_softmax_regression(
+    X_train: Any,
+    y_train: Any,
+    learning_rate: float = 0.01,
+    num_iterations: int = 1000,
+    *,
+    n_classes: int | None = None,
+    batch_size: int | None = None,
+    shuffle: bool | str = True,
+    random_state: Any = None,
+    record_every: int = 100,
+    verbose: bool = False,
+    offset: Any = None,
+    scale: Any = None,
+    sample_weight: Any = None,
+    alpha: float = 0.0,
+    l1_ratio: float = 0.0,
+    optimizer: str = "sgd",
+    schedule: str = "constant",
+    average: bool = False,
+    n_threads: int | None = None,
+) -> tuple[Array, Array, list[float]]:
+    """Train on several classes by gradient descent from W = 0 and b = 0.
+
+    Parameters
+    ----------
+    X_train : array_like (n_samples, n_features)
+        Used as in `train_logistic_regression`, without a copy.
+    y_train : array_like (n_samples,)
+        Labels 0 ... n_classes - 1, whole numbers.
+    n_classes : int or None
+        None for the largest label and one; two at least.
+    learning_rate, num_iterations and the others
+        As in `train_logistic_regression`; the penalty is that of all weights together.
+
+    Returns
+    -------
+    W : (n_features, n_classes), float64 for float64 X, else float32
+    b : (n_classes,) of float64
+    costs : list of float
+        As in `train_logistic_regression`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument has the wrong shape, type or value, or X isn't finite.
+
+    Warns
+    -----
+    RuntimeWarning, UserWarning
+        As `train_logistic_regression`, with log n_classes for log 2.
+    """
+    X = check.check_X(X_train, "X_train")
+    labels, count = check.check_class_labels(y_train, X.shape[0], n_classes)
+    rate = check.check_positive(learning_rate, "learning_rate")
+    order = check.check_shuffle(shuffle)
+    offset, scale = check.check_scaling(offset, scale, X.shape[1])
+    result = train(
+        X,
+        labels,
+        learning_rate=rate,
+        n_epochs=check.check_count(num_iterations, "num_iterations"),
+        batch_size=check.check_batch_size(batch_size, X.shape[0]),
+        shuffle=order if batch_size is not None else False,
+        offset=offset,
+        scale=scale,
+        rng=check.check_random_state(random_state),
+        record_every=check.check_count(record_every, "record_every"),
+        verbose=verbose,
+        n_threads=check.check_n_threads(n_threads),
+        sample_weight=check.check_sample_weight(sample_weight, X.shape[0], check.computed_dtype(X)),
+        steps=check_steps(optimizer, schedule, alpha, l1_ratio, average),
+        n_classes=count,
+    )
+    warn_if_it_failed(X, offset, scale, rate, result)
+    return result.weights.T, result.bias, result.costs

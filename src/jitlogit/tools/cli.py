@@ -1,0 +1,290 @@
+"""Command line: words in, tables and pictures out."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import sys
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..data.validation import bfloat16
+from . import plots
+from .compare import Comparison, compare
+from .warmup import warmup
+
+_COLUMNS = (
+    ("batch", 6),
+    ("numpy s/epoch", 13),
+    ("numba s/epoch", 13),
+    ("speed-up", 8),
+    ("Mrows/s", 8),
+    ("GB/s", 6),
+    ("numpy cost", 10),
+    ("numba cost", 10),
+    ("max |dW|", 8),
+    ("train acc", 9),
+    ("test acc", 8),
+)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit status: 0, or 2 for an error, which is printed."""
+    arguments = _parser().parse_args(argv)
+    with warnings.catch_warnings():
+        warnings.simplefilter("default")
+        warnings.showwarning = lambda message, *_: print(f"jitlogit: warning: {message}", file=sys.stderr)
+        try:
+            return int(arguments.run(arguments))
+        except (ValueError, TypeError, ImportError, OSError) as error:
+            print(f"jitlogit: error: {error}", file=sys.stderr)
+            return 2
+
+
+class _Help(argparse.ArgumentDefaultsHelpFormatter):
+    """Shows the defaults that there are."""
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        return action.help if action.default is None else super()._get_help_string(action)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="jitlogit", description="Logistic regression by gradient descent.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    command = commands.add_parser(
+        "compare",
+        help="train the NumPy reference and the Numba kernels on the same data and compare them",
+        formatter_class=_Help,
+    )
+    command.set_defaults(run=_compare)
+    add = command.add_argument
+    add("--data", type=Path, metavar="FILE", help=".npz with X and y, .npy (with --labels) or .csv; default: generated")
+    add("--labels", type=Path, metavar="FILE", help=".npy file of the labels of a .npy file")
+    add("--target", metavar="COLUMN", help="label column of a .csv file, by name or position from 0; default: the last")
+    add("--test-size", type=float, default=0.2, metavar="FRACTION", help="rows kept for the test accuracy")
+    add("--batch-sizes", type=_batch_sizes, default="1,32,256,4096,full", metavar="LIST", help="comma-separated")
+    add("--epochs", type=int, default=3, metavar="N", help="passes over the training rows for each batch size")
+    add("--learning-rate", type=float, default=0.01, metavar="RATE", help="step of an update")
+    add("--dtype", choices=("float32", "float64"), help="precision to train in; default: the data's")
+    add("--threads", type=int, metavar="N", help="threads of the Numba kernels; default: all")
+    add("--standardize", action="store_true", help="shift and scale the features to mean 0 and variance 1")
+    add("--plot", type=Path, metavar="FILE", help="write a picture of both cost curves")
+    add("--json", type=Path, metavar="FILE", help="write the results")
+    command = commands.add_parser(
+        "warmup", help="compile ahead what fits on such data need, and keep it on disk", formatter_class=_Help
+    )
+    command.set_defaults(run=_warmup)
+    command.add_argument("--dtypes", default="float32,float64", metavar="LIST", help="comma-separated dtypes of X")
+    command.add_argument("--orders", default="C", metavar="LIST", help="memory layouts of X: C, F or C,F")
+    return parser
+
+
+def _warmup(arguments: argparse.Namespace) -> int:
+    words = [word.strip() for word in arguments.dtypes.split(",")]
+    warmup([bfloat16 if word == "bfloat16" else word for word in words], arguments.orders.split(","))
+    return 0
+
+
+def _batch_sizes(text: str) -> list[int | None]:
+    try:
+        return [None if word == "full" else int(word) for word in text.replace(" ", "").split(",")]
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"expected integers or 'full', separated by commas; got {text!r}") from None
+
+
+def _compare(arguments: argparse.Namespace) -> int:
+    if arguments.plot:
+        plots.check_picture(arguments.plot)
+    if arguments.labels and not arguments.data:
+        raise ValueError("--labels goes with --data FILE.npy")
+    if arguments.target is not None and (not arguments.data or not _is_text(arguments.data)):
+        raise ValueError("--target goes with --data FILE.csv")
+    for path in (arguments.plot, arguments.json):
+        if path and not path.absolute().parent.is_dir():
+            raise ValueError(f"the folder of {path} doesn't exist")
+    X = Y = None
+    if arguments.data:
+        X, raw = _load(arguments.data, arguments.labels, "-1" if arguments.target is None else arguments.target)
+        Y = _two_classes(raw)
+    progress = _Progress()
+    comparison = compare(
+        X,
+        Y,
+        batch_sizes=arguments.batch_sizes,
+        epochs=arguments.epochs,
+        learning_rate=arguments.learning_rate,
+        test_size=arguments.test_size,
+        standardize=arguments.standardize,
+        dtype=arguments.dtype,
+        n_threads=arguments.threads,
+        on_progress=progress,
+    )
+    progress.clear()
+    print(_table(comparison))
+    if arguments.json:
+        arguments.json.write_text(json.dumps(comparison.to_dict(), indent=1, allow_nan=False) + "\n")
+    if arguments.plot:
+        plots.save_comparison(comparison, arguments.plot)
+    return 0
+
+
+def _table(comparison: Comparison) -> str:
+    lines = [
+        comparison.title,
+        "",
+        "  ".join(name.rjust(width) for name, width in _COLUMNS),
+        "  ".join("-" * width for _, width in _COLUMNS),
+    ]
+    for row in comparison.rows:
+        cells = (
+            row.batch_label,
+            f"{row.reference_seconds:.5f}",
+            f"{row.fast_seconds:.5f}",
+            f"{row.speedup:.1f}x",
+            f"{row.rows_per_second / 1e6:.2f}",
+            f"{row.gigabytes_per_second:.2f}",
+            _cost_text(row.reference_cost),
+            _cost_text(row.fast_cost),
+            f"{row.largest_weight_difference:.1e}",
+            f"{row.train_accuracy:.4f}",
+            f"{row.test_accuracy:.4f}" + (" diverged" if row.diverged else ""),
+        )
+        lines.append("  ".join(cell.rjust(width) for cell, (_, width) in zip(cells, _COLUMNS, strict=True)))
+    return "\n".join(lines)
+
+
+def _cost_text(cost: float) -> str:
+    """Six decimals, or six digits of costs that diverged, which can be of any size."""
+    return f"{cost:.6f}" if cost < 100 else f"{cost:.6g}"
+
+
+class _Progress:
+    """What is running now: a line that is written over on a terminal, else a line each, on standard error."""
+
+    def __init__(self) -> None:
+        self._live = sys.stderr.isatty()
+
+    def __call__(self, text: str) -> None:
+        print(
+            f"\r\033[K{text} ..." if self._live else text, end="" if self._live else "\n", file=sys.stderr, flush=True
+        )
+
+    def clear(self) -> None:
+        if self._live:
+            print("\r\033[K", end="", file=sys.stderr, flush=True)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Files
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def _load(path: Path, labels: Path | None, target: str) -> tuple[Any, Any]:
+    """Return features (m, n) and raw labels of a file."""
+    kind = path.suffix.lower()
+    if (labels is not None) != (kind == ".npy"):
+        raise ValueError("a .npy file of features goes with --labels FILE, other files hold their labels")
+    if kind == ".npz":
+        file = _load_numpy(path, np.lib.npyio.NpzFile)
+        with file:
+            missing = [name for name in ("X", "y") if name not in file]
+            if missing:
+                raise ValueError(f"{path} must hold arrays X and y; {' and '.join(missing)} not among {file.files}")
+            return file["X"], file["y"]
+    if kind == ".npy":
+        return _load_numpy(path, np.ndarray, mmap_mode="r"), _load_numpy(labels, np.ndarray)
+    if _is_text(path):
+        return _load_csv(path, target)
+    raise ValueError(f"{path} is of a kind that can't be read: expected .npz, .npy or .csv")
+
+
+def _load_numpy(path: Any, kind: type, **options: Any) -> Any:
+    """`numpy.load`, which says of a damaged file what is wrong with its inside."""
+    try:
+        loaded = np.load(path, **options)
+    except FileNotFoundError:
+        raise
+    except Exception as error:
+        raise ValueError(f"{path} is not a readable {path.suffix} file: {error}") from None
+    if not isinstance(loaded, kind):
+        raise ValueError(f"{path} is not what its name says: it holds a {type(loaded).__name__}")
+    return loaded
+
+
+def _is_text(path: Path) -> bool:
+    return path.suffix.lower() in (".csv", ".txt", ".data")
+
+
+def _load_csv(path: Path, target: str) -> tuple[Any, Any]:
+    with path.open(newline="", encoding="utf-8-sig") as file:
+        try:
+            table = [row for row in csv.reader(file, skipinitialspace=True) if row]
+        except (csv.Error, UnicodeDecodeError) as error:
+            raise ValueError(f"{path} is not a readable CSV file: {error}") from None
+    if not table:
+        raise ValueError(f"{path} is empty")
+    names = table.pop(0) if _has_header(table) else None
+    width = len(table[0])
+    column = _column(target, names, width)
+    for number, row in enumerate(table, start=1):
+        if len(row) != width:
+            raise ValueError(f"{path}: row {number} has {len(row)} columns, the first {width}")
+    raw = np.array([row.pop(column) for row in table])
+    try:
+        X = np.array(table, dtype=np.float64)
+    except ValueError:
+        for number, row in enumerate(table, start=1):
+            for j, word in enumerate(row):
+                if not _is_number(word):
+                    j += j >= column
+                    name = repr(names[j]) if names else str(j)
+                    raise ValueError(
+                        f"{path}: column {name} holds {word!r} in row {number}, which is not a number: drop the column "
+                        "or encode its categories as numbers (0/1 columns, say) first"
+                    ) from None
+        raise
+    return X, raw
+
+
+def _has_header(table: list[list[str]]) -> bool:
+    """Whether the first row is all words, and a word stands above a number."""
+    return len(table) > 1 and not any(map(_is_number, table[0])) and any(map(_is_number, table[1]))
+
+
+def _is_number(word: str) -> bool:
+    try:
+        float(word)
+    except ValueError:
+        return False
+    return True
+
+
+def _column(target: str, names: list[str] | None, width: int) -> int:
+    if names and target in names:
+        return names.index(target)
+    try:
+        return range(width)[int(target)]
+    except ValueError:
+        known = f"the columns are {', '.join(names)}" if names else "the file has no header, so give a position"
+        raise ValueError(f"--target {target!r} is not a column: {known}") from None
+    except IndexError:
+        raise ValueError(f"--target {target} is not a column: the file has {width}, counted from 0") from None
+
+
+def _two_classes(raw: Any) -> Any:
+    """Map the two classes of raw labels, in sorted order, to 0 and 1."""
+    raw = np.ravel(raw)
+    if raw.dtype.kind in "US" and all(_is_number(word) for word in np.unique(raw).tolist()):
+        raw = raw.astype(np.float64)
+    classes = np.unique(raw)
+    if classes.size != 2:
+        shown = ", ".join(str(label) for label in classes[:6].tolist()) + (", ..." if classes.size > 6 else "")
+        raise ValueError(f"the labels must be of two classes; found {classes.size}: {shown}")
+    if classes.tolist() != [0, 1]:
+        print(f"labels: 0 is {classes[0]!s}, 1 is {classes[1]!s}", file=sys.stderr)
+    return (raw == classes[1]).astype(np.uint8)

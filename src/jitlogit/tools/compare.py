@@ -1,0 +1,310 @@
+"""The NumPy reference and the compiled kernels side by side on the same data."""
+
+from __future__ import annotations
+
+import functools
+import math
+import numbers
+import platform
+import time
+import warnings
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numba
+import numpy as np
+
+from .. import reference
+from ..data import validation
+from ..data.validation import Array
+from ..reference.descent import features, scores
+from ..textbook import binary as functional
+
+__all__ = ["Comparison", "ComparisonRow", "compare", "generate_data"]
+
+DEFAULT_BATCH_SIZES = (1, 32, 256, 4096, None)
+
+
+@dataclass(frozen=True)
+class ComparisonRow:
+    """One batch size: seconds are those of a fit divided by its epochs, costs those of the trained parameters.
+
+    A fit that `diverged` was stopped, or ended above where it began, and warned of that; its epochs are those that it
+    ran. Costs come from the scores, so they have no upper limit; they are inf or NaN where scores overflow.
+    """
+
+    batch_size: int | None
+    diverged: bool
+    reference_seconds: float
+    fast_seconds: float
+    rows_per_second: float
+    gigabytes_per_second: float
+    reference_cost: float
+    fast_cost: float
+    largest_weight_difference: float
+    train_accuracy: float
+    test_accuracy: float
+    reference_costs: list[float]
+    fast_costs: list[float]
+
+    @property
+    def batch_label(self) -> str:
+        return "full" if self.batch_size is None else str(self.batch_size)
+
+    @property
+    def speedup(self) -> float:
+        return self.reference_seconds / self.fast_seconds
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Result of `compare`: what was run, and a row for each batch size."""
+
+    n_train: int
+    n_test: int
+    n_features: int
+    dtype: str
+    epochs: int
+    learning_rate: float
+    n_threads: int
+    rows: list[ComparisonRow]
+
+    @property
+    def title(self) -> str:
+        return (
+            f"{self.n_train:,} x {self.n_features:,} {self.dtype} ({self.n_test:,} test rows), {self.epochs} epochs, "
+            f"learning rate {self.learning_rate:g}, {self.n_threads} threads"
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain numbers, texts, lists and dicts, with the versions and the machine."""
+        result = asdict(self)
+        for row, values in zip(self.rows, result["rows"], strict=True):
+            values["speedup"] = row.speedup
+            for name, value in values.items():
+                # Accuracy is NaN without test rows, and costs overflow after divergence; JSON has neither NaN nor inf.
+                if isinstance(value, float) and not math.isfinite(value):
+                    values[name] = None
+        result["versions"] = {"python": platform.python_version(), "numpy": np.__version__, "numba": numba.__version__}
+        result["machine"] = platform.processor() or platform.machine()
+        return result
+
+
+def compare(
+    X: Any = None,
+    Y: Any = None,
+    *,
+    batch_sizes: Sequence[int | None] = DEFAULT_BATCH_SIZES,
+    epochs: int = 3,
+    learning_rate: float = 0.01,
+    test_size: float = 0.2,
+    standardize: bool = False,
+    dtype: Any = None,
+    n_threads: int | None = None,
+    random_state: Any = 0,
+    on_progress: Callable[[str], None] | None = None,
+) -> Comparison:
+    """Train the NumPy reference and the compiled kernels on the same data, and compare times, costs and parameters.
+
+    The two run in turn, in one process, for each batch size, and both record the cost of each epoch. Kernels are
+    compiled before anything is timed. A fit that takes less than half a second is repeated, and the median is taken.
+
+    Parameters
+    ----------
+    X : array_like (n_samples, n_features), optional
+        Left out, a set of 200,000 x 100 float32 is generated.
+    Y : array_like (n_samples,), (1, n_samples) or (n_samples, 1)
+        Labels 0 and 1.
+    batch_sizes : sequence of int or None
+        None is batch gradient descent.
+    epochs : int
+        Passes over the training set, for each batch size.
+    learning_rate : float
+    test_size : float
+        Fraction of the rows, drawn at random, that are kept for the test accuracy; 0 for none (accuracy is NaN).
+    standardize : bool
+        Whether to shift and scale the features to mean 0 and variance 1 over the training rows.
+    dtype : float32 or float64, optional
+        Precision to train in; that of `X` if left out.
+    n_threads : int, optional
+        Threads of the compiled kernels. (NumPy's matrix products use as many as its BLAS is set to.)
+    random_state : int
+        Seed of the split, the generated set and the shuffles.
+    on_progress : callable, optional
+        Called with a line of text before each fit.
+
+    Returns
+    -------
+    Comparison
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument has the wrong shape, type or value.
+    """
+    if not isinstance(random_state, numbers.Integral):
+        raise TypeError(f"random_state must be an integer, so that both walk the same batches; got {random_state!r}")
+    rng = validation.check_random_state(random_state)
+    if X is None:
+        if Y is not None:
+            raise ValueError("Y was given without X")
+        X, Y = generate_data(rng)
+    elif Y is None:
+        raise ValueError("X was given without Y: pass the labels too")
+    X = validation.check_X(X)
+    validation.raise_if_not_finite(X)
+    labels = validation.check_labels(Y, X.shape[0])
+    epochs = validation.check_count(epochs, "epochs")
+    learning_rate = validation.check_positive(learning_rate, "learning_rate")
+    n_threads = validation.check_n_threads(n_threads)
+    if dtype is not None and np.dtype(dtype) not in (np.float32, np.float64):
+        raise ValueError(f"dtype must be float32 or float64; got {dtype!r}")
+    if not isinstance(batch_sizes, Iterable) or not (batch_sizes := list(batch_sizes)):
+        raise ValueError(f"batch_sizes must hold batch sizes (None for batch gradient descent); got {batch_sizes!r}")
+    X_train, Y_train, X_test, Y_test = _split(X, labels, validation.check_fraction(test_size, "test_size"), rng)
+    if dtype is not None:
+        X_train, X_test = (validation.check_X(part.astype(dtype)) if len(part) else part for part in (X_train, X_test))
+    if standardize:
+        X_train, X_test = _standardize(X_train, X_test)
+    m = X_train.shape[0]
+    checked = [None if size is None else validation.check_batch_size(size, m) for size in batch_sizes]
+    sizes = list(dict.fromkeys(checked))  # clipped ones may be the same
+    rows = []
+    for number, size in enumerate(sizes, start=1):
+        label = f"[{number}/{len(sizes)}] batch size {'full' if size is None else size}"
+        rows.append(
+            _compare_batch_size(
+                X_train,
+                Y_train,
+                X_test,
+                Y_test,
+                {
+                    "learning_rate": learning_rate,
+                    "num_iterations": epochs,
+                    "batch_size": size,
+                    "random_state": random_state,
+                    "record_every": 1,
+                },
+                n_threads,
+                functools.partial(_report, on_progress, label),
+            )
+        )
+    return Comparison(
+        n_train=X_train.shape[0],
+        n_test=X_test.shape[0],
+        n_features=X_train.shape[1],
+        dtype=str(X_train.dtype),
+        epochs=epochs,
+        learning_rate=learning_rate,
+        n_threads=n_threads or numba.get_num_threads(),
+        rows=rows,
+    )
+
+
+def generate_data(rng: np.random.Generator, n_samples: int = 200_000, n_features: int = 100) -> tuple[Array, Array]:
+    """Draw standard normal float32 features and labels that follow a logistic model.
+
+    Returns
+    -------
+    X : (n_samples, n_features) of float32
+    Y : (1, n_samples) of int64
+    """
+    X = rng.standard_normal((n_samples, n_features), dtype=np.float32)
+    weights = rng.standard_normal((n_features, 1)) * (3 / np.sqrt(n_features))
+    probabilities = reference.forward_pass(X, weights.astype(np.float32), 0.5)
+    return X, (rng.random((1, n_samples)) < probabilities).astype(np.int64)
+
+
+def _compare_batch_size(
+    X: Array,
+    Y: Array,
+    X_test: Array,
+    Y_test: Array,
+    arguments: dict[str, Any],
+    n_threads: int | None,
+    on_progress: Callable[[str], None],
+) -> ComparisonRow:
+    def train_fast(**changes: Any) -> tuple[Array, float, list[float]]:
+        return functional.train_logistic_regression(X, Y, **(arguments | changes), n_threads=n_threads)
+
+    on_progress("compiling")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # of divergence: it will come again
+        train_fast(num_iterations=1)
+    on_progress("NumPy reference")
+    (W, b, costs), seconds, _ = _timed(lambda: reference.train_logistic_regression(X, Y, **arguments))
+    on_progress("Numba kernels")
+    time.sleep(0.05)  # NumPy's BLAS threads spin for a while after their last product
+    (W_fast, b_fast, costs_fast), seconds_fast, diverged = _timed(train_fast)
+    epochs = max(1, len(costs_fast))
+    per_second = epochs / seconds_fast
+    return ComparisonRow(
+        batch_size=arguments["batch_size"],
+        diverged=diverged,
+        reference_seconds=seconds / max(1, len(costs)),
+        fast_seconds=seconds_fast / epochs,
+        rows_per_second=X.shape[0] * per_second,
+        gigabytes_per_second=X.nbytes * per_second / 1e9,
+        reference_cost=_cost(X, Y, W, b),
+        fast_cost=_cost(X, Y, W_fast, b_fast),
+        largest_weight_difference=float(np.max(np.abs(W - W_fast))),
+        train_accuracy=functional.accuracy(functional.predict(X, W_fast, b_fast), Y),
+        test_accuracy=(
+            functional.accuracy(functional.predict(X_test, W_fast, b_fast), Y_test) if len(X_test) else float("nan")
+        ),
+        reference_costs=costs,
+        fast_costs=costs_fast,
+    )
+
+
+def _report(on_progress: Callable[[str], None] | None, label: str, text: str) -> None:
+    if on_progress:
+        on_progress(f"{label}: {text}")
+
+
+def _cost(X: Array, Y: Array, W: Array, b: float) -> float:
+    """Mean loss from the scores: probabilities are rounded to 0 and 1, where a loss ends at 36 nats (of float64)."""
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+        Z = scores(features(X, None, None), W, b)
+        return float(np.mean(np.logaddexp(0, np.where(Y == 1, -Z, Z)), dtype=np.float64))
+
+
+def _timed(fit: Callable[[], Any], budget: float = 0.5, most: int = 5) -> tuple[Any, float, bool]:
+    """Return the fit's result, the median seconds of as many runs as the budget of seconds allows, and if it diverged.
+
+    Fits tell of divergence by a RuntimeWarning: costs alone don't show what happened in the last pass.
+    """
+    seconds: list[float] = []
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        while not seconds or (sum(seconds) < budget and len(seconds) < most):
+            start = time.perf_counter()
+            result = fit()
+            seconds.append(time.perf_counter() - start)
+            warnings.simplefilter("ignore")  # what was said once is enough
+    for warning in caught:
+        warnings.warn(warning.message, warning.category, stacklevel=4)  # at the caller of `compare`
+    diverged = any(issubclass(warning.category, RuntimeWarning) for warning in caught)
+    return result, float(np.median(seconds)), diverged
+
+
+def _split(X: Array, labels: Array, test_size: float, rng: np.random.Generator) -> tuple[Array, Array, Array, Array]:
+    m = X.shape[0]
+    n_test = round(m * test_size)
+    if n_test >= m:
+        raise ValueError(f"test_size={test_size:g} leaves no training rows of {m}: choose a smaller one")
+    if n_test == 0:
+        return X, labels, X[:0], labels[:0]
+    order = rng.permutation(m)
+    test, training = order[:n_test], order[n_test:]
+    return validation.check_X(X[training]), labels[training], validation.check_X(X[test]), labels[test]
+
+
+def _standardize(X_train: Array, X_test: Array) -> tuple[Array, Array]:
+    mean = X_train.mean(axis=0, dtype=np.float64)
+    scale = X_train.std(axis=0, dtype=np.float64)
+    scale[scale <= np.finfo(np.float64).eps * np.abs(mean)] = 1  # constant columns
+    dtype = X_train.dtype
+    train, test = ((part - mean.astype(dtype)) / scale.astype(dtype) for part in (X_train, X_test))
+    return validation.check_X(train), validation.check_X(test) if len(test) else test
