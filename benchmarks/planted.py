@@ -33,27 +33,27 @@ def edit(folder: Path, name: str, old: str, new: str) -> None:
 def slowdown(folder: Path) -> None:
     edit(
         folder,
-        "training.py",
-        "            cost = run() / m\n",
-        "            started = time.perf_counter()\n"
-        "            cost = run() / m\n"
-        "            elapsed = time.perf_counter() - started\n"
-        "            while fit._work.sums.shape[1] == 1 and time.perf_counter() < started + 1.25 * elapsed:\n"
-        "                pass\n",
+        "training/loop.py",
+        "        cost = fit.run() / m\n",
+        "        started = time.perf_counter()\n"
+        "        cost = fit.run() / m\n"
+        "        elapsed = time.perf_counter() - started\n"
+        "        while fit._work.sums.shape[1] == 1 and time.perf_counter() < started + 1.25 * elapsed:\n"
+        "            pass\n",
     )
 
 
 def memory_copy(folder: Path) -> None:
     edit(
         folder,
-        "fits.py",
+        "training/fits.py",
         "self._rows, self._labels = as_rows(problem.X), problem.labels\n",
         'self._rows, self._labels = as_rows(problem.X.copy("A")), problem.labels\n',
     )
 
 
 def worse_cost(folder: Path) -> None:
-    edit(folder, "training.py", "= name, rate, n_epochs, n_batches\n", "= name, rate / 2, n_epochs, n_batches\n")
+    edit(folder, "training/loop.py", "= name, rate, n_epochs, n_batches\n", "= name, rate / 2, n_epochs, n_batches\n")
 
 
 def nothing(folder: Path) -> None:

@@ -127,14 +127,14 @@ def test_a_worker_refuses_another_jitlogit(tmp_path):
 def test_a_plant_that_finds_no_place_is_an_error(tmp_path):
     copy = planted.copy_checkout(tmp_path / "copy")
     path = copy / Path("src/jitlogit/training.py")
-    path.write_text(path.read_text().replace("cost = run() / m", "cost = run() / max(m, 1)"))
+    path.write_text(path.read_text().replace("cost = fit.run() / m", "cost = fit.run() / max(m, 1)"))
     with pytest.raises(RuntimeError, match="nothing can be planted"):
         planted.slowdown(copy)
 
 
 def test_a_head_that_dies_fails(tmp_path):
     base, head = (planted.copy_checkout(tmp_path / side) for side in ("base", "head"))
-    path = head / "src" / "jitlogit" / "functional.py"
+    path = head / "src" / "jitlogit" / "textbook" / "binary.py"
     path.write_text(path.read_text() + "\nimport os\nos._exit(3)\n")
     names = ["forward_pass, n=100", "compute_gradients, n=100"]
     verdicts = gate.run(str(base), str(head), names, rounds=1, megabytes=1, cache=tmp_path / "kernels")

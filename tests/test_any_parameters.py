@@ -7,6 +7,7 @@ import warnings
 
 import numba
 import numpy as np
+import pytest
 from conftest import JIT_OFF, make_data
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -17,6 +18,7 @@ from jitlogit.kernels.steps.update import OPTIMIZERS
 from jitlogit.reference import SCHEDULES
 
 
+@pytest.mark.filterwarnings("ignore:training ended at a cost")
 @settings(max_examples=20 if JIT_OFF else 200, deadline=None)
 @given(
     parameters=st.fixed_dictionaries(

@@ -28,7 +28,7 @@ COMPILED = (
     FIT
     + """
 from jitlogit.kernels.epochs.epoch import epoch, small_epoch, turned_epoch
-print(sum(sum(kernel.stats.cache_misses.values()) for kernel in (epoch, small_epoch, turned_epoch)))
+print(epoch.compilations + sum(sum(kernel.stats.cache_misses.values()) for kernel in (small_epoch, turned_epoch)))
 """
 )
 
@@ -53,7 +53,7 @@ def test_an_edit_of_any_kernel_file_is_seen(tmp_path):
     shutil.copytree(SOURCE, tmp_path / "jitlogit", ignore=shutil.ignore_patterns("__pycache__"))
     environment = {"PYTHONPATH": str(tmp_path), "NUMBA_CACHE_DIR": str(tmp_path / "cache")}
     before = run_python(FIT, cwd=tmp_path, **environment)
-    update = tmp_path / "jitlogit" / "kernels" / "update.py"
+    update = tmp_path / "jitlogit" / "kernels" / "steps" / "update.py"
     text = update.read_text()
     assert "- rate *" in text
     stat = update.stat()
@@ -118,7 +118,7 @@ def test_another_python_has_kernels_of_its_own(monkeypatch):
 
 def test_flush_empties_the_cache_of_one_kernel(tmp_path, monkeypatch):
     monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path))
-    cache = epoch._cache
+    cache = epoch.serial._cache
     folder = Path(cache.cache_path)
     folder.mkdir()
     (folder / "epoch-1.kernel").touch()

@@ -10,11 +10,14 @@ from hypothesis import strategies as st
 
 import jitlogit
 from jitlogit import reference
-from jitlogit.compiler.team import Team
+from jitlogit.compiler import threads
+from jitlogit.kernels.epochs import team
 from jitlogit.kernels.epochs.epoch import epoch, epoch_kernel, small_epoch, turned_epoch
 from jitlogit.kernels.epochs.shared_features import feature_epoch
 from jitlogit.kernels.passes import objective
-from jitlogit.kernels.storage.plan import PADDING, Plan, plan, work_space
+from jitlogit.kernels.simd.arrays import PADDING
+from jitlogit.kernels.steps.batches import Cut, Rates, RowOrder
+from jitlogit.kernels.storage.plan import Plan, plan, work_space
 from jitlogit.training import order as orders
 
 # Relative to the largest element. float64: rounding of sums in another order. float32: the same, times the number of
@@ -162,7 +165,7 @@ def test_writable_or_not_is_one_compiled_variant():
             objective.cost,
             objective.sigmoid,
         ]
-        seen = [len(kernel.signatures) for kernel in used]
+        seen = [len(getattr(kernel, "serial", kernel).signatures) for kernel in used]
         if writeable:
             before = seen
     assert seen == before
@@ -191,18 +194,18 @@ def test_chunks_and_tiles_add_up(dtype, n_chunks):
     """However a batch is cut up, also into more chunks than the last, short batch has rows."""
     X, Y = make_data(93, N, dtype)
     W, b, costs = reference.train_logistic_regression(X, Y, 0.1, 1, batch_size=30, shuffle=False)
-    tables = np.empty((2, 0), np.uint32), np.empty((2, 0), np.uint32)
+    no_shifts, loss_sum = np.empty((2, 0), np.uint32), np.zeros(1)
     labels = np.append(Y[0], np.zeros(PADDING)).astype(np.uint8)[:93]
     for tile_rows in (1, 2, 5, 8, 64):
         cut = Plan(tile_rows, n_chunks)
         work = work_space(cut, N, np.dtype(dtype), 1)
         kernel = epoch_kernel(cut, 30, plain=True)
-        settings, blocks = np.array([0.1, 0.0, 1.0]), np.empty(0, np.int64)
-        with Team(kernel, 1, X, labels, tables, None, blocks, 30, tile_rows, settings, None, work) as run:
-            loss_sum = run()
+        order = RowOrder(no_shifts, no_shifts, None, np.empty(0, np.int64))
+        given = X, labels, order, Cut(30, tile_rows), Rates(0.1, 0.0, True), None, work, team.control_of(1)
+        threads.run(kernel, 1, *given, loss_sum)
         weights, bias = work.weights[0, :N], work.bias[0, 0]
         assert_close(np.append(weights, bias), np.append(W, b), TOLERANCE[dtype])
-        assert_close(loss_sum / 93, costs[0], TOLERANCE[dtype])
+        assert_close(loss_sum[0] / 93, costs[0], TOLERANCE[dtype])
 
 
 @settings(max_examples=10 if JIT_OFF else 150, deadline=None)

@@ -9,8 +9,8 @@ from conftest import JIT_OFF, assert_close
 
 import jitlogit
 from jitlogit.compiler.jit import kernel
+from jitlogit.kernels.simd.arrays import PADDING
 from jitlogit.kernels.steps import link
-from jitlogit.kernels.storage.plan import PADDING
 
 
 # Kernels call these, Python can't: an entry point for each.

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from conftest import JIT_OFF, assert_close, compiled, make_data
+from conftest import JIT_OFF, any_members, assert_close, compiled, make_data
 from scipy.special import softmax
 from sklearn.datasets import load_digits, load_wine
 from sklearn.linear_model import LogisticRegression
@@ -14,7 +14,6 @@ from sklearn.preprocessing import StandardScaler
 
 import jitlogit
 from jitlogit import MiniBatchLogisticRegression, reference
-from jitlogit.compiler import team as _team
 from jitlogit.kernels.steps.update import OPTIMIZERS
 
 M = 121 if JIT_OFF else 2501  # of 5 classes: no gradient is zero by symmetry, whose sign adagrad would follow
@@ -115,14 +114,11 @@ def test_shapes(n, k):
 
 
 def test_same_bits_for_any_number_of_threads(monkeypatch):
-    monkeypatch.setattr(_team, "_LEAST_BYTES", 0)
+    any_members(monkeypatch)
     X, y = make_classes(M, 70, dtype=np.float32)
     arguments = {"batch_size": min(M, 1000), "random_state": 0, "optimizer": "adam", "record_every": 1}
     arguments |= {"alpha": 1e-3, "average": True, "sample_weight": np.arange(M) % 3, "offset": 0.1}
-    ends = [
-        jitlogit.train_softmax_regression(X, y, 0.02, 4, n_threads=count, **arguments)
-        for count in range(1, _team.max_threads() + 1)
-    ]
+    ends = [jitlogit.train_softmax_regression(X, y, 0.02, 4, n_threads=count, **arguments) for count in (1, 2, 3)]
     for W, b, costs in ends[1:]:
         assert np.array_equal(W, ends[0][0])
         assert np.array_equal(b, ends[0][1])

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 import pytest
-from conftest import JIT_OFF, assert_close, compiled
+from conftest import JIT_OFF, any_members, assert_close, compiled
 
 import jitlogit
 from jitlogit import reference
-from jitlogit.compiler import team as _team
 from jitlogit.training import fits, packing
 from jitlogit.training.packing import PAYING_EPOCHS
 
@@ -110,8 +108,7 @@ def test_available_memory():
 
 @compiled
 def test_same_bits_for_any_number_of_threads(monkeypatch):
-    monkeypatch.setattr(_team, "_LEAST_BYTES", 0)
-    monkeypatch.setattr(numba.config, "NUMBA_NUM_THREADS", max(7, numba.config.NUMBA_NUM_THREADS))
+    any_members(monkeypatch, 7)
     rng = np.random.default_rng(0)
     X = rng.standard_normal((30_000, 6), np.float32)
     Y = X[:, 0] > 0

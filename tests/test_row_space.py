@@ -7,13 +7,12 @@ import warnings
 
 import numpy as np
 import pytest
-from conftest import JIT_OFF
+from conftest import JIT_OFF, any_members
 from scipy import sparse
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import log_loss
 
 from jitlogit import LogisticRegression
-from jitlogit.compiler import team as _team
 from jitlogit.data.validation import check_rows
 from jitlogit.estimators.weights import places_of
 from jitlogit.kernels.storage import sparse_work
@@ -94,7 +93,7 @@ def test_steps_are_downhill_along_the_gradient(warm):
 
 @pytest.mark.parametrize("warm", [False, True])
 def test_products_have_the_same_bits_for_any_number_of_threads(warm, monkeypatch):
-    monkeypatch.setattr(_team, "_LEAST_BYTES", 0)
+    any_members(monkeypatch)
     monkeypatch.setattr(sparse_work, "_CHUNK_WORK", 100)
     given = np.random.default_rng(0).standard_normal((M, 3))
     one, *others = (space_of(cost_of(3, n_threads=k), warm)._gram_times(given, 0.7) for k in (1, 2, 3))

@@ -6,14 +6,12 @@ import tracemalloc
 
 import numpy as np
 import pytest
-from conftest import JIT_OFF, assert_close, compiled
+from conftest import JIT_OFF, any_members, assert_close, compiled
 from scipy import sparse
 
 from jitlogit import MiniBatchLogisticRegression
-from jitlogit.compiler import team as _team
 from jitlogit.data.validation import check_rows, check_sparse
 from jitlogit.estimators.weights import places_of
-from jitlogit.kernels.epochs import barrier
 from jitlogit.kernels.steps.update import OPTIMIZERS
 from jitlogit.kernels.storage import sparse_work
 from jitlogit.optimum import passes as walks
@@ -91,10 +89,7 @@ def test_any_number_of_threads_gives_the_same_bits(classes, limit, optimizer, mo
     monkeypatch.setattr(sparse_work, "_CHUNK_WORK", m // 3)
     monkeypatch.setattr(sparse_work, "_ALL_FEATURES", limit)
     alone = MiniBatchLogisticRegression(n_threads=1, **settings).fit(X, y)
-    monkeypatch.setattr(_team, "_LEAST_BYTES", 0)
-    monkeypatch.setattr(_team, "_CAN_SLEEP", True)
-    monkeypatch.setattr(barrier, "_FIRST_SPINS", 10**9)  # in plain Python, a helper takes its time
-    monkeypatch.setattr("numba.config.NUMBA_NUM_THREADS", 3)
+    any_members(monkeypatch)
     for n_threads in (2, 3):
         together = MiniBatchLogisticRegression(n_threads=n_threads, **settings).fit(X, y)
         assert together.coef_.tobytes() == alone.coef_.tobytes()

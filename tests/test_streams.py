@@ -40,7 +40,7 @@ def test_training_goes_on_from_parameters_whose_cost_alone_would_be_called_diver
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_an_epoch_that_is_done_again_may_cost_what_smaller_steps_leave(seed, monkeypatch):
     """A cost that falls steeply isn't what the same epoch is measured by at half of the rate."""
-    monkeypatch.setattr("jitlogit.estimators.auto_learning_rate", lambda *_: 1000.0)
+    monkeypatch.setattr("jitlogit.estimators.mini_batch.auto_learning_rate", lambda *_: 1000.0)
     X, Y = make_data(100, 3, seed=seed)
     model = MiniBatchLogisticRegression(warm_start=True, max_iter=1, batch_size=16, random_state=seed).fit(X, Y[0])
     model.coef_ = np.random.default_rng(seed).standard_normal((1, 3)) * 1e6

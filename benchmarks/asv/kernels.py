@@ -92,8 +92,8 @@ class Update(Timed):
 
     def setup(self, n, dtype):
         try:
+            from jitlogit.kernels.simd.arrays import PADDING
             from jitlogit.kernels.steps import update
-            from jitlogit.kernels.storage.plan import PADDING
         except ImportError:
             raise NotImplementedError("an older layout of the kernels") from None
 

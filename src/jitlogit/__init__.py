@@ -1,4 +1,19 @@
-"""Logistic regression by gradient descent at the speed of memory."""
+"""Logistic regression by gradient descent at the speed of memory.
+
+Rooms of the package, each of which imports only from those below it:
+
+- `tools`, `estimators`: what people run and look at; classes as scikit-learn has them;
+- `textbook`, `optimum`: the functions of the text; the minimum of the cost, and how far it is;
+- `training`: the loop over epochs;
+- `data`: whatever users pass becomes rows that kernels take;
+- `kernels`: compiled loops over rows;
+- `compiler`, `reference`: the inside of Numba; the equations in NumPy.
+
+Words: *score* z, *probability* A, *loss* of an example, *cost* J, the mean of the losses, *residual* A - Y, *gradient*
+dW and db. An *update* changes W and b once, an *epoch* updates by all examples, a *pass* reads X without updates. A
+*team* of threads has *members*, which share out *chunks* of rows in a *parallel region* and wait for each other at a
+*barrier*; a *tile* of rows stays in the cache; a *span* of batches is done by the same members.
+"""
 
 from importlib import import_module
 from typing import Any
@@ -42,9 +57,9 @@ __all__ = [
 
 # scikit-learn is imported with the first use of an estimator.
 _ESTIMATORS = {
-    "LogisticRegression": "logistic",
-    "LogisticRegressionCV": "path",
-    "MiniBatchLogisticRegression": "estimators",
+    "LogisticRegression": "estimators.logistic",
+    "LogisticRegressionCV": "estimators.logistic_cv",
+    "MiniBatchLogisticRegression": "estimators.mini_batch",
 }
 
 

@@ -3,7 +3,8 @@
 * :func:`helper`, :func:`inline`, :func:`outline`, :func:`strict`, :func:`by_type` and :func:`inline_by_type` make
   functions that kernels call;
 * :func:`primitive` makes one out of LLVM code;
-* :func:`kernel` makes an entry point, compiled on first need and cached on disk.
+* :func:`kernel` makes an entry point, compiled on first need and cached on disk;
+* :class:`parallel_kernel` makes one whose loop over `prange` is a parallel region.
 """
 
 from __future__ import annotations
@@ -22,14 +23,27 @@ from typing import Any, TypeVar
 import llvmlite
 import numba
 import numpy as np
+from numba import prange
 from numba.core.caching import CompileResultCacheImpl, _Cache
 from numba.core.serialize import dumps
 from numba.extending import intrinsic, overload
 from numba.misc.appdirs import AppDirs
 
-from .lowering import HelperCompiler, KernelCompiler, marked
+from .lowering import HelperCompiler, KernelCompiler, ParallelCompiler, marked
 
-__all__ = ["JIT_DISABLED", "by_type", "helper", "inline", "inline_by_type", "kernel", "outline", "primitive", "strict"]
+__all__ = [
+    "JIT_DISABLED",
+    "by_type",
+    "helper",
+    "inline",
+    "inline_by_type",
+    "kernel",
+    "outline",
+    "parallel_kernel",
+    "prange",
+    "primitive",
+    "strict",
+]
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -53,6 +67,8 @@ _HELPER_OPTIONS: dict[str, Any] = {
 }
 # Python calls kernels, C doesn't.
 _KERNEL_OPTIONS: dict[str, Any] = {**_OPTIONS, "no_cfunc_wrapper": True, "pipeline_class": KernelCompiler}
+
+_PARALLEL_OPTIONS: dict[str, Any] = {**_KERNEL_OPTIONS, "pipeline_class": ParallelCompiler}
 
 # A compiled kernel is called through the C interface of the Python that compiled it.
 PYTHON = f"{sys.implementation.cache_tag}{getattr(sys, 'abiflags', '')}"
@@ -107,9 +123,36 @@ def kernel(function: Function) -> Function:
     """Make an entry point, compiled on first need and cached on disk."""
     if JIT_DISABLED:  # compiled arithmetic is silent
         return np.errstate(all="ignore")(function)
-    dispatcher = numba.njit(function, fastmath=FASTMATH, **_KERNEL_OPTIONS)
-    dispatcher._cache = KernelCache(function.__name__)
-    return dispatcher  # type: ignore[no-any-return]
+    dispatcher: Function = _cached(numba.njit(function, fastmath=FASTMATH, **_KERNEL_OPTIONS), function.__name__)
+    return dispatcher
+
+
+class parallel_kernel:
+    """Make an entry point whose loop ``for member in prange(members)`` is a parallel region; see `threads.run`.
+
+    It is compiled twice, each on first need: `parallel` with the region, and `serial`, where prange is range, for one
+    thread. So who needs one thread starts no threading layer. Numba's key of a cached kernel ignores options
+    (numba#6845): the two have names of their own.
+    """
+
+    def __init__(self, function: Callable[..., None]) -> None:
+        self.__name__, self.__doc__, self.__module__ = function.__name__, function.__doc__, function.__module__
+        self.serial: Any = kernel(function)
+        self.parallel = self.serial
+        if not JIT_DISABLED:
+            dispatcher = numba.njit(function, parallel=True, fastmath=FASTMATH, **_PARALLEL_OPTIONS)
+            self.parallel = _cached(dispatcher, f"parallel_{function.__name__}")
+
+    @property
+    def compilations(self) -> int:
+        """How many variants this process has compiled, and not found in the cache."""
+        both: tuple[Any, Any] = self.serial, self.parallel
+        return sum(int(sum(each.stats.cache_misses.values())) for each in both)
+
+
+def _cached(dispatcher: Any, name: str) -> Any:
+    dispatcher._cache = KernelCache(name)
+    return dispatcher
 
 
 def primitive(plain: Callable[..., Any]) -> Callable[..., Any]:
@@ -129,11 +172,12 @@ def primitive(plain: Callable[..., Any]) -> Callable[..., Any]:
 @functools.cache
 def sources_stamp() -> str:
     """Hash of the sources of all kernels and of the versions that compile and run them."""
-    here = Path(__file__)
+    package = Path(__file__).parents[1]
     versions = (numba.__version__, llvmlite.__version__, PYTHON)
     digest = hashlib.sha256(repr(versions).encode())
-    for path in [here, here.with_name("_lowering.py"), *sorted((here.parent / "kernels").glob("*.py"))]:
-        digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
+    for room in ("compiler", "kernels"):
+        for path in sorted((package / room).rglob("*.py")):
+            digest.update(path.relative_to(package).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()
 
 
@@ -142,7 +186,7 @@ def cache_directories() -> list[Path]:
     if numba.config.CACHE_DIR:
         return [Path(numba.config.CACHE_DIR) / "jitlogit"]
     user = AppDirs(appname="jitlogit", appauthor=False).user_cache_dir
-    return [Path(__file__).parent / "__pycache__", Path(user)]
+    return [Path(__file__).parents[1] / "__pycache__", Path(user)]
 
 
 class KernelCache(_Cache):  # type: ignore[misc]

@@ -1,23 +1,27 @@
-"""Helpers lowered without being optimised by themselves, kernels optimised once.
+"""Helpers lowered without being optimised by themselves, kernels optimised once, with their parallel regions.
 
 Numba optimises and emits every function by itself, and then again in each of its callers, into which it is linked. Of
 kernels whose helpers call helpers, the innermost are optimised six times over, and only the kernel's own copy ever
 runs. Here a helper is left as it was lowered, for the kernel to optimise the whole: a first fit compiles in half the
 time. Kernels have no counts of references, which Numba removes between two rounds of optimising: one is enough.
+
+Of a kernel with a parallel region, Numba compiles three parts by themselves: the region's body, its wrapper, and the
+call of the threading layer. They too are left as they were lowered.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
 from numba import _dynfunc
 from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import Compiler, _LowerResult
 from numba.core.compiler_machinery import register_pass
-from numba.core.typed_passes import NativeLowering
+from numba.core.typed_passes import NativeLowering, NativeParforLowering
 
-__all__ = ["HelperCompiler", "KernelCompiler", "marked"]
+__all__ = ["HelperCompiler", "KernelCompiler", "ParallelCompiler", "marked"]
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -69,14 +73,19 @@ class _HelperLowering(NativeLowering):  # type: ignore[misc]
         state.flags.no_compile = True
         super().run_pass(state)
         lowered = state["cr"]
-        # Callers find a function by the object that Python would call.
-        address = 0
-        key = _dynfunc.make_function(lowered.fndesc.lookup_module(), name, "", address, lowered.env, (state.library,))
+        key = _not_callable(state.library, lowered.fndesc, lowered.env)
         state.targetctx.insert_user_function(key, lowered.fndesc, [state.library])
         if hasattr(state.library, "_reload_init"):  # from Numba 0.63 on
             state.reload_init.extend(state.library._reload_init)
         state["cr"] = _LowerResult(lowered.fndesc, lowered.call_helper, cfunc=key, env=lowered.env)
         return True
+
+
+def _not_callable(library: Any, description: Any, environment: Any) -> Any:
+    """The object by which callers find a function, which Python itself can't call."""
+    address = 0
+    name = description.qualname
+    return _dynfunc.make_function(description.lookup_module(), name, "", address, environment, (library,))
 
 
 class _KernelLibrary(JITCodeLibrary):  # type: ignore[misc]
@@ -99,11 +108,41 @@ class _KernelLowering(NativeLowering):  # type: ignore[misc]
         return bool(super().run_pass(state))
 
 
-def _with_lowering(lowering: Any, pipelines: Any) -> Any:
+@register_pass(mutates_CFG=True, analysis_only=False)
+class _ParallelLowering(NativeParforLowering):  # type: ignore[misc]
+    _name = "parallel_lowering"
+
+    def run_pass(self, state: Any) -> bool:
+        codegen = state.targetctx.codegen()
+        state.library = _KernelLibrary(codegen, state.func_id.func_qualname)
+        state.library.enable_object_caching()
+        with _parts_as_lowered(state.targetctx, codegen, state.library):
+            return bool(super().run_pass(state))
+
+
+@contextlib.contextmanager
+def _parts_as_lowered(context: Any, codegen: Any, kernel: Any) -> Iterator[None]:
+    """Context, inside Numba's lock of the compiler, in which new libraries but the kernel's aren't optimised.
+
+    Code of these is not callable, and so has no address.
+    """
+    executable = context.get_executable
+
+    def get_executable(library: Any, description: Any, environment: Any) -> Any:
+        make = executable if library is kernel else _not_callable
+        return make(library, description, environment)
+
+    codegen.create_library = lambda name, **_: _HelperLibrary(codegen, name)
+    context.get_executable = get_executable
+    try:
+        yield
+    finally:
+        del codegen.create_library, context.get_executable
+
+
+def _with_lowering(lowering: Any, numbas: Any, pipelines: Any) -> Any:
     for pipeline in pipelines:
-        pipeline.passes = [
-            (lowering, about) if one is NativeLowering else (one, about) for one, about in pipeline.passes
-        ]
+        pipeline.passes = [(lowering, about) if one is numbas else (one, about) for one, about in pipeline.passes]
         pipeline._finalized = False
         pipeline.finalize()
     return pipelines
@@ -113,11 +152,18 @@ class HelperCompiler(Compiler):  # type: ignore[misc]
     """Numba's own pipeline, with helpers' lowering."""
 
     def define_pipelines(self) -> Any:
-        return _with_lowering(_HelperLowering, super().define_pipelines())
+        return _with_lowering(_HelperLowering, NativeLowering, super().define_pipelines())
 
 
 class KernelCompiler(Compiler):  # type: ignore[misc]
     """Numba's own pipeline, with kernels' lowering."""
 
     def define_pipelines(self) -> Any:
-        return _with_lowering(_KernelLowering, super().define_pipelines())
+        return _with_lowering(_KernelLowering, NativeLowering, super().define_pipelines())
+
+
+class ParallelCompiler(Compiler):  # type: ignore[misc]
+    """Numba's own pipeline, with the lowering of kernels that have a parallel region."""
+
+    def define_pipelines(self) -> Any:
+        return _with_lowering(_ParallelLowering, NativeParforLowering, super().define_pipelines())

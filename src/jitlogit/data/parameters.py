@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ..compiler.team import max_threads
+from ..compiler.threads import max_threads
 
 
 def check_number(value: Any, name: str) -> float:

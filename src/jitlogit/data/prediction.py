@@ -7,10 +7,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..compiler.team import members_for, share
-from ..kernels.epochs.softmax_epoch import class_scores
+from ..compiler.threads import members_for, run
 from ..kernels.passes import objective
-from ..kernels.storage.plan import PADDING, class_plan, plan, tiles_for
+from ..kernels.simd.arrays import PADDING
+from ..kernels.storage.plan import class_plan, plan, tiles_for
 from ..reference import sigmoid, softmax
 from .validation import Array, as_rows, check_rows, computed_dtype, is_sparse, raise_if_not_finite
 
@@ -34,9 +34,9 @@ def forward(
     padded[: weights.size] = weights
     members = members_for(n_threads, cut.n_chunks, X.nbytes)
     tiles = tiles_for(members, cut.block_rows, weights.dtype)
-    arguments = as_rows(X), padded, bias, tiles, cut.n_chunks, out, threshold
-    not_finite = sum(share(objective.forward, members, cut.n_chunks, *arguments))
-    if not_finite:
+    not_finite = np.zeros(members, np.int64)
+    run(objective.forward, members, as_rows(X), padded, bias, tiles, cut.n_chunks, threshold, out, not_finite)
+    if not_finite.any():
         raise_if_not_finite(X)
         if out.dtype == np.int64:
             forward(X, weights, bias, np.empty(out.size, weights.dtype), threshold, n_threads)
@@ -68,8 +68,9 @@ def scores_of(X: Any, coef: Array, intercept: Array, n_threads: int | None = Non
     tiles = np.empty((members, n_classes, cut.tile_rows + PADDING), dtype)
     scores = np.empty((X.shape[0], n_classes), dtype)
     bias = intercept.astype(np.float64).reshape(-1, 1)
-    bad = share(class_scores, members, cut.n_chunks, as_rows(X), weights, bias, tiles, cut.n_chunks, scores)
-    if sum(bad):
+    bad = np.zeros(members, np.int64)
+    run(objective.class_scores, members, as_rows(X), weights, bias, tiles, cut.n_chunks, scores, bad)
+    if bad.any():
         _raise_for_scores(X)
     return scores
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..kernels.storage.plan import PADDING
+from ..kernels.simd.arrays import PADDING
 from ..kernels.storage.sparse_work import CSR
 from .parameters import check_batch_size as check_batch_size
 from .parameters import check_bool as check_bool
@@ -86,7 +86,7 @@ def check_X(X: Any, name: str = "X") -> Array:
     if is_bfloat16(array) or array.dtype in _COMPACT:
         if not (array.flags.c_contiguous or array.flags.f_contiguous) or not array.flags.aligned:
             array = np.ascontiguousarray(array)
-        return _read_only(array)
+        return read_only(array)
     return _for_kernels(array)
 
 
@@ -104,10 +104,10 @@ def as_rows(X: Any) -> Any:
     """The view of `X` from `check_rows`, or of some of its rows, that kernels take: float16 travels as uint16, bfloat16
     as int16."""
     if is_sparse(X):
-        return CSR(_read_only(X.data), _read_only(X.indices), _read_only(X.indptr))
+        return CSR(read_only(X.data), read_only(X.indices), read_only(X.indptr))
     if is_bfloat16(X):
-        return _read_only(X.view(np.int16))
-    return _read_only(X.view(np.uint16) if X.dtype == np.float16 else X)
+        return read_only(X.view(np.int16))
+    return read_only(X.view(np.uint16) if X.dtype == np.float16 else X)
 
 
 def widened(X: Array) -> Array:
@@ -148,7 +148,7 @@ def check_class_labels(y: Any, n_samples: int, n_classes: int | None) -> tuple[A
         raise ValueError(f"n_classes={count} must be 2 at least, and more than the largest label, {largest}")
     labels = np.empty(n_samples + PADDING, np.uint32)[:n_samples]
     labels[:] = array
-    return _read_only(labels), count
+    return read_only(labels), count
 
 
 def check_sample_weight(sample_weight: Any, n_samples: int, dtype: np.dtype[Any]) -> Array | None:
@@ -182,7 +182,7 @@ def check_labels(Y: Any, n_samples: int, name: str = "Y") -> Array:
     labels = np.empty(n_samples + PADDING, np.uint8)[:n_samples]
     if array.dtype == bool:
         labels[:] = array
-        return _read_only(labels)
+        return read_only(labels)
     for start in range(0, n_samples, _BLOCK):
         block = array[start : start + _BLOCK]
         ones = block == 1
@@ -193,7 +193,7 @@ def check_labels(Y: Any, n_samples: int, name: str = "Y") -> Array:
                 f"{name} must hold the labels 0 and 1 only; found {shown}: map your two classes to 0 and 1"
             )
         labels[start : start + _BLOCK] = ones
-    return _read_only(labels)
+    return read_only(labels)
 
 
 def check_weights(W: Any, n_features: int, dtype: np.dtype[Any], name: str = "W") -> Array:
@@ -207,7 +207,7 @@ def check_weights(W: Any, n_features: int, dtype: np.dtype[Any], name: str = "W"
     array = np.ascontiguousarray(array.reshape(-1), dtype)
     if not np.isfinite(array).all():
         raise ValueError(f"{name} must be finite; got NaN or inf")
-    return _read_only(array)
+    return read_only(array)
 
 
 def check_numbers(values: Any, name: str) -> Array:
@@ -220,14 +220,12 @@ def check_row(values: Any, name: str) -> Array:
     array = _as_numeric(values, name)
     if array.size == 0 or array.size != max(array.shape, default=1):
         raise ValueError(f"{name} must be a row of shape (1, n_samples); got shape {array.shape}")
-    return _read_only(np.ascontiguousarray(array.reshape(-1)))
+    return read_only(np.ascontiguousarray(array.reshape(-1)))
 
 
 def check_probabilities(A: Any, dtype: np.dtype[Any] | None = None, name: str = "A") -> Array:
     """Return the probabilities `A` as an (m,) array of `dtype`, or of float32 or float64."""
-    row = (
-        _for_kernels(check_row(A, name)) if dtype is None else _read_only(check_row(A, name).astype(dtype, copy=False))
-    )
+    row = _for_kernels(check_row(A, name)) if dtype is None else read_only(check_row(A, name).astype(dtype, copy=False))
     if not (row.min() >= 0 and row.max() <= 1):
         raise ValueError(f"{name} must hold probabilities between 0 and 1; found {row.min():g} to {row.max():g}")
     return row
@@ -294,10 +292,10 @@ def _for_kernels(array: Array) -> Array:
         array = array.astype(dtype)
     if not (array.flags.c_contiguous or array.flags.f_contiguous):
         array = np.ascontiguousarray(array)
-    return _read_only(array)
+    return read_only(array)
 
 
-def _read_only(array: Array) -> Array:
+def read_only(array: Array) -> Array:
     """A view that kernels can't write to: one type, so one compiled variant, whether or not the array is writable."""
     array = array.view()
     array.flags.writeable = False

@@ -11,7 +11,6 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
-from ..compiler.team import helpers
 from ..data import validation as check
 from ..data.validation import Array
 from ..kernels.steps.labels import class_weights
@@ -214,13 +213,12 @@ class LogisticRegression(LinearClassifier):
             If the model isn't `converged_`, unless a callback stopped it.
         """
         before = getattr(self, "classes_", None)
-        with helpers():
-            data = self._read(X, y, sample_weight)
-            initial = None
-            if self._warm(self.warm_start, before, data.X.shape[1]):
-                intercept = self.intercept_ if data.intercept else np.zeros(len(self.coef_))
-                initial = scaled_parameters(self.coef_, intercept, data.offset, data.scale)
-            found = self._find(data, self.C, data.weights, initial)
+        data = self._read(X, y, sample_weight)
+        initial = None
+        if self._warm(self.warm_start, before, data.X.shape[1]):
+            intercept = self.intercept_ if data.intercept else np.zeros(len(self.coef_))
+            initial = scaled_parameters(self.coef_, intercept, data.offset, data.scale)
+        found = self._find(data, self.C, data.weights, initial)
         self._keep(data, found)
         return self
 

@@ -11,7 +11,6 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import get_scorer
 from sklearn.model_selection import check_cv
 
-from ..compiler.team import helpers
 from ..data import validation as check
 from ..data.prediction import row_losses
 from ..data.validation import Array
@@ -96,8 +95,7 @@ class LogisticRegressionCV(LogisticRegression):
 
         With `sample_weight`, TypeError if `scoring` doesn't take the held-out rows' part of it, as in scikit-learn.
         """
-        with helpers():
-            found, data, passes = self._search_path(X, y, sample_weight)
+        found, data, passes = self._search_path(X, y, sample_weight)
         self._keep(data, found)
         self.n_passes_ += passes
         return self

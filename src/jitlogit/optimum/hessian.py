@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from ..compiler.team import members_for, share
+from ..compiler.threads import members_for, run
 from ..data.validation import Array, is_sparse, widened
-from ..kernels.passes.hessian_sums import TILE_ROWS, hessians, panel_width
-from ..kernels.storage.plan import PADDING
+from ..kernels.passes.hessian_sums import TILE_ROWS, HessianRoom, Scaling, hessians, panel_width
+from ..kernels.simd.arrays import PADDING
 from .cost import LEAST_CURVATURE, Cost
 
 # Rows of a chunk at least, if there aren't more features, most chunks, for any number of threads, and how much memory
@@ -54,22 +54,11 @@ def mean_hessian(cost: Cost, parameters: Array, rows: Array, sample_weight: Arra
     weights[:, : n + 1] = parameters
     squares = np.zeros((n_chunks, n + PADDING), dtype)
     sums = np.zeros((n_chunks, weights.shape[1], weights.shape[1]), dtype)
-    share(
-        hessians,
-        members,
-        n_chunks,
-        rows,
-        given,
-        padded(cost.offset, n),
-        padded(1 / cost.scale, n),
-        weights,
-        dtype.type(LEAST_CURVATURE),
-        np.zeros((members, n_panels, TILE_ROWS, width), dtype),
-        np.zeros((members, n_scores, TILE_ROWS), dtype),
-        n_chunks,
-        squares,
-        sums,
+    scaling = Scaling(padded(cost.offset, n), padded(1 / cost.scale, n))
+    room = HessianRoom(
+        np.zeros((members, n_panels, TILE_ROWS, width), dtype), np.zeros((members, n_scores, TILE_ROWS), dtype)
     )
+    run(hessians, members, rows, given, scaling, weights, dtype.type(LEAST_CURVATURE), room, squares, sums)
     hessian = sums[:, : n + 1, : n + 1].sum(axis=0, dtype=np.float64) / size
     variances = squares[:, :n].sum(axis=0, dtype=np.float64) / given.sum(dtype=np.float64)
     return hessian, variances

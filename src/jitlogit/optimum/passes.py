@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ..compiler.team import members_for, share
+from ..compiler.threads import members_for, run
 from ..data.validation import Array, as_rows, computed_dtype, is_sparse
 from ..kernels.epochs.softmax_epoch import ClassWorkSpace, class_work_space
 from ..kernels.passes.sparse_whole import sparse_curvature_times, sparse_losses, sparse_whole_space, sums_by_column
@@ -73,9 +73,7 @@ class _DenseWalk(Walk):
         typed, given = self._work.weights[:n_scores], self._work.bias[:n_scores]
         typed[:, :n] = weights
         given[:, 0] = bias + (weights - typed[:, :n]) @ self._offset
-        n_chunks = self._sums.shape[0]
-        arguments = self._rows, *of_rows, self._tile_rows, typed, given, self._work, n_chunks, self._sums
-        share(kernel, self._members, n_chunks, *arguments)
+        run(kernel, self._members, self._rows, *of_rows, self._tile_rows, typed, given, self._work, self._sums)
         return np.asarray(self._sums.sum(axis=0))
 
 
@@ -109,10 +107,10 @@ class _SparseWalk(Walk):
         (n_scores, n), work, members = weights.shape, self._work, self._members
         work.weights[:, :n_scores] = weights.T
         work.bias[:] = bias
-        share(kernel, members, self._n_chunks, self._rows, *of_rows, work, self._n_chunks)
+        run(kernel, members, self._rows, *of_rows, work)
         if self._columns is None:
             return np.ascontiguousarray(work.sums[:, :, :n_scores].sum(axis=0).T)
         sums = np.empty((n_scores, n + 2))
         sums[:, n:] = work.sums[:, :, :n_scores].sum(axis=0).T
-        share(sums_by_column, members, members, self._columns, self._labels, work, self._bounds, sums[:, :n])
+        run(sums_by_column, members, self._columns, self._labels, work, self._bounds, sums[:, :n])
         return sums

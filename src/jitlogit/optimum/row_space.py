@@ -14,11 +14,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..compiler.team import members_for, share
+from ..compiler.threads import members_for, run
 from ..data.prediction import losses_of, probabilities_of
 from ..data.validation import Array, is_sparse
-from ..kernels.passes.gram import gram_times
-from ..kernels.storage.plan import on_lines
+from ..kernels.passes.gram import GramFeatures, GramSpace, gram_times
+from ..kernels.simd.arrays import on_lines
 from ..kernels.storage.sparse_work import COST, room_for_classes, sparse_chunks
 from .cost import Cost
 from .passes import by_columns
@@ -53,23 +53,29 @@ class RowSpace:
         self._cost, self._initial = cost, initial
         m, K = cost.X.shape[0], cost.n_scores
         room = room_for_classes(K)
-        self._n_chunks = sparse_chunks(cost.X.nnz, m, K)
-        self._columns, self._bounds = by_columns(cost.X, self._n_chunks)
-        self._members = members_for(cost.n_threads, self._n_chunks, cost.X.data.nbytes * K * COST)
+        n_chunks = sparse_chunks(cost.X.nnz, m, K)
+        self._columns, bounds = by_columns(cost.X, n_chunks)
+        self._members = members_for(cost.n_threads, n_chunks, cost.X.data.nbytes * K * COST)
         wide = np.dtype(np.float64)
-        self._given, self._rows = on_lines((m, room), wide), on_lines((self._members, room), wide)
-        self._out, self._common = on_lines((self._n_chunks, m, room), wide), np.zeros((self._n_chunks, K))
-        self._inverse_scale = 1 / cost.scale
-        self._factors = self._inverse_scale**2 / cost.l2
+        self._space = GramSpace(
+            on_lines((m, room), wide),
+            on_lines((self._members, room), wide),
+            on_lines((n_chunks, m, room), wide),
+            np.zeros((n_chunks, K)),
+            np.zeros(n_chunks),
+        )
+        inverse_scale = 1 / cost.scale
         self._curvature = (max(2, K) - 1) / max(2, K) ** 2
         self._first = 0.0
         weights, self._begun = initial[:, :-1], bool(initial[:, :-1].any())
-        self._penalised: Array = np.zeros((0, K))  # the penalty's gradient at the first weights, (n, K)
+        penalised: Array = np.zeros((0, K))
         if self._begun:
-            self._penalised = np.ascontiguousarray((cost.l2 * weights).T)
+            penalised = np.ascontiguousarray((cost.l2 * weights).T)
             cost.passes += 1
-            self._scores_begun = cost.X @ (weights * self._inverse_scale).T - weights @ (cost.offset / cost.scale)
-            self._squared = float(np.vdot(self._penalised.T, weights))
+            self._scores_begun = cost.X @ (weights * inverse_scale).T - weights @ (cost.offset / cost.scale)
+            self._squared = float(np.vdot(penalised.T, weights))
+        factors = inverse_scale**2 / cost.l2
+        self._features = GramFeatures(bounds, cost.offset, inverse_scale, factors, penalised)
 
     def begin(self) -> Array:
         """The parameters to begin with, (3, m + 3, K)."""
@@ -137,28 +143,11 @@ class RowSpace:
 
     def _gram_times(self, gamma: Array, eta: float) -> tuple[Array, float]:
         """X' F X'^T gamma, and the largest element of X'^T gamma and so much of the first weights' penalty."""
-        K, largest = gamma.shape[1], np.zeros(self._n_chunks)
-        self._given[:, :K] = gamma
-        share(
-            gram_times,
-            self._members,
-            self._n_chunks,
-            self._columns,
-            self._cost.labels,
-            self._given,
-            gamma.sum(axis=0),
-            self._cost.offset,
-            self._inverse_scale,
-            self._factors,
-            self._penalised,
-            eta,
-            self._rows,
-            self._bounds,
-            self._out,
-            self._common,
-            largest,
-        )
-        return self._out.sum(axis=0)[:, :K] - self._common.sum(axis=0), float(largest.max())
+        K = gamma.shape[1]
+        self._space.given[:, :K] = gamma
+        space = self._space
+        run(gram_times, self._members, self._columns, self._features, self._cost.labels, gamma.sum(axis=0), eta, space)
+        return space.out.sum(axis=0)[:, :K] - space.common.sum(axis=0), float(space.largest.max())
 
 
 def _losses(scores: Array, labels: Array, weights: Array | None) -> tuple[float, Array]:

@@ -6,8 +6,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..compiler.team import members_for, share
-from ..data.validation import Array, is_sparse
+from ..compiler.threads import members_for, run
+from ..data.validation import Array, is_sparse, read_only
+from ..kernels.passes.gather import gather
 from ..training.defaults import RunningMoments
 
 # So many rows, or so many for each feature, or so small a part of all, which searching for its optimum reads for a
@@ -48,12 +49,9 @@ def rows_of(X: Any, chosen: Array, n_threads: int | None) -> Any:
     if is_sparse(X) or not X.flags.c_contiguous:
         return X[chosen]
     rows = np.empty((chosen.size, X.shape[1]), X.dtype)
-    share(_take, members_for(n_threads, chosen.size, rows.nbytes), chosen.size, X, chosen, rows)
+    members = members_for(n_threads, chosen.size, rows.nbytes)
+    run(gather, members, read_only(X).view(np.uint8), chosen, rows.view(np.uint8))
     return rows
-
-
-def _take(X: Array, chosen: Array, out: Array, part: int, first: int, stop: int) -> None:
-    np.take(X, chosen[first:stop], axis=0, out=out[first:stop], mode="clip")  # without a copy between
 
 
 def spread(m: int, size: int, rng: np.random.Generator) -> Array:

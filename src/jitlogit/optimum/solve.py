@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..compiler.team import helpers
 from ..data.validation import Array, computed_dtype, is_sparse
 from ..training.defaults import auto_batch_size, auto_learning_rate
 from ..training.defaults import curvature as curvature_of
@@ -76,7 +75,7 @@ def find_optimum(
     on_step: Callable[[int, float, Array], bool] | None = None,
 ) -> Optimum:
     """Minimise the cost, beginning with the sample of its rows; see `jitlogit.LogisticRegression`."""
-    with one_thread, helpers():
+    with one_thread:
         return _find(cost, solver, tol, max_iter, initial, sample, rng, on_step)
 
 

@@ -6,12 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from ..compiler.team import members_for, share
+from ..compiler.threads import members_for, run
 from ..data import validation as check
 from ..data.prediction import forward
 from ..data.validation import Array
 from ..kernels.passes import objective
-from ..kernels.storage.plan import PADDING, plan, tiles_for
+from ..kernels.simd.arrays import PADDING
+from ..kernels.storage.plan import plan, tiles_for
 from ..training.fits import check_steps
 from ..training.loop import train, warn_if_it_failed
 
@@ -43,7 +44,7 @@ def sigmoid(z: Any) -> Any:
         n_chunks = _element_chunks(scores.size)
         members = members_for(None, n_chunks, scores.nbytes)
         tiles = tiles_for(members, _TILE, scores.dtype)
-        share(objective.sigmoid, members, n_chunks, scores.reshape(-1), tiles, n_chunks, out)
+        run(objective.sigmoid, members, scores.reshape(-1), tiles, n_chunks, out)
     return out.reshape(scores.shape)[()]
 
 
@@ -106,7 +107,7 @@ def compute_cost(A: Any, Y: Any) -> float:
     sums = np.empty(n_chunks)
     members = members_for(None, n_chunks, probabilities.nbytes)
     tiles = tiles_for(members, _TILE, probabilities.dtype)
-    share(objective.cost, members, n_chunks, probabilities, labels, eps, tiles, n_chunks, sums)
+    run(objective.cost, members, probabilities, labels, eps, tiles, sums)
     return float(sums.sum() / probabilities.size)
 
 
@@ -142,18 +143,7 @@ def compute_gradients(X: Any, Y: Any, A: Any) -> tuple[Array, float]:
     members = members_for(None, cut.n_chunks, X.nbytes)
     tiles = tiles_for(members, cut.block_rows, probabilities.dtype)
     gradients = np.zeros((members, X.shape[1] + PADDING), probabilities.dtype)
-    share(
-        objective.gradient,
-        members,
-        cut.n_chunks,
-        check.as_rows(X),
-        labels,
-        probabilities,
-        tiles,
-        gradients,
-        cut.n_chunks,
-        sums,
-    )
+    run(objective.gradient, members, check.as_rows(X), labels, probabilities, tiles, gradients, sums)
     with np.errstate(invalid="ignore", over="ignore"):
         mean = sums.sum(axis=0) / X.shape[0]
     if not np.isfinite(mean).all():

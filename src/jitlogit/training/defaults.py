@@ -7,12 +7,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..compiler.team import members_for, share
+from ..compiler.threads import members_for, run
 from ..data.scaling import ScaledRows
 from ..data.validation import Array, as_rows, computed_dtype, is_sparse, raise_if_not_finite, widened
 from ..kernels.passes.moment_sums import moments
+from ..kernels.simd.arrays import PADDING
 from ..kernels.steps.labels import class_weights
-from ..kernels.storage.plan import PADDING, plan
+from ..kernels.storage.plan import plan
 
 # Rows that the curvature is measured on, and iterations: its use is a step length, for which a tenth is close enough.
 _SAMPLE_ROWS = 1000
@@ -53,7 +54,7 @@ def _moments(X: Any, sample_weight: Array | None, n_threads: int | None) -> tupl
     sums = np.empty((cut.n_chunks, 2, n))
     members = members_for(n_threads, cut.n_chunks, X.nbytes)
     blocks = np.zeros((members, 2, n + PADDING), dtype)
-    share(moments, members, cut.n_chunks, as_rows(X), sample_weight, shift, blocks, cut.n_chunks, sums)
+    run(moments, members, as_rows(X), sample_weight, shift, blocks, sums)
     with np.errstate(over="ignore", invalid="ignore"):
         first, second = sums.sum(axis=0) / m
         variance = second - first**2

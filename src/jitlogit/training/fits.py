@@ -8,12 +8,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..compiler.team import Team, members_for
+from ..compiler import threads
+from ..compiler.threads import members_for
 from ..data import validation as check
 from ..data.validation import Array, as_rows, computed_dtype, is_sparse, raise_if_not_finite
 from ..kernels.epochs.epoch import epoch_kernel
 from ..kernels.epochs.softmax_epoch import ClassWorkSpace, class_work_space, softmax_epoch
 from ..kernels.epochs.sparse_epoch import sparse_epoch, squared_gradients
+from ..kernels.epochs.team import control_of
+from ..kernels.steps.batches import Cut, Rates
 from ..kernels.steps.labels import Weighted
 from ..kernels.steps.update import OPTIMIZERS, Rule, make_rule, start
 from ..kernels.storage import sparse_work
@@ -108,18 +111,29 @@ class Fit:
     """What all fits have in common. A state is a list of arrays, those of `_state`, from which parameters follow."""
 
     _rule: Rule | None = None
+    _work: Any
 
     def __init__(self, problem: Problem) -> None:
         self._problem = problem
-        self._settings = np.zeros(3)
+        self._rates = Rates(0.0, 0.0, False)
         # Before the last epoch, and before the best one: often the same.
         self._before: list[Array] = []
         self._good = self._before
         self._spare: list[Array] = []
 
-    def team(self, order: Order, n_threads: int | None, n_epochs: int) -> Team:
-        """Make room to work in; return the team that trains, an epoch at each call."""
+    def prepare(self, order: Order, n_threads: int | None, n_epochs: int) -> None:
+        """Make room to work in, before the first `run`."""
         raise NotImplementedError
+
+    def _prepare(self, kernel: Any, members: int, rows: Any, labels: Any, order: Order, tile_rows: int) -> None:
+        self._members, self._kernel, self._control, self._loss_sum = members, kernel, control_of(members), np.zeros(1)
+        self._given = rows, labels, order.arrays, Cut(self._problem.batch_size, tile_rows)
+
+    def run(self) -> float:
+        """Train one epoch; return the sum of the losses, 0 if they aren't computed."""
+        room = self._rates, self._rule, self._work, self._control, self._loss_sum
+        threads.run(self._kernel, self._members, *self._given, *room)
+        return float(self._loss_sum[0])
 
     def parameters(self) -> Array:
         """Weights and bias of the features as trained on (1, n + 1) or (K, n + 1), a copy of float64."""
@@ -137,7 +151,7 @@ class Fit:
             array[...] = value
 
     def start_epoch(self, rates: tuple[float, float], with_loss: bool, averaging: bool) -> None:
-        self._settings[:] = *rates, with_loss
+        self._rates = Rates(*rates, with_loss)
         if self._rule is not None:
             self._rule.averaging[0] = averaging
             self._rule.gradient[:] = 0
@@ -213,7 +227,7 @@ class DenseFit(Fit):
         if problem.sample_weight is None and problem.shuffle is not True and problem.n_classes is None:
             self._rows, self._labels = packed(self._rows, self._labels, problem.batch_size, n_epochs, n_threads)
 
-    def team(self, order: Order, n_threads: int | None, n_epochs: int) -> Team:
+    def prepare(self, order: Order, n_threads: int | None, n_epochs: int) -> None:
         problem = self._problem
         n, dtype, classes = problem.X.shape[1], computed_dtype(problem.X), problem.n_classes
         shuffled = problem.shuffle is True
@@ -232,20 +246,9 @@ class DenseFit(Fit):
         if self._rule is not None and problem.initial is not None:
             for k, parameters in enumerate(problem.initial):
                 start(self._rule, k, parameters, self._work.weights[k], self._work.bias[k])
-        return Team(
-            epoch_kernel(cut, problem.batch_size, self._plain) if classes is None else softmax_epoch,
-            members,
-            self._rows,
-            problem._replace(labels=self._labels).weighted_labels,
-            order.tables,
-            order.rows,
-            order.blocks,
-            problem.batch_size,
-            cut.tile_rows,
-            self._settings,
-            self._rule,
-            self._work,
-        )
+        kernel = epoch_kernel(cut, problem.batch_size, self._plain) if classes is None else softmax_epoch
+        labels = problem._replace(labels=self._labels).weighted_labels
+        self._prepare(kernel, members, self._rows, labels, order, cut.tile_rows)
 
     def _state(self) -> list[Array]:
         n, result = self._problem.X.shape[1], slice(self._problem.n_scores)
@@ -272,7 +275,7 @@ class SparseFit(Fit):
     _work: sparse_work.SparseWorkSpace
     _rule: Rule
 
-    def team(self, order: Order, n_threads: int | None, n_epochs: int) -> Team:
+    def prepare(self, order: Order, n_threads: int | None, n_epochs: int) -> None:
         problem, X = self._problem, self._problem.X
         (m, n), scores, steps = X.shape, problem.n_scores, problem.steps
         linear = OPTIMIZERS.index(steps.optimizer) <= sparse_work.LAST_LINEAR
@@ -290,20 +293,7 @@ class SparseFit(Fit):
             sparse_work.set_features(self._work, self._rule)
         if problem.initial is not None:
             self._begin_with(problem.initial)
-        return Team(
-            sparse_epoch,
-            members,
-            as_rows(X),
-            problem.weighted_labels,
-            order.tables,
-            order.rows,
-            order.blocks,
-            problem.batch_size,
-            0,
-            self._settings,
-            self._rule,
-            self._work,
-        )
+        self._prepare(sparse_epoch, members, as_rows(X), problem.weighted_labels, order, 0)
 
     def _begin_with(self, initial: Array) -> None:
         u, scalars = self._raw_weights(), self._work.scalars[0]
@@ -356,7 +346,7 @@ class SparseFit(Fit):
         if not self._lazy:
             return super()._is_finite()
         problem, work = self._problem, self._work
-        first, growth, _ = self._settings
+        first, growth, _ = self._rates
         kept = {"sgd": 0.0, "momentum": MOMENTUM, "nesterov": MOMENTUM**2}[problem.steps.optimizer]
         of_step = (1 - MOMENTUM if kept else 1.0) / (first + growth * (problem.n_batches - 1) / 2)
         grown = self._before[-1] - work.scalars[0]

@@ -109,35 +109,35 @@ def train(
     progress = Progress(n_epochs) if verbose else None
     judge = _Judge(began, initial is not None)
     i = -1
-    with fit.team(order, n_threads, n_epochs) as run:
-        while not diverged and i + 1 < n_epochs:
-            i += 1
-            record = i % record_every == 0
-            # whether to look at the cost, which takes time
-            look = record or i == n_epochs - 1 or schedule.adaptive or retry or on_epoch is not None
-            order.draw()
-            fit.start_epoch(schedule.rates(i), look, steps.average and (i > 0 or n_epochs == 1))
-            start = time.perf_counter()
-            cost = run() / m
-            seconds = time.perf_counter() - start
-            diverged = not fit.is_sound(cost, sys.float_info.max if retry else DIVERGED_COST)
-            if retry and judge.rejects(i, cost, diverged):
-                schedule.halve(X)
-                fit.go_back()
-                i, diverged = judge.good - 1, False
-                del costs[judge.good :]
-                continue
-            if judge.is_best(i, cost):
-                fit.keep()
-            if record and math.isfinite(cost):
-                costs.append(cost)
-            if progress:
-                progress.update(i, cost if record else None)
-            if diverged:
-                fit.undo_if_not_finite()
-            elif on_epoch and on_epoch(fit.epoch(i, cost, schedule.rates(i)[0], seconds)):
-                break
-            schedule.note(cost)
+    fit.prepare(order, n_threads, n_epochs)
+    while not diverged and i + 1 < n_epochs:
+        i += 1
+        record = i % record_every == 0
+        # whether to look at the cost, which takes time
+        look = record or i == n_epochs - 1 or schedule.adaptive or retry or on_epoch is not None
+        order.draw()
+        fit.start_epoch(schedule.rates(i), look, steps.average and (i > 0 or n_epochs == 1))
+        start = time.perf_counter()
+        cost = fit.run() / m
+        seconds = time.perf_counter() - start
+        diverged = not fit.is_sound(cost, sys.float_info.max if retry else DIVERGED_COST)
+        if retry and judge.rejects(i, cost, diverged):
+            schedule.halve(X)
+            fit.go_back()
+            i, diverged = judge.good - 1, False
+            del costs[judge.good :]
+            continue
+        if judge.is_best(i, cost):
+            fit.keep()
+        if record and math.isfinite(cost):
+            costs.append(cost)
+        if progress:
+            progress.update(i, cost if record else None)
+        if diverged:
+            fit.undo_if_not_finite()
+        elif on_epoch and on_epoch(fit.epoch(i, cost, schedule.rates(i)[0], seconds)):
+            break
+        schedule.note(cost)
     if progress:
         progress.close()
     weights, bias = fit.result()

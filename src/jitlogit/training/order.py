@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 from ..data.validation import Array
+from ..kernels.steps.batches import RowOrder
 from ..reference import SMALL_SHUFFLE, shuffled_blocks
 
 
@@ -19,6 +20,11 @@ class Order:
         self.rows = np.empty(m, np.uint32 if m <= 2**32 else np.uint64) if by_row else None
         self.tables = empty_tables(m if by_row and m > SMALL_SHUFFLE else 0)
         self.blocks = np.arange(-(-m // batch_size) if shuffle == "blocks" else 0)
+
+    @property
+    def arrays(self) -> RowOrder:
+        """What `draw` writes to."""
+        return RowOrder(*self.tables, self.rows, self.blocks)
 
     def draw(self) -> None:
         """Make a new one."""

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
-from ..compiler.team import members_for, share
+from ..compiler.threads import members_for, run
 from ..data.validation import Array, computed_dtype
+from ..kernels.simd.arrays import PADDING
 from ..kernels.simd.lane_types import VECTOR_BYTES
 from ..kernels.storage.packed import pack
-from ..kernels.storage.plan import PADDING
 
 # By `python benchmarks/regimes.py packing` (float32): in C order, packed rows of up to 8 features take 0.4 to 1.0 of
 # the time, packing as long as 2 to 15 passes; in F order 0.6 to 1.1 and 5 to 50, worst where a batch is all rows. By
@@ -52,16 +52,7 @@ def packed(rows: Array, labels: Array, batch_size: int, n_epochs: int, n_threads
         out_labels = np.empty(n_blocks * step + PADDING, np.uint8)
     except MemoryError:
         return rows, labels
-    share(
-        pack,
-        members_for(n_threads, n_blocks, n_bytes),
-        n_blocks,
-        rows,
-        labels,
-        batch_size,
-        out_rows,
-        out_labels,
-    )
+    run(pack, members_for(n_threads, n_blocks, n_bytes), rows, labels, batch_size, out_rows, out_labels)
     return out_rows, out_labels[:n_positions]
 
 

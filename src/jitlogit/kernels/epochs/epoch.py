@@ -8,46 +8,21 @@ batches look (see `plan`), never from the threads, so the sums have the same bit
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import Any
 
-from ...compiler.jit import by_type, helper, inline, inline_by_type, kernel
-from ..passes.tile import add_rows
+from ...compiler.jit import by_type, helper, inline, inline_by_type, kernel, outline, parallel_kernel, prange
+from ..passes.tile import add_rows, sum_chunk
 from ..steps import update
+from ..steps.batches import Batches
 from ..steps.labels import count_of
 from ..steps.row_order import fill_order
 from ..storage import operations as storage
 from ..storage.plan import FOLD_ROWS, Plan
 from ..storage.turned import turn_batches
 from . import single_rows as stochastic
-from .barrier import TASK_BATCHES, do_tasks, meet, members_of, number_of
-from .chunks import chunk_of, fill_chunks, next_start
+from .chunks import chunk_of, fill_chunks, next_start, place_of, rate_of
 from .shared_features import feature_epoch
-
-
-@helper
-def sum_chunk(
-    rows, labels, order, start, stop, following, tile_rows, with_loss, weights, bias, room, gradient, out_sums
-):
-    """Sums over the rows at positions start ... stop - 1: gradient (n), residuals and losses, into out_sums (n + 2).
-
-    `gradient` holds zeros before and after. The chunk that starts at position `following` is next.
-    """
-    n_features = rows.shape[1]
-    for j in range(n_features + 2):
-        out_sums[j] = 0.0
-    block_rows = max(FOLD_ROWS, tile_rows)
-    typed_bias = weights.dtype.type(bias)
-    for first in range(start, stop, block_rows):
-        count = min(block_rows, stop - first)
-        ahead = first + count if first + count < stop else following
-        residual_sum, loss_sum = add_rows(
-            rows, labels, order, first, count, ahead, tile_rows, with_loss, weights, typed_bias, room, gradient
-        )
-        out_sums[n_features] += residual_sum
-        out_sums[n_features + 1] += loss_sum
-        for j in range(n_features):
-            out_sums[j] += gradient[j]
-            gradient[j] = 0
+from .team import SPAN_BATCHES, barrier, do_epoch, members_of, open_region, span_number
 
 
 @inline_by_type
@@ -127,49 +102,40 @@ def _fetch_parameters(rule, member):
     update.fetch_parameters(rule, member)
 
 
-@helper
-def _walk(batches, work, control, member, task, first_batch, stop_batch, loss_sum):
-    """Batches first_batch ... stop_batch - 1, as one of the members of a task.
+@outline
+def _walk(batches, work, control, member, span, first_batch, stop_batch, loss_sum):
+    """Batches first_batch ... stop_batch - 1, as one of the members of a span.
 
-    Returns the sum of the losses, those before included, and before how many meetings this member slept. Sums are made
-    in two places in turn, since members may be a batch apart; a helper leaves after its last meeting, when others may
-    begin the next task.
+    Returns the sum of the losses, those before included, and at how many barriers this member slept. Sums are made in
+    two places in turn, since members may be a batch apart; a helper leaves after its last barrier, when others may
+    begin the next span.
     """
-    rows, labels, tables, order, blocks, batch_size, tile_rows, settings, rule = batches
     n_chunks = work.sums.shape[1]
-    members = members_of(task)
+    members = members_of(span)
     first_chunk, stop_chunk = n_chunks * member // members, n_chunks * (member + 1) // members
-    with_loss = settings[2] != 0
-    weights = work.weights[member]
-    bias = work.bias[member]
-    room = work.tiles[member]
-    gradient = work.gradients[member]
+    weights, bias, room, gradient = work.weights[member], work.bias[member], work.tiles[member], work.gradients[member]
     if member:
         for j in range(weights.size):
             weights[j] = work.weights[0, j]
         bias[0] = work.bias[0, 0]
-        _fetch(rule, member)
+        _fetch(batches.rule, member)
     sleeps = 0
-    fill_chunks(
-        rows, labels, tables, order, blocks, batch_size, n_chunks, first_chunk, stop_chunk, first_batch, stop_batch
-    )
+    fill_chunks(batches, n_chunks, first_chunk, stop_chunk, first_batch, stop_batch)
     for batch in range(first_batch, stop_batch):
-        meeting = number_of(task) * TASK_BATCHES + batch - first_batch
-        sums = work.sums[meeting % 2]
+        number = span_number(span) * SPAN_BATCHES + batch - first_batch
+        sums = work.sums[number % 2]
         for c in range(first_chunk, stop_chunk):
-            start, stop = chunk_of(rows, labels, blocks, batch_size, n_chunks, batch, c)
-            following = next_start(
-                rows, labels, blocks, batch_size, n_chunks, batch, c, first_chunk, stop_chunk, stop_batch
-            )
+            start, stop = chunk_of(batches, n_chunks, batch, c)
+            following = next_start(batches, n_chunks, batch, c, first_chunk, stop_chunk, stop_batch)
             sum_chunk(
-                rows,
-                labels,
-                order,
+                batches.rows,
+                batches.labels,
+                batches.order.rows,
                 start,
                 stop,
                 following,
-                tile_rows,
-                with_loss,
+                batches.cut.tile_rows,
+                batches.rates.with_loss,
                 weights,
                 bias[0],
                 room,
@@ -177,96 +143,81 @@ def _walk(batches, work, control, member, task, first_batch, stop_batch, loss_su
                 sums[c],
             )
         if members > 1:
-            sleeps += meet(control, member, members, meeting)
+            sleeps += barrier(control, member, members, number)
         if member and batch + 1 == stop_batch:
             break
-        first, stop = chunk_of(rows, labels, blocks, batch_size, 1, batch, 0)
-        rate = settings[0] + batch * settings[1]
-        loss_sum += _large_batch(rule, member, rate, stop - first, sums, work.totals[member], weights, bias)
+        first, stop = chunk_of(batches, 1, batch, 0)
+        rate = rate_of(batches.rates, batch)
+        loss_sum += _large_batch(batches.rule, member, rate, stop - first, sums, work.totals[member], weights, bias)
     return loss_sum, sleeps
 
 
-@kernel
-def epoch(rows, labels, tables, order, blocks, batch_size, tile_rows, settings, rule, work, control, members, helping):
-    """One epoch of mini-batch gradient descent, or a helper's part of all epochs of a fit.
+@parallel_kernel
+def epoch(rows, labels, order, cut, rates, rule, work, control, out_loss_sum, members):
+    """One epoch of mini-batch gradient descent.
 
     Parameters
     ----------
-    rows : (m, n), a storage
-    labels : (m,) of uint8, or labels.Weighted
-    tables : pair of (2, n_columns) and (2, n_rows) of uint32
-        Shifts of the shuffle, see `order.fill_order`.
-    order : (m,) of unsigned integers, or None
-        The order of the rows, to be filled in where there are tables; None for their own order.
-    blocks : (n_batches,) or (0,) of int64
-        The order of the batches; empty for their own.
-    batch_size, tile_rows : int
-    settings : (3,) of float64
-        Learning rate of the first batch; by how much it grows from batch to batch; whether the losses are computed.
-    rule : update.Rule or None
-        None for plain gradient descent on features as they are stored.
+    rows, labels, order, cut, rates, rule
+        See `Batches`.
     work : WorkSpace
         Its weights and bias are updated.
-    control, members, helping
-        See `Team`.
-
-    Returns
-    -------
-    float
+    control : (size,) of int64
+        See `team.control_of`.
+    out_loss_sum : (1,) of float64
         Sum of the losses, each before its own update; 0 if they aren't computed.
+    members : int
+        Threads.
     """
-    spacing = storage.spacing(rows, batch_size)
+    spacing = storage.spacing(rows, cut.batch_size)
     n_batches = (count_of(labels) + spacing - 1) // spacing
-    batch_bytes = batch_size * rows.shape[1] * rows.itemsize
-    batches = rows, labels, tables, order, blocks, batch_size, tile_rows, settings, rule
-    return do_tasks(_walk, batches, work, n_batches, batch_bytes, control, members, helping)
+    batch_bytes = cut.batch_size * rows.shape[1] * rows.itemsize
+    open_region(control)
+    for _ in prange(members):
+        batches = Batches(rows, labels, order, cut, rates, rule)
+        do_epoch(_walk, batches, work, n_batches, batch_bytes, control, members, out_loss_sum)
 
 
 @kernel
-def small_epoch(
-    rows, labels, tables, order, blocks, batch_size, tile_rows, settings, rule, work, control, members, helping
-):
+def small_epoch(rows, labels, order, cut, rates, rule, work, control, out_loss_sum, members):
     """As `epoch`, of batches that one member sums in the data's own precision, without a rule or weights of rows."""
     n_positions = labels.size
-    spacing = storage.spacing(rows, batch_size)
-    with_loss = settings[2] != 0
+    spacing = storage.spacing(rows, cut.batch_size)
     weights, bias, gradient, room = work.weights[0], work.bias[0], work.gradients[0], work.tiles[0]
     loss_sum = 0.0
-    fill_order(tables[0], tables[1], 0, n_positions, order)
+    fill_order(order.column_shifts, order.row_shifts, 0, n_positions, order.rows)
     for batch in range((n_positions + spacing - 1) // spacing):
-        first = (blocks[batch] if blocks.size else batch) * spacing
-        stop = min(first + batch_size, n_positions)
-        rate = settings[0] + batch * settings[1]
+        first = place_of(order, batch) * spacing
+        stop = min(first + cut.batch_size, n_positions)
+        rate = rate_of(rates, batch)
         loss_sum += _small_batch(
-            rows, labels, order, first, stop, tile_rows, with_loss, rate, room, gradient, weights, bias
+            rows, labels, order.rows, first, stop, cut.tile_rows, rates.with_loss, rate, room, gradient, weights, bias
         )
-    return loss_sum
+    out_loss_sum[0] = loss_sum
 
 
 @kernel
-def turned_epoch(
-    rows, labels, tables, order, blocks, batch_size, tile_rows, settings, rule, work, control, members, helping
-):
+def turned_epoch(rows, labels, order, cut, rates, rule, work, control, out_loss_sum, members):
     """As `small_epoch`, on turned copies of F-ordered rows in their own order or in blocks."""
+    batch_size = cut.batch_size
     n_batches = (rows.shape[0] + batch_size - 1) // batch_size
     group = work.turned.shape[0] // batch_size
-    with_loss = settings[2] != 0
     weights, bias, gradient, room = work.weights[0], work.bias[0], work.gradients[0], work.tiles[0]
     loss_sum = 0.0
     for batch in range(n_batches):
         if batch % group == 0:
-            turn_batches(rows, blocks, batch_size, batch, min(batch + group, n_batches), work.turned)
-        first, stop = chunk_of(rows, labels, blocks, batch_size, 1, batch, 0)
+            turn_batches(rows, order.blocks, batch_size, batch, min(batch + group, n_batches), work.turned)
+        first, stop = chunk_of(Batches(rows, labels, order, cut, rates, rule), 1, batch, 0)
         place = batch % group * batch_size
-        rate = settings[0] + batch * settings[1]
         turned, its_labels = work.turned[place : place + stop - first], labels[first:]
+        rate, size = rate_of(rates, batch), stop - first
         loss_sum += _small_batch(
-            turned, its_labels, None, 0, stop - first, tile_rows, with_loss, rate, room, gradient, weights, bias
+            turned, its_labels, None, 0, size, cut.tile_rows, rates.with_loss, rate, room, gradient, weights, bias
         )
-    return loss_sum
+    out_loss_sum[0] = loss_sum
 
 
-def epoch_kernel(cut: Plan, batch_size: int, plain: bool) -> Callable[..., float]:
+def epoch_kernel(cut: Plan, batch_size: int, plain: bool) -> Any:
     """The kernel for batches cut up as planned, `plain` without a rule or weights of rows; a fit compiles no other."""
     if cut.n_parts > 1:
         return feature_epoch

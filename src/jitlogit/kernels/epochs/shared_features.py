@@ -8,12 +8,14 @@ not from the threads.
 
 from __future__ import annotations
 
-from ...compiler.jit import helper, kernel
+from ...compiler.jit import helper, outline, parallel_kernel, prange
 from ..simd import lanes
 from ..steps import link, update
+from ..steps.batches import Batches
 from ..steps.labels import signs
 from ..storage import operations as storage
-from .barrier import TASK_BATCHES, do_tasks, meet, members_of, number_of
+from .chunks import place_of, rate_of
+from .team import SPAN_BATCHES, barrier, do_epoch, members_of, open_region, span_number
 
 
 @helper
@@ -23,17 +25,18 @@ def _part(n_features, step, n_parts, part):
     return step * (n_vectors * part // n_parts), min(n_features, step * (n_vectors * (part + 1) // n_parts))
 
 
-@helper
-def _walk(batches, work, control, member, task, first_batch, stop_batch, loss_sum):
-    """Batches first_batch ... stop_batch - 1, as one of the members of a task; all use the first one's weights.
+@outline
+def _walk(batches, work, control, member, span, first_batch, stop_batch, loss_sum):
+    """Batches first_batch ... stop_batch - 1, as one of the members of a span; all use the first one's weights.
 
-    Returns the sum of the losses, those before included, and before how many meetings this member slept.
+    Returns the sum of the losses, those before included, and at how many barriers this member slept.
     """
-    rows, labels, _, _, blocks, batch_size, _, settings, _ = batches
+    rows, labels, order, cut, rates, _ = batches
+    batch_size = cut.batch_size
     n_features = rows.shape[1]
     n_parts = work.partial_scores.shape[1]
     last = (labels.size - 1) // batch_size
-    members = members_of(task)
+    members = members_of(span)
     first_part, stop_part = n_parts * member // members, n_parts * (member + 1) // members
     weights, gradient = work.weights[0], work.gradients[member]
     bias = work.bias[member]
@@ -41,13 +44,13 @@ def _walk(batches, work, control, member, task, first_batch, stop_batch, loss_su
     sign, z, value = work.tiles[member, 0], work.tiles[member, 1], work.tiles[member, 2]
     step, nothing = lanes.width(z), lanes.fill(z, 0.0)
     sleeps = 0
-    meeting = number_of(task) * (TASK_BATCHES + 1)
+    number = span_number(span) * (SPAN_BATCHES + 1)
     for batch in range(first_batch, stop_batch):
-        first = (blocks[batch] if blocks.size else batch) * batch_size
+        first = place_of(order, batch) * batch_size
         size = min(batch_size, labels.size - first)
         following = min(batch + 1, last)
-        following = (blocks[following] if blocks.size else following) * batch_size
-        partial_scores = work.partial_scores[meeting % 2]
+        following = place_of(order, following) * batch_size
+        partial_scores = work.partial_scores[number % 2]
         for part in range(first_part, stop_part):
             j, end = _part(n_features, step, n_parts, part)
             storage.scores(
@@ -61,8 +64,8 @@ def _walk(batches, work, control, member, task, first_batch, stop_batch, loss_su
                 partial_scores[part],
             )
         if members > 1:
-            sleeps += meet(control, member, members, meeting)
-        meeting += 1
+            sleeps += barrier(control, member, members, number)
+        number += 1
         signs(labels, None, first, size, sign)
         for t in range(0, size, step):
             total = lanes.fill(z, bias[0])
@@ -72,28 +75,28 @@ def _walk(batches, work, control, member, task, first_batch, stop_batch, loss_su
         if size % step:  # lanes beyond the last row have no residual
             lanes.store(sign, size, nothing)
             lanes.store(z, size, nothing)
-        if settings[2] != 0 and not member:
+        if rates.with_loss and not member:
             link.losses(z, sign, size, value)
             for t in range(size):
                 loss_sum += value[t]
         residual_sum = link.residuals(z, sign, size, value)
-        rate = (settings[0] + batch * settings[1]) / size
+        rate = rate_of(rates, batch) / size
         for part in range(first_part, stop_part):
             j, end = _part(n_features, step, n_parts, part)
             storage.accumulate(rows.T[j:end].T, None, first, size, value, gradient)
             update.descend(rate, gradient, end - j, weights[j:])
         bias[0] -= rate * residual_sum
-    if members > 1:  # whoever does the next task reads all weights
-        sleeps += meet(control, member, members, meeting)
+    if members > 1:  # who does the next span reads all weights
+        sleeps += barrier(control, member, members, number)
     return loss_sum, sleeps
 
 
-@kernel
-def feature_epoch(
-    rows, labels, tables, order, blocks, batch_size, tile_rows, settings, rule, work, control, members, helping
-):
+@parallel_kernel
+def feature_epoch(rows, labels, order, cut, rates, rule, work, control, out_loss_sum, members):
     """As `epoch`, of small batches of F-ordered rows in their own order or in blocks, features as stored."""
-    n_batches = (labels.size + batch_size - 1) // batch_size
-    batch_bytes = batch_size * rows.shape[1] * rows.itemsize
-    batches = rows, labels, tables, order, blocks, batch_size, tile_rows, settings, rule
-    return do_tasks(_walk, batches, work, n_batches, batch_bytes, control, members, helping)
+    n_batches = (labels.size + cut.batch_size - 1) // cut.batch_size
+    batch_bytes = cut.batch_size * rows.shape[1] * rows.itemsize
+    open_region(control)
+    for _ in prange(members):
+        batches = Batches(rows, labels, order, cut, rates, rule)
+        do_epoch(_walk, batches, work, n_batches, batch_bytes, control, members, out_loss_sum)

@@ -23,14 +23,16 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...compiler.jit import helper, inline, kernel
+from ...compiler.jit import helper, inline, kernel, outline, parallel_kernel, prange
 from ..passes.sparse_rows import FEATURES_AHEAD, fetch_feature, room_of, sum_chunk
 from ..simd import lanes
 from ..steps import update
+from ..steps.batches import Batches
 from ..steps.labels import count_of
 from ..steps.row_order import fill_order
 from ..storage.sparse_work import B_SUM, DRIVE, INVERSE_SQUARE, LAST, MATRIX, MEAN_DRIVE, MEAN_U, MEAN_V, B
-from .barrier import TASK_BATCHES, do_tasks, meet, members_of, number_of
+from .chunks import place_of, rate_of
+from .team import SPAN_BATCHES, barrier, do_epoch, members_of, open_region, span_number
 
 
 @inline
@@ -215,7 +217,7 @@ def _copy(arrays, member):
 
 @helper
 def _begin(work, member):
-    """Begin a task with what the first member has."""
+    """Begin a span with what the first member has."""
     if member:
         _copy(work.scalars, member)
         _copy(work.tables, member)
@@ -223,36 +225,37 @@ def _begin(work, member):
         work.updates[member, 0] = work.updates[0, 0]
 
 
-@helper
-def _walk(batches, work, control, member, task, first_batch, stop_batch, loss_sum):
-    """Batches first_batch ... stop_batch - 1, as one of the members of a task.
+@outline
+def _walk(batches, work, control, member, span, first_batch, stop_batch, loss_sum):
+    """Batches first_batch ... stop_batch - 1, as one of the members of a span.
 
-    Returns the sum of the losses, those before included, and, of two meetings for each batch, half the number before
+    Returns the sum of the losses, those before included, and, of two barriers for each batch, half the number at
     which this member slept.
     """
-    rows, labels, tables, order, blocks, batch_size, _, settings, rule = batches
+    rows, labels, order, cut, rates, rule = batches
+    batch_size = cut.batch_size
     n_batches = (count_of(labels) + batch_size - 1) // batch_size
     n_chunks, n_scores, n_room = work.gradients.shape[0], work.bias.shape[0], room_of(work)
-    members = members_of(task)
+    members = members_of(span)
     first_chunk, stop_chunk = n_chunks * member // members, n_chunks * (member + 1) // members
     first_class, stop_class = n_scores * member // members, n_scores * (member + 1) // members
     sleeps = 0
-    meeting = number_of(task) * 2 * TASK_BATCHES
+    number = span_number(span) * 2 * SPAN_BATCHES
     _begin(work, member)
-    known = min(stop_batch * batch_size, count_of(labels)) if n_chunks == 1 and not blocks.size else 0
+    known = min(stop_batch * batch_size, count_of(labels)) if n_chunks == 1 and not order.blocks.size else 0
     if known and not member:
-        fill_order(tables[0], tables[1], first_batch * batch_size, known, order)
+        fill_order(order.column_shifts, order.row_shifts, first_batch * batch_size, known, order.rows)
     for batch in range(first_batch, stop_batch):
-        begin = (blocks[batch] if blocks.size else batch) * batch_size
+        begin = place_of(order, batch) * batch_size
         size = min(batch_size, count_of(labels) - begin)
         for c in range(first_chunk, stop_chunk):
             start, stop = begin + size * c // n_chunks, begin + size * (c + 1) // n_chunks
             if not known:
-                fill_order(tables[0], tables[1], start, stop, order)
-            sum_chunk(rows, labels, order, start, stop, max(stop, known), settings[2] != 0, c, work, member)
+                fill_order(order.column_shifts, order.row_shifts, start, stop, order.rows)
+            sum_chunk(rows, labels, order.rows, start, stop, max(stop, known), rates.with_loss, c, work, member)
         if members > 1:
-            sleeps += meet(control, member, members, meeting)
-        rate = settings[0] + batch * settings[1]
+            sleeps += barrier(control, member, members, number)
+        rate = rate_of(rates, batch)
         if work.totals.shape[1]:
             _full_update(rule, rate, size, work, member, first_class, stop_class)
         else:
@@ -261,24 +264,24 @@ def _walk(batches, work, control, member, task, first_batch, stop_batch, loss_su
             for c in range(n_chunks):
                 loss_sum += work.sums[c, 2 * n_room]
         if members > 1:
-            sleeps += meet(control, member, members, meeting + 1)
-        meeting += 2
+            sleeps += barrier(control, member, members, number + 1)
+        number += 2
     return loss_sum, sleeps // 2
 
 
-@kernel
-def sparse_epoch(
-    rows, labels, tables, order, blocks, batch_size, tile_rows, settings, rule, work, control, members, helping
-):
+@parallel_kernel
+def sparse_epoch(rows, labels, order, cut, rates, rule, work, control, out_loss_sum, members):
     """As `epoch.epoch`, of sparse rows, for labels 0 and 1 (of uint8), or 0 ... K - 1 (of uint32).
 
     `work` is a SparseWorkSpace; unless it has room for `update.apply`, parameters are in its `state`, and `rule` says
     how they change.
     """
-    n_batches = (count_of(labels) + batch_size - 1) // batch_size
+    n_batches = (count_of(labels) + cut.batch_size - 1) // cut.batch_size
     batch_bytes = rows.data.size // n_batches * (rows.data.itemsize + rows.indices.itemsize) * work.bias.shape[0]
-    batches = rows, labels, tables, order, blocks, batch_size, tile_rows, settings, rule
-    return do_tasks(_walk, batches, work, n_batches, batch_bytes, control, members, helping)
+    open_region(control)
+    for _ in prange(members):
+        batches = Batches(rows, labels, order, cut, rates, rule)
+        do_epoch(_walk, batches, work, n_batches, batch_bytes, control, members, out_loss_sum)
 
 
 @kernel

@@ -2,71 +2,77 @@
 
 from __future__ import annotations
 
-import numpy as np
+from typing import NamedTuple
 
-from ...compiler.jit import kernel
+import numpy as np
+from numpy.typing import NDArray
+
+from ...compiler.jit import outline, parallel_kernel, prange
+from ..steps.shares import share_of
 from .sparse_rows import add_sparse_row, score_row
 
 
-@kernel
-def gram_times(
-    columns,
-    labels,
-    given,
-    total,
-    offset,
-    inverse_scale,
-    factors,
-    penalised,
-    eta,
-    rows,
-    bounds,
-    out,
-    common,
-    largest,
-    part,
-    first,
-    stop,
-):
+class GramFeatures(NamedTuple):
+    """What is known of the features of sparse X by columns."""
+
+    bounds: NDArray[np.int64]  # (n_chunks + 1,) where the chunks' features begin
+    offset: NDArray[np.float64]  # (n,)
+    inverse_scale: NDArray[np.float64]  # (n,)
+    factors: NDArray[np.float64]  # (n,)
+    penalised: NDArray[np.float64]  # (n, K) the penalty's gradient at the first weights; (0, K) if these are zero
+
+
+class GramSpace(NamedTuple):
+    """Arrays that `gram_times` works in, and its results, chunk by chunk."""
+
+    given: NDArray[np.float64]  # (m, K)
+    rows: NDArray[np.float64]  # (members, K)
+    out: NDArray[np.float64]  # (n_chunks, m, K) sums of factor_j t_j x_j
+    common: NDArray[np.float64]  # (n_chunks, K) sums of factor_j t_j offset_j, to be subtracted from each row
+    largest: NDArray[np.float64]  # (n_chunks,) the largest of |t_j / scale_j + eta penalised_j|
+
+
+@parallel_kernel
+def gram_times(columns, features, labels, total, eta, space, members):
     """Sums over the features, chunk by chunk, of  factor_j t_j (x_j - offset_j)  with  t_j = (x_j - offset_j)^T given.
 
     Parameters
     ----------
     columns : CSR
         Of the transposed, x_j (m,).
+    features : GramFeatures
     labels
         Their type tells one score from several.
-    given : (m, K)
     total : (K,)
-        Its sum over the rows.
-    offset, inverse_scale, factors : (n,)
-    penalised : (n, K) or (0, K)
-        The penalty's gradient at the first weights, eta times which is added to t_j / scale_j in `largest`; empty if
-        these are zero.
+        Sum of `given` over the rows.
     eta : float
-    rows : (members, K)
-        Room.
-    bounds : (n_chunks + 1,) of int64
-        Where the chunks' features begin.
-    out, common : (n_chunks, m, K), (n_chunks, K)
-        The sums of factor_j t_j x_j, and those of factor_j t_j offset_j, which are to be subtracted from each row.
-    largest : (n_chunks,)
-        The largest of |t_j| / scale_j, or of |t_j / scale_j + eta penalised_j|.
+        So many times the penalty's gradient at the first weights is added in `largest`.
+    space : GramSpace
+    members : int
+        Threads.
     """
-    z, n_scores, begun = rows[part], total.size, len(penalised) > 0
-    for c in range(first, stop):
-        out[c] = 0.0
-        common[c] = 0.0
+    for member in prange(members):
+        _gram_times(columns, features, labels, total, eta, space, share_of(member, members, space.largest.size))
+
+
+@outline
+def _gram_times(columns, features, labels, total, eta, space, share):
+    offset, z, n_scores = features.offset, space.rows[share.member], total.size
+    begun = len(features.penalised) > 0
+    for c in range(share.first, share.stop):
+        out, common = space.out[c], space.common[c]
+        out[:] = 0.0
+        common[:] = 0.0
         most = 0.0
-        for j in range(bounds[c], bounds[c + 1]):
+        for j in range(features.bounds[c], features.bounds[c + 1]):
             begin = np.int64(columns.indptr[j])
             count = np.int64(columns.indptr[j + 1]) - begin
-            score_row(labels, columns.data, begin, count, columns.indices, begin, given, z)
+            score_row(labels, columns.data, begin, count, columns.indices, begin, space.given, z)
             for k in range(n_scores):
                 t = z[k] - offset[j] * total[k]
-                more = eta * penalised[j, k] if begun else 0.0
-                most = max(most, abs(t * inverse_scale[j] + more))
-                z[k] = factors[j] * t
-                common[c, k] += offset[j] * z[k]
-            add_sparse_row(labels, columns.data, begin, count, columns.indices, begin, z, out[c])
-        largest[c] = most
+                more = eta * features.penalised[j, k] if begun else 0.0
+                most = max(most, abs(t * features.inverse_scale[j] + more))
+                z[k] = features.factors[j] * t
+                common[k] += offset[j] * z[k]
+            add_sparse_row(labels, columns.data, begin, count, columns.indices, begin, z, out)
+        space.largest[c] = most

@@ -3,19 +3,35 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
-from ...compiler.jit import helper, inline, kernel
+from ...compiler.jit import helper, inline, outline, parallel_kernel, prange
 from ..simd import lanes
 from ..simd.lane_types import VECTOR_BYTES
 from ..steps import link
+from ..steps.shares import share_of
 
 #: Rows of a tile. Its columns lie in panels, two of which fit the first-level cache.
 TILE_ROWS = 128
 # Sums that stay in registers, of a vector each.
 _SUMS = 8
+
+
+class Scaling(NamedTuple):
+    """Features as scaled are (x - offset) * inverse; in the precision that they are computed in."""
+
+    offset: NDArray[Any]  # (n + PADDING,)
+    inverse: NDArray[Any]  # (n + PADDING,)
+
+
+class HessianRoom(NamedTuple):
+    """Arrays that `hessians` works in."""
+
+    panels: NDArray[Any]  # (members, N / width, TILE_ROWS, width) of zeros
+    z: NDArray[Any]  # (members, K, TILE_ROWS)
 
 
 def panel_width(dtype: np.dtype[Any]) -> int:
@@ -24,15 +40,15 @@ def panel_width(dtype: np.dtype[Any]) -> int:
 
 
 @inline
-def _put(x, offset, inverse, weight, j, out, at, squares):
+def _put(x, scaling, weight, j, out, at, squares):
     """Scale lanes of a row, store them, and add their squares times the row's weight."""
-    scaled = (x - lanes.load(offset, j)) * lanes.load(inverse, j)
+    scaled = (x - lanes.load(scaling.offset, j)) * lanes.load(scaling.inverse, j)
     lanes.store(out, at, scaled)
     lanes.store(squares, j, lanes.load(squares, j) + weight * (scaled * scaled))
 
 
 @helper
-def _fill(rows, first, count, offset, inverse, sample_weight, panels, squares):
+def _fill(rows, first, count, scaling, sample_weight, panels, squares):
     """Features as scaled of a few rows, and a 1 behind them, into panels (n_panels, TILE_ROWS, width)."""
     n, step, width = rows.shape[1], lanes.width(rows), panels.shape[2]
     whole = n - n % step
@@ -41,10 +57,10 @@ def _fill(rows, first, count, offset, inverse, sample_weight, panels, squares):
         weight = lanes.fill(rows, sample_weight[first + t])
         for j in range(0, whole, step):
             x = lanes.load2(rows, first + t, j)
-            _put(x, offset, inverse, weight, j, panels[j // width, t], j % width, squares)
+            _put(x, scaling, weight, j, panels[j // width, t], j % width, squares)
         if whole < n:
             x = lanes.load2_masked(rows, first + t, whole, mask)
-            _put(x, offset, inverse, weight, whole, panels[whole // width, t], whole % width, squares)
+            _put(x, scaling, weight, whole, panels[whole // width, t], whole % width, squares)
         panels[n // width, t, n % width] = 1
 
 
@@ -122,37 +138,28 @@ def _add_products(panels, a, k, b, j, count, sums):
     _add(sums, i + 7, column, s7)
 
 
-@kernel
-def hessians(
-    rows,
-    sample_weight,
-    offset,
-    inverse,
-    weights,
-    least,
-    panels,
-    z,
-    n_chunks,
-    out_squares,
-    out_sums,
-    part,
-    first_chunk,
-    stop_chunk,
-):
+@parallel_kernel
+def hessians(rows, sample_weight, scaling, weights, least, room, out_squares, out_sums, members):
     """Sums over the rows, chunk by chunk: of weight x^2 added to out_squares (n_chunks, n + PADDING), the lower blocks
     of those of curvature x x^T to out_sums (n_chunks, N, N).
 
     x are features as scaled, in `out_sums` with a 1 behind them, and zeros up to N, a multiple of a panel's width;
-    weights (K, N) belong to these. A curvature is `least` at least, times the row's weight (m + PADDING,). `panels`
-    (members, N / width, TILE_ROWS, width) hold zeros, z (members, K, TILE_ROWS) anything.
+    weights (K, N) belong to these. A curvature is `least` at least, times the row's weight (m + PADDING,).
     """
-    m, tile, scores = rows.shape[0], panels[part], z[part]
-    step, width = lanes.width(rows), panels.shape[3]
-    for c in range(first_chunk, stop_chunk):
-        end = m * (c + 1) // n_chunks
-        for start in range(m * c // n_chunks, end, TILE_ROWS):
+    for member in prange(members):
+        share = share_of(member, members, out_sums.shape[0])
+        _hessians(rows, sample_weight, scaling, weights, least, room, share, out_squares, out_sums)
+
+
+@outline
+def _hessians(rows, sample_weight, scaling, weights, least, room, share, out_squares, out_sums):
+    m, tile, scores = rows.shape[0], room.panels[share.member], room.z[share.member]
+    step, width = lanes.width(rows), room.panels.shape[3]
+    for c in range(share.first, share.stop):
+        end = m * (c + 1) // share.n_chunks
+        for start in range(m * c // share.n_chunks, end, TILE_ROWS):
             count = min(TILE_ROWS, end - start)
-            _fill(rows, start, count, offset, inverse, sample_weight, tile, out_squares[c])
+            _fill(rows, start, count, scaling, sample_weight, tile, out_squares[c])
             _scores(tile, count, weights, scores)
             _curvatures(scores, count, least, sample_weight, start)
             _weigh(tile, count, scores[0])

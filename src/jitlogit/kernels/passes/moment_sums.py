@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from ...compiler.jit import by_type, inline, kernel
+from ...compiler.jit import by_type, inline, outline, parallel_kernel, prange
 from ..simd import lanes
+from ..steps.shares import share_of
 from ..storage.plan import FOLD_ROWS
 
 
@@ -79,21 +80,28 @@ def _add_by_column(rows, sample_weight, shift, start, stop, sums, squares):
             squares[j] += s * x * x
 
 
-@kernel
-def moments(rows, sample_weight, shift, blocks, n_chunks, out_sums, part, first_chunk, stop_chunk):
+@parallel_kernel
+def moments(rows, sample_weight, shift, blocks, out_sums, members):
     """Sums over the rows of s (x - shift) and of s (x - shift)^2, chunk by chunk, into out_sums (n_chunks, 2, n).
 
     `sample_weight` (m,) or None for weights of 1; `shift` (n + PADDING,) is zero beyond n; blocks (members, 2, n +
     PADDING) hold zeros.
     """
+    for member in prange(members):
+        share = share_of(member, members, out_sums.shape[0])
+        _moments(rows, sample_weight, shift, blocks, share, out_sums)
+
+
+@outline
+def _moments(rows, sample_weight, shift, blocks, share, out_sums):
     m, n = rows.shape
-    sums, squares = blocks[part, 0], blocks[part, 1]
-    for c in range(first_chunk, stop_chunk):
+    sums, squares = blocks[share.member, 0], blocks[share.member, 1]
+    for c in range(share.first, share.stop):
         for k in range(2):
             for j in range(n):
                 out_sums[c, k, j] = 0.0
-        end = m * (c + 1) // n_chunks
-        for start in range(m * c // n_chunks, end, FOLD_ROWS):
+        end = m * (c + 1) // share.n_chunks
+        for start in range(m * c // share.n_chunks, end, FOLD_ROWS):
             _add_block(rows, sample_weight, shift, start, min(start + FOLD_ROWS, end), sums, squares)
             for j in range(n):
                 out_sums[c, 0, j] += sums[j]

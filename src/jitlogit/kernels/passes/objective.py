@@ -6,16 +6,16 @@ for any number of threads.
 
 from __future__ import annotations
 
-from ...compiler.jit import by_type, helper, kernel
+from ...compiler.jit import by_type, helper, outline, parallel_kernel, prange
 from ..simd import lanes
+from ..simd.arrays import PADDING
 from ..steps import link
+from ..steps.shares import share_of
 from ..storage import operations as storage
-from ..storage.plan import PADDING
 
 _GROUP_ROWS = 64
 
-# Each kernel computes chunks first_chunk ... stop_chunk - 1 of n_chunks, one part of what threads share out, and works
-# in tiles[part], of block_rows + PADDING elements, see `Plan`.
+# A member works in tiles[member], of block_rows + PADDING elements, see `Plan`.
 
 
 @by_type
@@ -52,20 +52,32 @@ def _whole_groups(n_samples, n_chunks, c):
     return n_samples if c == n_chunks else n_samples * c // n_chunks // _GROUP_ROWS * _GROUP_ROWS
 
 
-@kernel
-def forward(rows, weights, bias, tiles, n_chunks, out, threshold, part, first_chunk, stop_chunk):
+@parallel_kernel
+def forward(rows, weights, bias, tiles, n_chunks, threshold, out, out_not_finite, members):
     """Probabilities sigmoid(rows_i . weights + bias) into out (m,), or whether they are at least `threshold`, where out
-    holds integers, or scores, where the threshold is None; returns in how many tiles a score isn't finite.
+    holds integers, or scores, where the threshold is None.
+
+    Into out_not_finite (members,) in how many tiles a score isn't finite.
 
     `weights` (n + PADDING,) are zero beyond n.
     """
+    for member in prange(members):
+        share = share_of(member, members, n_chunks)
+        out_not_finite[member] = _forward(rows, weights, bias, tiles, share, threshold, out)
+
+
+@outline
+def _forward(rows, weights, bias, tiles, share, threshold, out):
     n_samples = rows.shape[0]
-    z = tiles[part]
+    z = tiles[share.member]
     block_rows = z.size - PADDING
     typed_bias = weights.dtype.type(bias)
     not_finite = 0
     step = lanes.width(z)
-    start, end = _whole_groups(n_samples, n_chunks, first_chunk), _whole_groups(n_samples, n_chunks, stop_chunk)
+    start, end = (
+        _whole_groups(n_samples, share.n_chunks, share.first),
+        _whole_groups(n_samples, share.n_chunks, share.stop),
+    )
     for first in range(start, end, block_rows):
         count = min(block_rows, end - first)
         storage.scores(rows, None, first, count, first, weights, typed_bias, z)
@@ -80,15 +92,22 @@ def forward(rows, weights, bias, tiles, n_chunks, out, threshold, part, first_ch
     return not_finite
 
 
-@kernel
-def gradient(rows, labels, probability, tiles, gradients, n_chunks, out_sums, part, first_chunk, stop_chunk):
+@parallel_kernel
+def gradient(rows, labels, probability, tiles, gradients, out_sums, members):
     """Sums over the rows of (A - Y) x, and of A - Y, chunk by chunk, into out_sums (n_chunks, n + 1)."""
+    for member in prange(members):
+        share = share_of(member, members, out_sums.shape[0])
+        _gradient(rows, labels, probability, tiles, gradients, share, out_sums)
+
+
+@outline
+def _gradient(rows, labels, probability, tiles, gradients, share, out_sums):
     n_samples, n_features = rows.shape
-    residual = tiles[part]
-    work = gradients[part]
+    residual = tiles[share.member]
+    work = gradients[share.member]
     block_rows = residual.size - PADDING
-    for c in range(first_chunk, stop_chunk):
-        start, stop = n_samples * c // n_chunks, n_samples * (c + 1) // n_chunks
+    for c in range(share.first, share.stop):
+        start, stop = n_samples * c // share.n_chunks, n_samples * (c + 1) // share.n_chunks
         residual_sum = 0.0
         for j in range(n_features):
             out_sums[c, j] = 0.0
@@ -105,14 +124,21 @@ def gradient(rows, labels, probability, tiles, gradients, n_chunks, out_sums, pa
         out_sums[c, n_features] = residual_sum
 
 
-@kernel
-def cost(probability, labels, eps, tiles, n_chunks, out_sums, part, first_chunk, stop_chunk):
+@parallel_kernel
+def cost(probability, labels, eps, tiles, out_sums, members):
     """Sums of the losses, chunk by chunk, into out_sums (n_chunks,); probabilities are clipped to [eps, 1 - eps]."""
+    for member in prange(members):
+        share = share_of(member, members, out_sums.size)
+        _cost(probability, labels, eps, tiles, share, out_sums)
+
+
+@outline
+def _cost(probability, labels, eps, tiles, share, out_sums):
     n_samples = probability.size
-    loss = tiles[part]
+    loss = tiles[share.member]
     block_rows = loss.size - PADDING
-    for c in range(first_chunk, stop_chunk):
-        start, stop = n_samples * c // n_chunks, n_samples * (c + 1) // n_chunks
+    for c in range(share.first, share.stop):
+        start, stop = n_samples * c // share.n_chunks, n_samples * (c + 1) // share.n_chunks
         loss_sum = 0.0
         for first in range(start, stop, block_rows):
             count = min(block_rows, stop - first)
@@ -122,12 +148,19 @@ def cost(probability, labels, eps, tiles, n_chunks, out_sums, part, first_chunk,
         out_sums[c] = loss_sum
 
 
-@kernel
-def sigmoid(z, tiles, n_chunks, out_probability, part, first_chunk, stop_chunk):
+@parallel_kernel
+def sigmoid(z, tiles, n_chunks, out_probability, members):
     """out_probability_i = sigmoid(z_i), (m,)."""
-    tile = tiles[part]
+    for member in prange(members):
+        share = share_of(member, members, n_chunks)
+        _sigmoid(z, tiles, share, out_probability)
+
+
+@outline
+def _sigmoid(z, tiles, share, out_probability):
+    tile = tiles[share.member]
     block_rows = tile.size - PADDING
-    start, end = z.size * first_chunk // n_chunks, z.size * stop_chunk // n_chunks
+    start, end = z.size * share.first // share.n_chunks, z.size * share.stop // share.n_chunks
     for first in range(start, end, block_rows):
         count = min(block_rows, end - first)
         for t in range(count):
@@ -135,3 +168,36 @@ def sigmoid(z, tiles, n_chunks, out_probability, part, first_chunk, stop_chunk):
         link.probabilities(tile, count, tile)
         for t in range(count):
             out_probability[first + t] = tile[t]
+
+
+@parallel_kernel
+def class_scores(rows, weights, bias, tiles, n_chunks, out, out_not_finite, members):
+    """Scores rows_i . weights_k + bias_k into out (m, K), and into out_not_finite (members,) how many rows have one
+    that isn't finite.
+
+    `weights` (K, n + PADDING) are zero beyond n, `bias` (K, 1); tiles (members, K, tile_rows + PADDING), chunks as in
+    `gradient`.
+    """
+    for member in prange(members):
+        share = share_of(member, members, n_chunks)
+        out_not_finite[member] = _class_scores(rows, weights, bias, tiles[member], share, out)
+
+
+@outline
+def _class_scores(rows, weights, bias, z, share, out):
+    m = rows.shape[0]
+    n_classes = weights.shape[0]
+    tile_rows = z.shape[1] - PADDING
+    not_finite = 0
+    for c in range(share.first, share.stop):
+        end = m * (c + 1) // share.n_chunks
+        for first in range(m * c // share.n_chunks, end, tile_rows):
+            count = min(tile_rows, end - first)
+            storage.class_scores(rows, None, first, count, first + count, weights, bias, z)
+            for t in range(count):
+                nothing = 0.0  # NaN for inf and NaN
+                for k in range(n_classes):
+                    out[first + t, k] = z[k, t]
+                    nothing += z[k, t] * 0.0
+                not_finite += nothing != 0.0
+    return not_finite

@@ -10,14 +10,14 @@ from __future__ import annotations
 import numpy as np
 
 from ...compiler.jit import by_type, helper, inline
-from ..epochs.softmax_epoch import softmax_residuals
 from ..simd import lanes
+from ..simd.arrays import LINE_BYTES, PADDING
 from ..simd.memory import prefetch, prefetch_item
 from ..steps import link
 from ..steps.labels import is_weighted, signs, weigh
 from ..steps.row_order import row_at
-from ..storage.plan import LINE_BYTES, PADDING
 from ..storage.sparse_work import DRIVE, LAST, MATRIX
+from .softmax_tile import softmax_residuals
 
 # How many rows, and features, before their use their memory is asked for.
 _ROWS_AHEAD = 4

@@ -11,8 +11,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ...compiler.jit import inline, kernel
-from ..storage.plan import PADDING, on_lines
+from ...compiler.jit import inline, outline, parallel_kernel, prange
+from ..simd.arrays import PADDING, on_lines
+from ..steps.shares import share_of
 from ..storage.sparse_work import room_for_classes
 from .sparse_rows import add_sparse_row, residuals, score_row
 
@@ -46,16 +47,23 @@ def sparse_whole_space(
     )
 
 
-@kernel
-def sparse_losses(rows, labels, work, n_chunks, part, first_chunk, stop_chunk):
+@parallel_kernel
+def sparse_losses(rows, labels, work, members):
     """Sums over the rows of x (A - Y), of A - Y and of the losses, chunk by chunk, into the sums of `work`."""
+    for member in prange(members):
+        share = share_of(member, members, work.sums.shape[0])
+        _sparse_losses(rows, labels, work, share)
+
+
+@outline
+def _sparse_losses(rows, labels, work, share):
     n_scores, n_features, m = work.bias.size, work.sums.shape[1] - 2, rows.indptr.size - 1
-    z, tile = work.scores[part], work.tiles[part]
-    for c in range(first_chunk, stop_chunk):
+    z, tile = work.scores[share.member], work.tiles[share.member]
+    for c in range(share.first, share.stop):
         sums = work.sums[c]
         sums[:] = 0.0
-        stop = m * (c + 1) // n_chunks
-        for first in range(m * c // n_chunks, stop, _TILE_ROWS):
+        stop = m * (c + 1) // share.n_chunks
+        for first in range(m * c // share.n_chunks, stop, _TILE_ROWS):
             count = min(_TILE_ROWS, stop - first)
             for t in range(count):
                 _score(rows, labels, first + t, work, z)
@@ -68,16 +76,23 @@ def sparse_losses(rows, labels, work, n_chunks, part, first_chunk, stop_chunk):
                 _add(rows, labels, first + t, z, work, sums)
 
 
-@kernel
-def sparse_curvature_times(rows, labels, probabilities, counts, work, n_chunks, part, first_chunk, stop_chunk):
+@parallel_kernel
+def sparse_curvature_times(rows, labels, probabilities, counts, work, members):
     """The Hessian of the losses times the weights and biases of `work`, chunk by chunk, into its sums; of
     probabilities (m, K) and weights of the rows (m,)."""
+    for member in prange(members):
+        share = share_of(member, members, work.sums.shape[0])
+        _sparse_curvature_times(rows, labels, probabilities, counts, work, share)
+
+
+@outline
+def _sparse_curvature_times(rows, labels, probabilities, counts, work, share):
     n_scores, m = work.bias.size, rows.indptr.size - 1
-    z = work.scores[part]
-    for c in range(first_chunk, stop_chunk):
+    z = work.scores[share.member]
+    for c in range(share.first, share.stop):
         sums = work.sums[c]
         sums[:] = 0.0
-        for i in range(m * c // n_chunks, m * (c + 1) // n_chunks):
+        for i in range(m * c // share.n_chunks, m * (c + 1) // share.n_chunks):
             _score(rows, labels, i, work, z)
             p, count, mean = probabilities[i], np.float64(counts[i]), 0.0
             for k in range(n_scores):
@@ -110,12 +125,19 @@ def _add(rows, labels, i, r, work, sums):
         sums[n_features, k] += r[k]
 
 
-@kernel
-def sums_by_column(columns, labels, work, bounds, out_sums, part, first_chunk, stop_chunk):
+@parallel_kernel
+def sums_by_column(columns, labels, work, bounds, out_sums, members):
     """Sums of x r over the rows, by kept residuals, into out_sums (K, n); features bounds[c] ... bounds[c + 1] - 1 are
     a chunk."""
-    z = work.scores[part]
-    for j in range(bounds[first_chunk], bounds[stop_chunk]):
+    for member in prange(members):
+        share = share_of(member, members, bounds.size - 1)
+        _sums_by_column(columns, labels, work, bounds, share, out_sums)
+
+
+@outline
+def _sums_by_column(columns, labels, work, bounds, share, out_sums):
+    z = work.scores[share.member]
+    for j in range(bounds[share.first], bounds[share.stop]):
         begin = np.int64(columns.indptr[j])
         count = np.int64(columns.indptr[j + 1]) - begin
         score_row(labels, columns.data, begin, count, columns.indices, begin, work.residuals, z)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from ...compiler.jit import by_type, inline, inline_by_type, outline
+from ...compiler.jit import by_type, helper, inline, inline_by_type, outline
 from ..simd import eights, lanes
 from ..steps import link
 from ..steps.labels import is_weighted, signs, weigh
 from ..steps.row_order import is_own, row_at
 from ..storage import operations as storage
 from ..storage.c_rows import add_eight, add_pair, eight_rows, eight_scores, fetch, pair_features, score_and_add
+from ..storage.plan import FOLD_ROWS
 
 # How many rows ahead memory is asked for, where they are in another order than their own.
 _EIGHTS_AHEAD = 32
@@ -169,3 +170,29 @@ def _add_tiles(rows, labels, order, first, count, ahead, tile_rows, with_loss, w
         residual_sum += weigh(labels, order, start, used, link.residuals(z, sign, used, value), value)
         storage.accumulate(rows, order, start, used, value, out_gradient)
     return residual_sum, loss_sum
+
+
+@helper
+def sum_chunk(
+    rows, labels, order, start, stop, following, tile_rows, with_loss, weights, bias, room, gradient, out_sums
+):
+    """Sums over the rows at positions start ... stop - 1: gradient (n), residuals and losses, into out_sums (n + 2).
+
+    `gradient` holds zeros before and after. The chunk that starts at position `following` is next.
+    """
+    n_features = rows.shape[1]
+    for j in range(n_features + 2):
+        out_sums[j] = 0.0
+    block_rows = max(FOLD_ROWS, tile_rows)
+    typed_bias = weights.dtype.type(bias)
+    for first in range(start, stop, block_rows):
+        count = min(block_rows, stop - first)
+        ahead = first + count if first + count < stop else following
+        residual_sum, loss_sum = add_rows(
+            rows, labels, order, first, count, ahead, tile_rows, with_loss, weights, typed_bias, room, gradient
+        )
+        out_sums[n_features] += residual_sum
+        out_sums[n_features + 1] += loss_sum
+        for j in range(n_features):
+            out_sums[j] += gradient[j]
+            gradient[j] = 0

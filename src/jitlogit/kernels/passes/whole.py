@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from ...compiler.jit import helper, kernel
-from ..epochs import epoch
-from ..epochs import softmax_epoch as classes
+from ...compiler.jit import helper, outline, parallel_kernel, prange
 from ..simd import lanes
 from ..steps.labels import count_of
+from ..steps.shares import share_of
 from ..storage import operations as storage
 from ..storage.plan import FOLD_ROWS
+from . import softmax_tile, tile
 
 
 @helper
@@ -18,52 +18,71 @@ def _start(rows, n_samples, n_chunks, c):
     return n_samples if c == n_chunks else n_samples * c // n_chunks // step * step
 
 
-@kernel
-def losses(rows, labels, tile_rows, weights, bias, work, n_chunks, out_sums, part, first_chunk, stop_chunk):
+@parallel_kernel
+def losses(rows, labels, tile_rows, weights, bias, work, out_sums, members):
     """Sums over the rows of x (A - Y), of A - Y and of the losses, chunk by chunk, into out_sums (n_chunks, 1, n + 2).
 
     `weights` (1, n + PADDING) are zero beyond n, the bias is bias[0, 0]; `work` is a WorkSpace.
     """
+    for member in prange(members):
+        share = share_of(member, members, out_sums.shape[0])
+        _losses(rows, labels, tile_rows, weights, bias, work, share, out_sums)
+
+
+@outline
+def _losses(rows, labels, tile_rows, weights, bias, work, share, out_sums):
     m = count_of(labels)
-    room, gradient = work.tiles[part], work.gradients[part]
-    for c in range(first_chunk, stop_chunk):
-        start, stop = _start(rows, m, n_chunks, c), _start(rows, m, n_chunks, c + 1)
+    room, gradient = work.tiles[share.member], work.gradients[share.member]
+    for c in range(share.first, share.stop):
+        start, stop = _start(rows, m, share.n_chunks, c), _start(rows, m, share.n_chunks, c + 1)
         sums = out_sums[c, 0]
-        epoch.sum_chunk(
+        tile.sum_chunk(
             rows, labels, None, start, stop, stop, tile_rows, True, weights[0], bias[0, 0], room, gradient, sums
         )
 
 
-@kernel
-def class_losses(rows, labels, tile_rows, weights, bias, work, n_chunks, out_sums, part, first_chunk, stop_chunk):
+@parallel_kernel
+def class_losses(rows, labels, tile_rows, weights, bias, work, out_sums, members):
     """As `losses`, of classes: weights (K, n + PADDING), bias (K, 8), a ClassWorkSpace, out_sums (n_chunks, K, n + 2);
     the losses are with the first class."""
+    for member in prange(members):
+        share = share_of(member, members, out_sums.shape[0])
+        _class_losses(rows, labels, tile_rows, weights, bias, work, share, out_sums)
+
+
+@outline
+def _class_losses(rows, labels, tile_rows, weights, bias, work, share, out_sums):
     m = count_of(labels)
-    room, gradient = work.tiles[part], work.gradients[part]
-    for c in range(first_chunk, stop_chunk):
-        start, stop = _start(rows, m, n_chunks, c), _start(rows, m, n_chunks, c + 1)
-        classes.sum_chunk(
+    room, gradient = work.tiles[share.member], work.gradients[share.member]
+    for c in range(share.first, share.stop):
+        start, stop = _start(rows, m, share.n_chunks, c), _start(rows, m, share.n_chunks, c + 1)
+        softmax_tile.sum_chunk(
             rows, labels, None, start, stop, stop, tile_rows, True, weights, bias, room, gradient, out_sums[c]
         )
-        classes.add_last_block(gradient, out_sums[c], stop - start, tile_rows)
+        softmax_tile.add_last_block(gradient, out_sums[c], stop - start, tile_rows)
 
 
-@kernel
-def curvature_times(
-    rows, probabilities, counts, tile_rows, weights, bias, work, n_chunks, out_sums, part, first_chunk, stop_chunk
-):
+@parallel_kernel
+def curvature_times(rows, probabilities, counts, tile_rows, weights, bias, work, out_sums, members):
     """Sums over the rows of x r and of r, chunk by chunk, into out_sums (n_chunks, 1, n + 2): the Hessian of the losses
     times weights and bias, r = s_i p_i (1 - p_i) z_i, from probabilities (m, 1) and weights of the rows (m,)."""
+    for member in prange(members):
+        share = share_of(member, members, out_sums.shape[0])
+        _curvature_times(rows, probabilities, counts, tile_rows, weights, bias, work, share, out_sums)
+
+
+@outline
+def _curvature_times(rows, probabilities, counts, tile_rows, weights, bias, work, share, out_sums):
     m, n_features = rows.shape
-    z, gradient = work.tiles[part, 0], work.gradients[part]
+    z, gradient = work.tiles[share.member, 0], work.gradients[share.member]
     typed_weights, typed_bias = weights[0], weights.dtype.type(bias[0, 0])
     one, nothing = weights.dtype.type(1), lanes.fill(weights, 0.0)
-    for c in range(first_chunk, stop_chunk):
-        stop = _start(rows, m, n_chunks, c + 1)
+    for c in range(share.first, share.stop):
+        stop = _start(rows, m, share.n_chunks, c + 1)
         sums = out_sums[c, 0]
         for j in range(n_features + 2):
             sums[j] = 0.0
-        for block in range(_start(rows, m, n_chunks, c), stop, max(FOLD_ROWS, tile_rows)):
+        for block in range(_start(rows, m, share.n_chunks, c), stop, max(FOLD_ROWS, tile_rows)):
             end = min(block + max(FOLD_ROWS, tile_rows), stop)
             for first in range(block, end, tile_rows):
                 count = min(tile_rows, end - first)
@@ -79,22 +98,27 @@ def curvature_times(
                 gradient[j] = 0
 
 
-@kernel
-def class_curvature_times(
-    rows, probabilities, counts, tile_rows, weights, bias, work, n_chunks, out_sums, part, first_chunk, stop_chunk
-):
+@parallel_kernel
+def class_curvature_times(rows, probabilities, counts, tile_rows, weights, bias, work, out_sums, members):
     """As `curvature_times`, of classes: r_k = s_i p_ik (z_k - sum_l p_il z_l), from probabilities (m, K) and weights of
     the rows (m,)."""
+    for member in prange(members):
+        share = share_of(member, members, out_sums.shape[0])
+        _class_curvature_times(rows, probabilities, counts, tile_rows, weights, bias, work, share, out_sums)
+
+
+@outline
+def _class_curvature_times(rows, probabilities, counts, tile_rows, weights, bias, work, share, out_sums):
     m, n_features = rows.shape
-    room, gradient, n_classes = work.tiles[part], work.gradients[part], weights.shape[0]
+    room, gradient, n_classes = work.tiles[share.member], work.gradients[share.member], weights.shape[0]
     nothing = lanes.fill(weights, 0.0)
-    for c in range(first_chunk, stop_chunk):
-        stop = _start(rows, m, n_chunks, c + 1)
+    for c in range(share.first, share.stop):
+        stop = _start(rows, m, share.n_chunks, c + 1)
         sums = out_sums[c]
         for k in range(n_classes):
             for j in range(n_features + 2):
                 sums[k, j] = 0.0
-        for block in range(_start(rows, m, n_chunks, c), stop, max(FOLD_ROWS, tile_rows)):
+        for block in range(_start(rows, m, share.n_chunks, c), stop, max(FOLD_ROWS, tile_rows)):
             end = min(block + max(FOLD_ROWS, tile_rows), stop)
             for first in range(block, end, tile_rows):
                 count = min(tile_rows, end - first)

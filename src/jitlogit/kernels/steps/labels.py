@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ...compiler.jit import by_type
 from ..simd import lanes
-from ..storage.plan import PADDING
+from ..simd.arrays import PADDING
 from .row_order import is_own, row_at
 
 _BLOCK = 1 << 18

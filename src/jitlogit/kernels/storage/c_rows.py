@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from ...compiler.jit import by_type, inline
 from ..simd import eights, lanes, memory
+from ..simd.arrays import LINE_BYTES
 from ..steps.row_order import is_own, row_at
-from .plan import LINE_BYTES
 
 
 @by_type

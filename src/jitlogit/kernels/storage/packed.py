@@ -7,19 +7,24 @@ blocks, of which the last ones of a batch may be empty.
 
 from __future__ import annotations
 
-from ...compiler.jit import kernel
+from ...compiler.jit import outline, parallel_kernel, prange
 from ..simd import lanes
+from ..steps.shares import share_of
 
 
-@kernel
-def pack(rows, labels, batch_size, out_rows, out_labels, part, first_block, stop_block):
-    """Fill the blocks first_block ... stop_block - 1 of out_rows (n_blocks, n, lanes) and out_labels; empty places
-    hold zeros.
-    """
+@parallel_kernel
+def pack(rows, labels, batch_size, out_rows, out_labels, members):
+    """Fill the blocks out_rows (n_blocks, n, lanes) and out_labels; empty places hold zeros."""
+    for member in prange(members):
+        _pack(rows, labels, batch_size, share_of(member, members, out_rows.shape[0]), out_rows, out_labels)
+
+
+@outline
+def _pack(rows, labels, batch_size, share, out_rows, out_labels):
     n_samples, n_features = rows.shape
     step = out_rows.shape[2]
     blocks_per_batch = (batch_size + step - 1) // step
-    for block in range(first_block, stop_block):
+    for block in range(share.first, share.stop):
         batch = block // blocks_per_batch
         start = batch * batch_size + block % blocks_per_batch * step
         used = min(step, min((batch + 1) * batch_size, n_samples) - start)

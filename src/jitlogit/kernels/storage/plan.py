@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+from ..simd.arrays import PADDING, on_lines
 
 # Short rows are taken in tiles, since each ends with a wait for probabilities. Of longer ones, few are scored before
 # they are added, from the first-level cache: the processor then runs ahead in memory all the time. The longest come
@@ -49,9 +50,6 @@ LEAST_SHARED_FEATURES = 64
 _MAX_WORK_BYTES = 8 * 1024 * 1024
 # Rows summed in the data's own precision before they are added to a float64 sum.
 FOLD_ROWS = 256
-LINE_BYTES = 64
-# Arrays end with room for eight vectors of lanes.
-PADDING = 128
 
 
 class Plan(NamedTuple):
@@ -162,14 +160,6 @@ def work_space(cut: Plan, n_features: int, dtype: np.dtype[Any], members: int) -
         np.empty((cut.turned_rows, n_features), dtype),
         on_lines((2, cut.n_parts, cut.tile_rows + PADDING), dtype),
     )
-
-
-def on_lines(shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
-    """Zeros that begin with a cache line."""
-    size = math.prod(shape)
-    memory = np.zeros(size + LINE_BYTES // dtype.itemsize, dtype)
-    skipped = -memory.ctypes.data % LINE_BYTES // dtype.itemsize
-    return memory[skipped : skipped + size].reshape(shape)
 
 
 def tiles_for(members: int, block_rows: int, dtype: Any) -> NDArray[Any]:

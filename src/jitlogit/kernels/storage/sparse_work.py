@@ -8,8 +8,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ..simd.arrays import LINE_BYTES, PADDING, on_lines
 from ..steps.update import NESTEROV, Rule
-from .plan import FOLD_ROWS, LINE_BYTES, PADDING, on_lines
+from .plan import FOLD_ROWS
 
 #: The last of the optimizers that are linear; time for a stored value, in that for a value of a dense row.
 LAST_LINEAR = NESTEROV

@@ -1,0 +1,107 @@
+"""Several classes by softmax: sums over a chunk of rows, a score, a residual and a gradient for each class."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ...compiler.jit import helper, inline, outline
+from ..simd import lanes
+from ..steps import link
+from ..steps.labels import label_of, weigh
+from ..steps.row_order import row_at
+from ..storage import operations as storage
+from ..storage.plan import FOLD_ROWS
+
+
+@outline
+def softmax_residuals(labels, order, start, count, with_loss, room):
+    """Scores (K, count) in `room` become residuals: probabilities, less 1 for the row's own class, by the row's weight.
+
+    Returns the sum of the losses, log(sum_k exp(z_k)) - z_y, computed from the differences to the largest score.
+    """
+    n_classes = room.shape[0] - 2
+    total, own = room[n_classes], room[n_classes + 1]
+    step = lanes.width(total)
+    nothing = lanes.fill(total, 0.0)
+    loss_sum = total.dtype.type(0)
+    for t in range(count):
+        total[t] = room[0, t]
+    for k in range(1, n_classes):
+        for t in range(count):
+            total[t] = room[k, t] if room[k, t] > total[t] else total[t]
+    for k in range(n_classes):
+        for t in range(0, count, step):
+            lanes.store(room[k], t, lanes.load(room[k], t) - lanes.load(total, t))
+    if with_loss:
+        for t in range(count):
+            own[t] = room[label_of(labels, row_at(order, start + t)), t]
+    for t in range(0, count, step):
+        normaliser = lanes.fill(total, 0.0)
+        for k in range(n_classes):
+            e = link.exp_nonpositive(lanes.load(room[k], t))
+            lanes.store(room[k], t, e)
+            normaliser += e
+        lanes.store(total, t, normaliser)
+        for k in range(n_classes):
+            lanes.store(room[k], t, lanes.load(room[k], t) / normaliser)
+    for t in range(count):
+        room[label_of(labels, row_at(order, start + t)), t] -= total.dtype.type(1)
+    if with_loss:
+        for t in range(count):
+            own[t] = link.log(total[t]) - own[t]
+        weigh(labels, order, start, count, loss_sum, own)
+        for t in range(count):
+            loss_sum += own[t]
+    for k in range(n_classes):
+        weigh(labels, order, start, count, loss_sum, room[k])
+        lanes.store(room[k], count, nothing)  # lanes beyond the last row have no residual
+    return loss_sum
+
+
+@helper
+def sum_chunk(
+    rows, labels, order, start, stop, following, tile_rows, with_loss, weights, bias, room, out_gradient, out_sums
+):
+    """Sums over the rows at positions start ... stop - 1, class by class: gradients into out_sums (K, n + 2) but for
+    those of the last block of rows, which are in out_gradient (K, n); residuals and losses into out_sums.
+
+    The chunk that starts at position `following` is next. See `gradient_sum` and `add_last_block`.
+    """
+    n_classes, n_features = weights.shape[0], rows.shape[1]
+    out_sums[0, n_features + 1] = 0.0
+    for k in range(n_classes):
+        out_sums[k, n_features] = 0.0
+        for j in range(n_features):
+            out_gradient[k, j] = 0
+    block_rows = max(FOLD_ROWS, tile_rows)
+    for block in range(start, stop, block_rows):
+        if block > start:
+            add_last_block(out_gradient, out_sums, block - start, tile_rows)
+        end = min(block + block_rows, stop)
+        for first in range(block, end, tile_rows):
+            count = min(tile_rows, end - first)
+            ahead = first + count if first + count < stop else following
+            storage.class_scores(rows, order, first, count, ahead, weights, bias, room)
+            out_sums[0, n_features + 1] += softmax_residuals(labels, order, first, count, with_loss, room)
+            for k in range(n_classes):
+                residual = lanes.fill(weights, 0.0)
+                for t in range(0, count, lanes.width(weights)):
+                    residual += lanes.load(room[k], t)
+                out_sums[k, n_features] += lanes.total(residual)
+            storage.class_accumulate(rows, order, first, count, ahead, room, out_gradient)
+
+
+@inline
+def gradient_sum(gradient, sums, k, j, n_rows, tile_rows):
+    """An element of the gradient of a chunk of so many rows, from what `sum_chunk` left."""
+    last = np.float64(gradient[k, j])
+    return sums[k, j] + last if n_rows > max(FOLD_ROWS, tile_rows) else last
+
+
+@helper
+def add_last_block(gradient, sums, n_rows, tile_rows):
+    """Put it all into `sums`; the gradient is then zero."""
+    for k in range(gradient.shape[0]):
+        for j in range(sums.shape[1] - 2):
+            sums[k, j] = gradient_sum(gradient, sums, k, j, n_rows, tile_rows)
+            gradient[k, j] = 0
