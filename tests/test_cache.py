@@ -12,7 +12,7 @@ import numba
 import pytest
 from conftest import SOURCE, compiled, run_python
 
-from jitlogit.compiler import jit as _jit
+from jitlogit.compiler import cache
 from jitlogit.compiler.jit import kernel
 from jitlogit.kernels.epochs.epoch import epoch
 
@@ -107,23 +107,94 @@ def test_a_damaged_file_is_compiled_anew(tmp_path):
     assert len(path.read_bytes()) > len(whole) // 2
 
 
+@pytest.mark.parametrize("part", [0.0, 0.001, 0.3, 0.6, 0.95])
+def test_a_flipped_byte_is_compiled_anew(part, tmp_path):
+    expected = run_python(FIT, NUMBA_CACHE_DIR=str(tmp_path))
+    (path,) = tmp_path.rglob("*.kernel")
+    content = bytearray(path.read_bytes())
+    content[int(part * len(content))] ^= 0x10
+    path.write_bytes(content)
+    found = run_python(COMPILED, NUMBA_CACHE_DIR=str(tmp_path)).split()
+    assert found[:-1] == expected.split()
+    assert found[-1] == "1"
+    assert run_python(COMPILED, NUMBA_CACHE_DIR=str(tmp_path)).split()[-1] == "0"
+
+
+def test_an_edit_in_each_room_is_seen(tmp_path):
+    shutil.copytree(SOURCE, tmp_path / "jitlogit", ignore=shutil.ignore_patterns("__pycache__"))
+    code = "from jitlogit.compiler.cache import sources_stamp; print(sources_stamp())"
+
+    def stamp():
+        return run_python(code, cwd=tmp_path, PYTHONPATH=str(tmp_path))
+
+    seen = {stamp()}
+    rooms = ["compiler", *(f"kernels/{room}" for room in ("epochs", "passes", "simd", "steps", "storage"))]
+    for room in rooms:
+        file = min((tmp_path / "jitlogit" / room).glob("[a-z]*.py"))
+        file.write_text(file.read_text() + "# edited\n")
+        seen.add(stamp())
+    assert len(seen) == 1 + len(rooms)
+
+
+@pytest.mark.parametrize("folder", ["", "here", "./x/y"])
+def test_a_relative_cache_home_is_ignored(folder, monkeypatch, tmp_path):
+    monkeypatch.setattr(numba.config, "CACHE_DIR", "")
+    monkeypatch.setattr(cache.os, "access", lambda *_: False)  # the package's own can't be written
+    monkeypatch.setenv("XDG_CACHE_HOME", folder)
+    assert all(path.is_absolute() for path in cache.cache_directories())
+    assert cache.cache_directories()[1] == Path.home() / ".cache" / "jitlogit"
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert cache.cache_directories()[1] == tmp_path / "jitlogit"
+    monkeypatch.setenv("XDG_CACHE_HOME", folder)
+    monkeypatch.setenv("HOME", "")
+    assert all(path.is_absolute() for path in cache.cache_directories())
+
+
+def test_the_users_folder_is_left_alone_where_the_packages_own_can_be_written(monkeypatch):
+    monkeypatch.setattr(numba.config, "CACHE_DIR", "")
+    assert cache.cache_directories() == [SOURCE / "__pycache__"]
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid"), reason="needs Unix owners")
+def test_files_of_other_owners_are_not_read(monkeypatch, tmp_path):
+    path = tmp_path / "a.kernel"
+    cache._write_whole(path, b"code")
+    assert cache._content(path) == b"code"
+    path.chmod(0o666)
+    assert cache._content(path) is None
+    path.chmod(0o600)
+    owner = path.stat().st_uid
+    monkeypatch.setattr(cache.os, "geteuid", lambda: owner + 1)
+    monkeypatch.setattr(cache.os, "fstat", lambda file: os.stat_result((0o100600, 0, 0, 1, owner + 2, 0, 4, 0, 0, 0)))
+    assert cache._content(path) is None
+
+
+def test_temporary_files_that_were_left_over_are_cleared(tmp_path):
+    old, fresh = tmp_path / "a.kernel.1", tmp_path / "b.kernel.2"
+    for path in (old, fresh, tmp_path / "c.kernel"):
+        path.touch()
+    os.utime(old, (0, 0))
+    cache._clear_temporaries(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["b.kernel.2", "c.kernel"]
+
+
 def test_another_python_has_kernels_of_its_own(monkeypatch):
-    _jit.sources_stamp.cache_clear()
-    here = _jit.sources_stamp()
-    _jit.sources_stamp.cache_clear()
-    monkeypatch.setattr(_jit, "PYTHON", "another")
-    assert _jit.sources_stamp() != here
-    _jit.sources_stamp.cache_clear()
+    cache.sources_stamp.cache_clear()
+    here = cache.sources_stamp()
+    cache.sources_stamp.cache_clear()
+    monkeypatch.setattr(cache, "PYTHON", "another")
+    assert cache.sources_stamp() != here
+    cache.sources_stamp.cache_clear()
 
 
 def test_flush_empties_the_cache_of_one_kernel(tmp_path, monkeypatch):
     monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path))
-    cache = epoch.serial._cache
-    folder = Path(cache.cache_path)
+    kept = epoch.serial._cache
+    folder = Path(kept.cache_path)
     folder.mkdir()
     (folder / "epoch-1.kernel").touch()
     (folder / "gradient-1.kernel").touch()
-    cache.flush()
+    kept.flush()
     assert files(tmp_path) == ["gradient-1.kernel"]
 
 

@@ -1,4 +1,4 @@
-"""The only file that calls ``numba.njit``: flags and cache.
+"""The only file that calls ``numba.njit``: flags.
 
 * :func:`helper`, :func:`inline`, :func:`outline`, :func:`strict`, :func:`by_type` and :func:`inline_by_type` make
   functions that kernels call;
@@ -9,26 +9,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
-import hashlib
-import os
-import pickle
-import sys
-import uuid
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, TypeVar
 
-import llvmlite
 import numba
 import numpy as np
 from numba import prange
-from numba.core.caching import CompileResultCacheImpl, _Cache
-from numba.core.serialize import dumps
 from numba.extending import intrinsic, overload
-from numba.misc.appdirs import AppDirs
 
+from .cache import KernelCache
 from .lowering import HelperCompiler, KernelCompiler, ParallelCompiler, marked
 
 __all__ = [
@@ -69,9 +59,6 @@ _HELPER_OPTIONS: dict[str, Any] = {
 _KERNEL_OPTIONS: dict[str, Any] = {**_OPTIONS, "no_cfunc_wrapper": True, "pipeline_class": KernelCompiler}
 
 _PARALLEL_OPTIONS: dict[str, Any] = {**_KERNEL_OPTIONS, "pipeline_class": ParallelCompiler}
-
-# A compiled kernel is called through the C interface of the Python that compiled it.
-PYTHON = f"{sys.implementation.cache_tag}{getattr(sys, 'abiflags', '')}"
 
 
 def helper(function: Function) -> Function:
@@ -162,94 +149,3 @@ def primitive(plain: Callable[..., Any]) -> Callable[..., Any]:
         return plain if JIT_DISABLED else intrinsic(typed)
 
     return decorate
-
-
-# ---------------------------------------------------------------------------------------------------------------------
-# Cache
-# ---------------------------------------------------------------------------------------------------------------------
-
-
-@functools.cache
-def sources_stamp() -> str:
-    """Hash of the sources of all kernels and of the versions that compile and run them."""
-    package = Path(__file__).parents[1]
-    versions = (numba.__version__, llvmlite.__version__, PYTHON)
-    digest = hashlib.sha256(repr(versions).encode())
-    for room in ("compiler", "kernels"):
-        for path in sorted((package / room).rglob("*.py")):
-            digest.update(path.relative_to(package).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
-    return digest.hexdigest()
-
-
-def cache_directories() -> list[Path]:
-    """Folders that may hold compiled kernels: below ``NUMBA_CACHE_DIR``, or the package's own and the user's."""
-    if numba.config.CACHE_DIR:
-        return [Path(numba.config.CACHE_DIR) / "jitlogit"]
-    user = AppDirs(appname="jitlogit", appauthor=False).user_cache_dir
-    return [Path(__file__).parents[1] / "__pycache__", Path(user)]
-
-
-class KernelCache(_Cache):  # type: ignore[misc]
-    """One file per compiled variant, named by a hash of everything that its code depends on.
-
-    Numba's own cache notices edits of the file that defines a function but not of the files that it calls into
-    (numba#1833), is blind to jit options (numba#6845), keeps an index that concurrent processes can mix up, and raises
-    where no folder is writable (numba#4908). Here the name stands for all kernel sources, versions, processor, variant
-    and argument types; a file appears whole, by renaming; a folder that can't be read or written is passed over.
-    """
-
-    def __init__(self, name: str) -> None:
-        self._name = name
-        self._enabled = True
-
-    @property
-    def cache_path(self) -> str:
-        return str(cache_directories()[0])
-
-    def enable(self) -> None:
-        self._enabled = True
-
-    def disable(self) -> None:
-        self._enabled = False
-
-    def flush(self) -> None:
-        for directory in cache_directories():
-            for path in directory.glob(f"{self._name}-*.kernel"):
-                with contextlib.suppress(OSError):
-                    path.unlink()
-
-    def _file_name(self, signature: Any, codegen: Any) -> str:
-        key = repr((sources_stamp(), str(signature), codegen.magic_tuple()))
-        return f"{self._name}-{hashlib.sha256(key.encode()).hexdigest()[:32]}.kernel"
-
-    def load_overload(self, sig: Any, target_context: Any) -> Any:
-        if not self._enabled:
-            return None
-        target_context.refresh()
-        for directory in cache_directories():
-            # Whatever is wrong with a file (missing, unreadable, damaged), the remedy is to compile.
-            with contextlib.suppress(Exception):
-                name = self._file_name(sig, target_context.codegen())
-                payload = pickle.loads((directory / name).read_bytes())
-                return CompileResultCacheImpl.rebuild(None, target_context, payload)
-        return None
-
-    def save_overload(self, sig: Any, data: Any) -> None:
-        if not self._enabled or data.library.has_dynamic_globals:
-            return
-        content = dumps(CompileResultCacheImpl.reduce(None, data))
-        for directory in cache_directories():
-            with contextlib.suppress(OSError):  # not writable; or no sources to hash, in a zip file
-                name = self._file_name(sig, data.codegen)
-                directory.mkdir(parents=True, exist_ok=True)
-                _write_whole(directory / name, content)
-                return
-
-
-def _write_whole(path: Path, content: bytes) -> None:
-    temporary = path.with_name(f"{path.name}.{uuid.uuid4().hex}")
-    try:
-        temporary.write_bytes(content)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
