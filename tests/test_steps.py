@@ -11,6 +11,8 @@ from sklearn.linear_model import LogisticRegression
 import jitlogit
 from jitlogit import reference
 from jitlogit.kernels.steps.update import OPTIMIZERS
+from jitlogit.training.order import shuffled_blocks
+from jitlogit.training.schedule import SCHEDULES, Schedule
 
 TOLERANCE = {"float64": 1e-10, "float32": 1e-4}  # of some hundred updates, rounding the scores differently
 RATES = {"sgd": 0.3, "momentum": 0.1, "nesterov": 0.1, "adagrad": 0.3, "adam": 0.02}
@@ -201,3 +203,26 @@ def test_bad_options(arguments, words):
     X, Y = make_data(60, 3)
     with pytest.raises(ValueError, match=words):
         jitlogit.train_logistic_regression(X, Y, **arguments)
+
+
+@pytest.mark.parametrize("name", SCHEDULES)
+@pytest.mark.parametrize(("n_epochs", "n_batches"), [(1, 1), (4, 1), (7, 3), (100, 10)])
+def test_rates_are_those_of_the_reference(name, n_epochs, n_batches):
+    """The two share no code."""
+    schedule, plateau = Schedule(name, 0.5, n_epochs, n_batches), reference.Plateau()
+    costs = np.random.default_rng(0).random(n_epochs) + np.linspace(1, 0, n_epochs)
+    lowered = 1.0
+    for epoch, cost in enumerate(costs):
+        first, growth = schedule.rates(epoch)
+        for batch in range(n_batches):
+            expected = 0.5 * reference.scheduled_rate(name, epoch + batch / n_batches, n_epochs) / lowered
+            assert first + batch * growth == pytest.approx(expected, rel=1e-12, abs=1e-15)
+        schedule.note(cost)
+        if name == "adaptive" and plateau.reached(cost):
+            lowered *= reference.Plateau.DIVISOR
+
+
+@pytest.mark.parametrize(("m", "batch_size"), [(1, 1), (100, 7), (10_001, 64), (300_000, 1000)])
+def test_block_orders_are_those_of_the_reference(m, batch_size):
+    ours = shuffled_blocks(m, batch_size, np.random.default_rng(3))
+    assert np.array_equal(ours, reference.shuffled_blocks(m, batch_size, np.random.default_rng(3)))

@@ -11,7 +11,6 @@ from ..compiler.threads import members_for, run
 from ..kernels.passes import objective
 from ..kernels.simd.arrays import PADDING
 from ..kernels.storage.plan import class_plan, plan, tiles_for
-from ..reference import sigmoid, softmax
 from .validation import Array, as_rows, check_rows, computed_dtype, is_sparse, raise_if_not_finite
 
 _BLOCK_VALUES = 1 << 20
@@ -126,4 +125,9 @@ def losses_of(scores: Array, labels: Array) -> Array:
 
 def probabilities_of(scores: Array) -> Array:
     """Probabilities from scores, both (m, K); K 1 for two classes."""
-    return np.asarray(sigmoid(scores) if scores.shape[1] == 1 else softmax(scores.T).T)
+    with np.errstate(under="ignore"):
+        if scores.shape[1] == 1:
+            e = np.exp(-np.abs(scores))
+            return np.asarray(np.where(scores >= 0, 1, e) / (1 + e))
+        e = np.exp(scores - scores.max(axis=1, keepdims=True))
+        return np.asarray(e / e.sum(axis=1, keepdims=True))

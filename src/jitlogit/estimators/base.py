@@ -13,9 +13,8 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ..data import validation as check
-from ..data.prediction import scores_of
+from ..data.prediction import probabilities_of, scores_of
 from ..data.validation import Array
-from ..reference import sigmoid, softmax
 from .weights import classes_of
 
 _FEW_LABELS = 1000
@@ -90,8 +89,8 @@ class LinearClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """Probabilities (n_samples, K) of the classes, in the order of `classes_`, of float64."""
         scores = self.decision_function(X).astype(np.float64)
         if scores.ndim == 1:
-            return np.column_stack([sigmoid(-scores), sigmoid(scores)])
-        return softmax(scores.T).T
+            return np.hstack([probabilities_of(sign * scores[:, np.newaxis]) for sign in (-1, 1)])
+        return probabilities_of(scores)
 
     def predict_log_proba(self, X: Any) -> Array:
         """Logarithms of `predict_proba`, computed from the scores: exact also where a probability rounds to 0."""

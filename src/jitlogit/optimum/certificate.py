@@ -6,7 +6,6 @@ import numpy as np
 
 from ..data.prediction import probabilities_of
 from ..data.validation import Array
-from ..reference import softmax
 from .cost import LEAST_CURVATURE, Cost
 from .lbfgs import Found
 from .samples import spread
@@ -80,7 +79,7 @@ def _mean_entropy(cost: Cost, parameters: Array, part: float) -> float:
         block = scores[rows].astype(np.float64)
         if block.shape[1] == 1:
             block = np.column_stack([np.zeros(len(block)), block])
-        p = part * softmax(block.T).T
+        p = part * probabilities_of(block)
         p[np.arange(len(p)), cost.labels[rows]] += 1 - part
         entropies = -np.sum(p * np.log(np.maximum(p, 1e-300)), axis=1)
         total += float(entropies.sum() if cost.sample_weight is None else cost.sample_weight[rows] @ entropies)

@@ -6,9 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from .. import reference
 from ..data import validation as check
-from ..data.prediction import scores_of
+from ..data.prediction import probabilities_of, scores_of
 from ..data.validation import Array
 from ..training.fits import check_steps
 from ..training.loop import train, warn_if_it_failed
@@ -50,7 +49,7 @@ def forward_softmax(X: Any, W: Any, b: Any, *, offset: Any = None, scale: Any = 
     if offset is not None:
         coef = coef / scale
         bias = bias - coef @ offset
-    return reference.softmax(scores_of(X, coef, bias).T)
+    return np.ascontiguousarray(probabilities_of(scores_of(X, coef, bias)).T)
 
 
 def train_softmax_regression(

@@ -18,12 +18,12 @@ from ..kernels.epochs.sparse_epoch import sparse_epoch, squared_gradients
 from ..kernels.epochs.team import control_of
 from ..kernels.steps.batches import Cut, Rates
 from ..kernels.steps.labels import Weighted
-from ..kernels.steps.update import OPTIMIZERS, Rule, make_rule, start
+from ..kernels.steps.update import KEPT, OPTIMIZERS, Rule, make_rule, start
 from ..kernels.storage import sparse_work
 from ..kernels.storage.plan import WorkSpace, class_plan, plan, work_space
-from ..reference import MOMENTUM, SCHEDULES
 from .order import Order
 from .packing import packed
+from .schedule import SCHEDULES
 
 
 class Steps(NamedTuple):
@@ -347,8 +347,8 @@ class SparseFit(Fit):
             return super()._is_finite()
         problem, work = self._problem, self._work
         first, growth, _ = self._rates
-        kept = {"sgd": 0.0, "momentum": MOMENTUM, "nesterov": MOMENTUM**2}[problem.steps.optimizer]
-        of_step = (1 - MOMENTUM if kept else 1.0) / (first + growth * (problem.n_batches - 1) / 2)
+        kept = {"sgd": 0.0, "momentum": KEPT, "nesterov": KEPT**2}[problem.steps.optimizer]
+        of_step = (1 - KEPT if kept else 1.0) / (first + growth * (problem.n_batches - 1) / 2)
         grown = self._before[-1] - work.scalars[0]
         of_biases = of_step * grown[sparse_work.B] - kept * grown[sparse_work.B_SUM]
         squares = squared_gradients(  # type: ignore[no-untyped-call]

@@ -12,11 +12,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..data.scaling import row_squares
-from ..data.validation import Array, computed_dtype, raise_if_not_finite
-from ..reference import DIVERGED_COST, WORSE, WORSE_OF_BATCHES, Plateau, scheduled_rate
+from ..data.validation import Array
 from .fits import PLAIN, Epoch, Problem, Steps, make_fit
 from .order import Order
 from .progress import Progress
+from .schedule import Schedule
 
 
 class TrainingResult(NamedTuple):
@@ -34,11 +34,14 @@ class TrainingResult(NamedTuple):
 
 # Part of the cost with twice the rate.
 _AS_HIGH = 0.9
+# A mean loss above this, in nats, means that the typical label has a probability that float64 can't hold: e^-745 = 0.
+_DIVERGED_COST = 745.0
+# Training from zeros has made the model worse if it ends above so many times their cost, log K. One batch a pass never
+# exceeds it but by rounding; the noise of mini-batches alone can nearly double it.
+_WORSE, _WORSE_OF_BATCHES = 1.01, 2.0
 # Part of the cost at zeros, below which no epoch counts as diverged. The best cost of separable data nears zero, and
 # sound epochs cost many times as much. Parts from 0.02 to 0.25 did the same on 72 separable sets.
 _SMALL = 0.1
-# 2^-60: a rate that is too large by more than that isn't the problem.
-_MOST_HALVINGS = 60
 
 
 def train(
@@ -103,7 +106,7 @@ def train(
     )
     fit = make_fit(problem, n_epochs, pack, n_threads)
     order = Order(m, batch_size, shuffle, rng)
-    schedule = _Schedule(steps.schedule, learning_rate, n_epochs, -(-m // batch_size))
+    schedule = Schedule(steps.schedule, learning_rate, n_epochs, -(-m // batch_size))
     costs: list[float] = []
     diverged = False
     progress = Progress(n_epochs) if verbose else None
@@ -120,7 +123,7 @@ def train(
         start = time.perf_counter()
         cost = fit.run() / m
         seconds = time.perf_counter() - start
-        diverged = not fit.is_sound(cost, sys.float_info.max if retry else DIVERGED_COST)
+        diverged = not fit.is_sound(cost, sys.float_info.max if retry else _DIVERGED_COST)
         if retry and judge.rejects(i, cost, diverged):
             schedule.halve(X)
             fit.go_back()
@@ -141,7 +144,7 @@ def train(
     if progress:
         progress.close()
     weights, bias = fit.result()
-    worse = WORSE_OF_BATCHES if batch_size < m else WORSE
+    worse = _WORSE_OF_BATCHES if batch_size < m else _WORSE
     is_worse = initial is None and not diverged and cost > worse * began
     return TrainingResult(weights, bias, costs, i + 1, diverged, began, cost, is_worse)
 
@@ -175,40 +178,6 @@ class _Judge:
             self._best, self.good, self._before = cost, i, self._previous
         self._previous = cost
         return best
-
-
-class _Schedule:
-    """Learning rates of the epochs."""
-
-    def __init__(self, name: str, rate: float, n_epochs: int, n_batches: int) -> None:
-        self._name, self._rate, self._n_epochs, self._n_batches = name, rate, n_epochs, n_batches
-        self._plateau = Plateau() if name == "adaptive" else None
-        self._halvings = 0
-
-    @property
-    def adaptive(self) -> bool:
-        return self._plateau is not None
-
-    def rates(self, epoch: int) -> tuple[float, float]:
-        """Rate of an epoch's first update, and by how much it grows from update to update."""
-        last = 1 - 1 / self._n_batches
-        start, end = (scheduled_rate(self._name, epoch + part, self._n_epochs) for part in (0.0, last))
-        return self._rate * start, self._rate * (end - start) / max(1, self._n_batches - 1)
-
-    def note(self, cost: float) -> None:
-        if self._plateau and self._plateau.reached(cost):
-            self._rate /= Plateau.DIVISOR
-
-    def halve(self, X: Any) -> None:
-        """Half of the rate from here on, which some halvings later is too small for data that aren't beyond reason."""
-        self._rate /= 2
-        self._halvings += 1
-        if self._halvings > _MOST_HALVINGS:
-            raise_if_not_finite(X)
-            raise ValueError(
-                f"training diverges at any learning rate, down to {self._rate:g}: the features are too large for "
-                f"{computed_dtype(X)}; scale the columns of X"
-            )
 
 
 def divergence(X: Any, offset: Array | None, scale: Array | None, learning_rate: float, result: TrainingResult) -> str:

@@ -8,7 +8,9 @@ import numpy as np
 
 from ..data.validation import Array
 from ..kernels.steps.batches import RowOrder
-from ..reference import SMALL_SHUFFLE, shuffled_blocks
+
+# Rows up to which a shuffle is NumPy's own permutation, and rows of a block that is moved as a whole.
+SMALL_SHUFFLE, BLOCK_ROWS = 10_000, 4096
 
 
 class Order:
@@ -48,3 +50,12 @@ def fill_tables(tables: tuple[Array, Array], rng: np.random.Generator) -> None:
     column_shifts, row_shifts = tables
     column_shifts[:] = rng.integers(row_shifts.shape[1], size=column_shifts.shape)
     row_shifts[:] = rng.integers(column_shifts.shape[1], size=row_shifts.shape)
+
+
+def shuffled_blocks(m: int, batch_size: int, rng: np.random.Generator) -> Array:
+    """Numbers of the batches, neighbours together, in an order that `jitlogit.reference.shuffled_blocks` describes."""
+    n_batches = -(-m // batch_size)
+    length = max(1, min(BLOCK_ROWS, m // 64) // batch_size)
+    order = rng.permutation(-(-n_batches // length))
+    starts = order * length
+    return np.concatenate([np.arange(start, min(start + length, n_batches)) for start in starts])

@@ -1,0 +1,80 @@
+"""The learning rate of each epoch. `jitlogit.reference.scheduled_rate` has formulas and sources."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from ..data.validation import computed_dtype, raise_if_not_finite
+
+SCHEDULES = ("constant", "invscaling", "cosine", "step", "adaptive")
+# The "adaptive" rate is divided, whenever the cost hasn't fallen by the tolerance for so many epochs.
+_PLATEAU_EPOCHS, _PLATEAU_TOLERANCE, _PLATEAU_DIVISOR = 2, 1e-4, 5.0
+# 2^-60: a rate that is too large by more than that isn't the problem.
+_MOST_HALVINGS = 60
+
+
+class Schedule:
+    """Learning rates of the epochs."""
+
+    def __init__(self, name: str, rate: float, n_epochs: int, n_batches: int) -> None:
+        self._name, self._rate, self._n_epochs, self._n_batches = name, rate, n_epochs, n_batches
+        self._plateau = _Plateau() if name == "adaptive" else None
+        self._halvings = 0
+
+    @property
+    def adaptive(self) -> bool:
+        return self._plateau is not None
+
+    def rates(self, epoch: int) -> tuple[float, float]:
+        """Rate of an epoch's first update, and by how much it grows from update to update."""
+        last = 1 - 1 / self._n_batches
+        start, end = (_part_of_rate(self._name, epoch, part, self._n_epochs) for part in (0.0, last))
+        return self._rate * start, self._rate * (end - start) / max(1, self._n_batches - 1)
+
+    def note(self, cost: float) -> None:
+        if self._plateau and self._plateau.reached(cost):
+            self._rate /= _PLATEAU_DIVISOR
+
+    def halve(self, X: Any) -> None:
+        """Half of the rate from here on, which some halvings later is too small for data that aren't beyond reason."""
+        self._rate /= 2
+        self._halvings += 1
+        if self._halvings > _MOST_HALVINGS:
+            raise_if_not_finite(X)
+            raise ValueError(
+                f"training diverges at any learning rate, down to {self._rate:g}: the features are too large for "
+                f"{computed_dtype(X)}; scale the columns of X"
+            )
+
+
+def _part_of_rate(name: str, epoch: int, part: float, n_epochs: int) -> float:
+    """The rate within an epoch, of which a part is done, as a fraction of the first."""
+    if name == "invscaling":
+        start, end = (1 / math.sqrt(1 + t) for t in (epoch, epoch + 1))
+        return start + part * (end - start)
+    if name == "cosine":
+        start, end = ((1 + math.cos(math.pi * t / n_epochs)) / 2 for t in (epoch, epoch + 1))
+        return start + part * (end - start)
+    if name == "step":
+        return float(0.1 ** ((2 * epoch >= n_epochs) + (4 * epoch >= 3 * n_epochs)))
+    return 1.0
+
+
+class _Plateau:
+    """Notices that the cost no longer falls."""
+
+    def __init__(self) -> None:
+        self._lowest, self._epochs = math.inf, 0
+
+    def reached(self, cost: float) -> bool:
+        """Take note of an epoch's cost; whether the plateau is reached with it."""
+        if cost < self._lowest - _PLATEAU_TOLERANCE:
+            self._epochs = 0
+        else:
+            self._epochs += 1
+        self._lowest = min(self._lowest, cost)
+        if self._epochs < _PLATEAU_EPOCHS:
+            return False
+        self._epochs = 0
+        return True
