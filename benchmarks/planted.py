@@ -53,7 +53,9 @@ def memory_copy(folder: Path) -> None:
 
 
 def worse_cost(folder: Path) -> None:
-    edit(folder, "training/loop.py", "= name, rate, n_epochs, n_batches\n", "= name, rate / 2, n_epochs, n_batches\n")
+    edit(
+        folder, "training/schedule.py", "= name, rate, n_epochs, n_batches\n", "= name, rate / 2, n_epochs, n_batches\n"
+    )
 
 
 def nothing(folder: Path) -> None:

@@ -283,7 +283,6 @@ def test_loky_children():
     ids=["C", "F", "rule"],
 )
 def test_two_members_agree_with_one(order, n, batch_size, more, monkeypatch):
-    """In this process, and so also with the JIT switched off: Python threads are then the members of a region."""
     X, Y = make_data(250, n, np.float32, order)
     options = {"batch_size": batch_size, "shuffle": False, "record_every": 1} | more
     expected = jitlogit.train_logistic_regression(X, Y, 0.01, 2, n_threads=1, **options)
