@@ -126,7 +126,7 @@ def test_a_worker_refuses_another_jitlogit(tmp_path):
 
 def test_a_plant_that_finds_no_place_is_an_error(tmp_path):
     copy = planted.copy_checkout(tmp_path / "copy")
-    path = copy / Path("src/jitlogit/training.py")
+    path = copy / Path("src/jitlogit/training/loop.py")
     path.write_text(path.read_text().replace("cost = fit.run() / m", "cost = fit.run() / max(m, 1)"))
     with pytest.raises(RuntimeError, match="nothing can be planted"):
         planted.slowdown(copy)
