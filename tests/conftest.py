@@ -4,6 +4,8 @@ import contextlib
 import os
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numba
@@ -11,6 +13,7 @@ import numpy as np
 import pytest
 
 from jitlogit.compiler import threads
+from jitlogit.kernels.epochs import epoch, shared_features, softmax_epoch, sparse_epoch, team
 
 JIT_OFF = os.environ.get("NUMBA_DISABLE_JIT") == "1"
 
@@ -74,10 +77,9 @@ def run_python(code, *, timeout=240, cwd=None, **environment):
 def any_members(monkeypatch, most=3):
     """Share out any work among as many members as are asked for, up to `most`, whatever threads there are.
 
-    Those are threads of Numba's as far as it has them. Else one thread does the iterations of a pass one by one.
+    Those are threads of Numba's as far as it has them. Else one thread does the iterations of a pass one by one; where
+    the JIT is off, those of an epoch are done by threads of Python.
     """
-    if JIT_OFF:
-        pytest.skip("plain Python has no parallel regions, and no atomic words for those who would meet in one")
     there = numba.config.NUMBA_NUM_THREADS
     monkeypatch.setattr(threads, "_LEAST_BYTES", 0)
     monkeypatch.setattr(numba.config, "NUMBA_NUM_THREADS", max(most, there))
@@ -85,6 +87,42 @@ def any_members(monkeypatch, most=3):
     monkeypatch.setattr(
         threads, "_region", lambda members: region(members) if members <= there else contextlib.nullcontext(False)
     )
+    if JIT_OFF:
+        monkeypatch.setattr(threads, "JIT_DISABLED", False)
+        monkeypatch.setattr(threads, "_layer", lambda: None)  # so that Numba isn't asked for its threads
+        monkeypatch.setattr(threads, "_region", lambda members: contextlib.nullcontext(False))
+        monkeypatch.setattr(team, "count_up", _counted_up)
+        monkeypatch.setattr(team, "_FIRST_SPINS", 10**9)  # in plain Python, a member takes its time
+        for module in EPOCHS:
+            monkeypatch.setattr(module, "prange", lambda members: range(1))
+            monkeypatch.setattr(module, "open_region", lambda control: None)
+        monkeypatch.setattr(threads, "run", _run_by_python_threads)
+
+
+_counting = threading.Lock()
+
+
+def _counted_up(control, i):
+    """As `atomics.count_up`: plain Python has no atomic words."""
+    with _counting:
+        control[i] += 1
+        return int(control[i])
+
+
+EPOCHS = epoch, shared_features, softmax_epoch, sparse_epoch
+
+
+def _run_by_python_threads(kernel, members, *given):
+    """As `threads.run`, an iteration of an epoch's region in a thread each."""
+    if not kernel.__module__.startswith("jitlogit.kernels.epochs"):
+        kernel.serial(*given, members)
+        return
+    team.open_region(given[7])
+    if members == 1:
+        getattr(kernel, "serial", kernel)(*given, members)
+        return
+    with ThreadPoolExecutor(members) as pool:
+        list(pool.map(lambda _: kernel.serial(*given, members), range(members)))
 
 
 SOURCE = Path(__file__).parents[1] / "src" / "jitlogit"
