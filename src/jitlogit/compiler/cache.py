@@ -7,7 +7,9 @@ import functools
 import hashlib
 import os
 import pickle
+import stat
 import sys
+import tempfile
 import time
 import uuid
 from pathlib import Path
@@ -23,47 +25,103 @@ __all__ = ["KernelCache"]
 
 # A compiled kernel is called through the C interface of the Python that compiled it.
 PYTHON = f"{sys.implementation.cache_tag}{getattr(sys, 'abiflags', '')}"
-_PACKAGE = Path(__file__).parents[1]
-_CHECKSUM_BYTES = hashlib.sha256().digest_size
-# Seconds after which a temporary file was left over by a process that ended early.
-_OLD = 3600
+
+# A kernel is written in milliseconds; an hour leaves room for a stopped process and for the clocks of network drives.
+_STALE_SECONDS = 3600
 
 
 @functools.cache
 def sources_stamp() -> str:
     """Hash of the sources of all kernels and of the versions that compile and run them."""
+    package = _package()
     versions = (numba.__version__, llvmlite.__version__, PYTHON)
     digest = hashlib.sha256(repr(versions).encode())
     for room in ("compiler", "kernels"):
-        for path in sorted((_PACKAGE / room).rglob("*.py")):
-            digest.update(path.relative_to(_PACKAGE).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
+        for path in sorted((package / room).rglob("*.py")):
+            digest.update(path.relative_to(package).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()
 
 
 def cache_directories() -> list[Path]:
-    """Folders that may hold compiled kernels: below ``NUMBA_CACHE_DIR``, or else the package's own.
+    """Folders that may hold compiled kernels, the first to write to in front.
 
-    The user's is added where the package's own can't be written.
+    ``NUMBA_CACHE_DIR`` alone counts where it is set; as in Numba, a relative one is below the current folder, because
+    the user asked for it. Otherwise it is the package's own folder, and the user's where that can't be written.
     """
     if numba.config.CACHE_DIR:
-        return [Path(numba.config.CACHE_DIR).absolute() / "jitlogit"]
-    own = _PACKAGE / "__pycache__"
-    place = own if own.exists() else _PACKAGE
-    user = None if place.is_dir() and os.access(place, os.W_OK) else _user_directory()
+        return [Path(numba.config.CACHE_DIR) / "jitlogit"]
+    own = _beside_the_package()
+    user = None if _can_be_written(own) else _user_directory()
     return [own] if user is None else [own, user]
 
 
-def _user_directory() -> Path | None:
-    """The user's cache folder; None where it isn't known as an absolute path.
+def _package() -> Path:
+    return Path(__file__).parents[1]
 
-    A relative XDG_CACHE_HOME is ignored, as the XDG Base Directory Specification says.
+
+def _beside_the_package() -> Path:
+    return _package() / "__pycache__"
+
+
+def _user_directory() -> Path | None:
+    """The user's cache folder; None where that has no absolute path.
+
+    The XDG specification calls a relative ``XDG_CACHE_HOME`` invalid, and an empty one unset. A relative path would
+    lead below the current folder, where others may have put files.
     """
-    given = os.environ.get("XDG_CACHE_HOME")
-    if given is not None and not os.path.isabs(given):
-        folder = Path.home() / ".cache" / "jitlogit"
-    else:
-        folder = Path(AppDirs(appname="jitlogit", appauthor=False).user_cache_dir)
-    return folder if folder.is_absolute() else None
+    for folder in (AppDirs("jitlogit", appauthor=False).user_cache_dir, os.path.expanduser("~/.cache/jitlogit")):
+        if os.path.isabs(folder):
+            return Path(folder)
+    return None
+
+
+def _can_be_written(directory: Path) -> bool:
+    """Found out by writing, because permissions alone don't tell on Windows and on some network drives."""
+    try:
+        _make(directory)
+        with tempfile.TemporaryFile(dir=directory):
+            return True
+    except OSError:
+        return False
+
+
+def _make(directory: Path) -> None:
+    directory.mkdir(mode=0o775, parents=True, exist_ok=True)
+
+
+def _check_owner(path: Path, status: os.stat_result) -> None:
+    """Raise PermissionError if another user may have written a file or folder.
+
+    Below ``NUMBA_CACHE_DIR``, which images are warmed up into, root may have; the user's folder is the user's alone.
+    A kernel is a pickle and machine code: reading it runs it. Windows tells no owner, and keeps others out of a user's
+    folders. Who writes beside the package can change its sources too, so nothing is asked there.
+    """
+    if not hasattr(os, "geteuid") or _beside_the_package() in (path, path.parent):
+        return
+    trusted = {os.geteuid(), 0} if numba.config.CACHE_DIR else {os.geteuid()}
+    if status.st_uid not in trusted or status.st_mode & stat.S_IWOTH:
+        raise PermissionError(f"{path} may have been written by another user")
+
+
+def _read(path: Path) -> bytes:
+    """The content of a file that no other user may have written, in a folder where none may have put a link."""
+    _check_owner(path.parent, path.parent.stat())
+    with path.open("rb") as file:
+        _check_owner(path, os.fstat(file.fileno()))  # of the open file, which can't be exchanged any more
+        return file.read()
+
+
+def _sealed(payload: bytes) -> bytes:
+    """A payload behind its SHA-256; machine code with one wrong byte may end the process, and raises nothing."""
+    return hashlib.sha256(payload).digest() + payload
+
+
+def _unsealed(content: bytes) -> bytes:
+    """The payload; ValueError if it isn't what was written."""
+    size = hashlib.sha256().digest_size
+    if _sealed(content[size:]) != content:
+        raise ValueError("the file is damaged")
+    return content[size:]
 
 
 class KernelCache(_Cache):  # type: ignore[misc]
@@ -72,9 +130,8 @@ class KernelCache(_Cache):  # type: ignore[misc]
     Numba's own cache notices edits of the file that defines a function but not of the files that it calls into
     (numba#1833), is blind to jit options (numba#6845), keeps an index that concurrent processes can mix up, and raises
     where no folder is writable (numba#4908). Here the name stands for all kernel sources, versions, processor, variant
-    and argument types; a file appears whole, by renaming; a folder that can't be read or written is passed over.
-
-    A file is code that runs. So it begins with a checksum, and is read only if its owner is trusted, see `_content`.
+    and argument types; a file appears whole, by renaming; a folder that can't be read or written is passed over, and
+    so is one that another user may write.
     """
 
     def __init__(self, name: str) -> None:
@@ -109,52 +166,37 @@ class KernelCache(_Cache):  # type: ignore[misc]
             # Whatever is wrong with a file (missing, unreadable, damaged), the remedy is to compile.
             with contextlib.suppress(Exception):
                 name = self._file_name(sig, target_context.codegen())
-                content = _content(directory / name)
-                if content is not None:
-                    return CompileResultCacheImpl.rebuild(None, target_context, pickle.loads(content))
+                payload = pickle.loads(_unsealed(_read(directory / name)))
+                return CompileResultCacheImpl.rebuild(None, target_context, payload)
         return None
 
     def save_overload(self, sig: Any, data: Any) -> None:
         if not self._enabled or data.library.has_dynamic_globals:
             return
-        content = dumps(CompileResultCacheImpl.reduce(None, data))
+        content = _sealed(dumps(CompileResultCacheImpl.reduce(None, data)))
         for directory in cache_directories():
             with contextlib.suppress(OSError):  # not writable; or no sources to hash, in a zip file
                 name = self._file_name(sig, data.codegen)
-                directory.mkdir(parents=True, exist_ok=True)
+                _make(directory)
+                _check_owner(directory, directory.stat())  # or the kernel would not be read again
                 _write_whole(directory / name, content)
-                _clear_temporaries(directory)
+                _clear(directory)
                 return
-
-
-def _content(path: Path) -> bytes | None:
-    """What a file holds behind its checksum; None if it differs from that, or if someone else may have written it.
-
-    Trusted are this user and whoever owns the package, whose code runs anyway.
-    """
-    with path.open("rb") as file:
-        found = os.fstat(file.fileno())
-        if hasattr(os, "geteuid"):
-            trusted = {os.geteuid(), Path(__file__).stat().st_uid}
-            if found.st_uid not in trusted or found.st_mode & 0o002:
-                return None
-        whole = file.read()
-    checksum, content = whole[:_CHECKSUM_BYTES], whole[_CHECKSUM_BYTES:]
-    return content if hashlib.sha256(content).digest() == checksum else None
 
 
 def _write_whole(path: Path, content: bytes) -> None:
     temporary = path.with_name(f"{path.name}.{uuid.uuid4().hex}")
     try:
-        temporary.write_bytes(hashlib.sha256(content).digest() + content)
+        temporary.touch(mode=0o664, exist_ok=False)  # whatever the umask, a file that others may write isn't read
+        temporary.write_bytes(content)
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
 
 
-def _clear_temporaries(directory: Path) -> None:
-    """Remove what processes have left over that ended while they wrote."""
-    for path in directory.glob("*.kernel.*"):
-        with contextlib.suppress(OSError):
-            if path.stat().st_mtime < time.time() - _OLD:
+def _clear(directory: Path) -> None:
+    """Delete what `_write_whole` left behind in processes that were killed, once nobody can be writing it any more."""
+    for path in directory.glob("*.kernel." + 32 * "[0-9a-f]"):
+        with contextlib.suppress(OSError):  # another process deleted it first
+            if path.stat().st_mtime < time.time() - _STALE_SECONDS:
                 path.unlink()
