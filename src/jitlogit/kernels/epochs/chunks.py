@@ -17,7 +17,7 @@ def rate_of(rates, batch):
 
 @inline
 def place_of(order, batch):
-    """Number of the batch that comes as so many have gone before."""
+    """Number of the batch that an epoch visits after so many others."""
     return order.blocks[batch] if order.blocks.size else batch
 
 

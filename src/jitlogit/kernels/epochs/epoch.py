@@ -19,7 +19,7 @@ from ..steps.row_order import fill_order
 from ..storage import operations as storage
 from ..storage.plan import FOLD_ROWS, Plan
 from ..storage.turned import turn_batches
-from . import single_rows as stochastic
+from . import single_rows
 from .chunks import chunk_of, fill_chunks, next_start, place_of, rate_of
 from .shared_features import feature_epoch
 from .team import SPAN_BATCHES, barrier, do_epoch, members_of, open_region, span_number
@@ -41,7 +41,7 @@ def _one_or_several_rows(
     rows, labels, order, start, stop, tile_rows, with_loss, learning_rate, room, gradient, weights, bias
 ):
     if stop - start == 1:
-        return stochastic.step(rows, labels, order, start, with_loss, learning_rate, weights, bias)
+        return single_rows.step(rows, labels, order, start, with_loss, learning_rate, weights, bias)
     return _several_rows(
         rows, labels, order, start, stop, tile_rows, with_loss, learning_rate, room, gradient, weights, bias
     )

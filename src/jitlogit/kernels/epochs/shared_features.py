@@ -86,7 +86,7 @@ def _walk(batches, work, control, member, span, first_batch, stop_batch, loss_su
             storage.accumulate(rows.T[j:end].T, None, first, size, value, gradient)
             update.descend(rate, gradient, end - j, weights[j:])
         bias[0] -= rate * residual_sum
-    if members > 1:  # who does the next span reads all weights
+    if members > 1:  # the members of the next span read all weights
         sleeps += barrier(control, member, members, number)
     return loss_sum, sleeps
 
