@@ -197,3 +197,12 @@ def test_fits_to_folds_that_fall_short_and_scores_that_are_none_are_said():
         model = LogisticRegressionCV(Cs=[1.0], cv=[(np.arange(M // 2, M), np.arange(M // 2))], scoring=scoring)
         with pytest.raises(ValueError, match="every fold needs held-out rows of weight"):
             model.fit(X, Y[0], nothing_held)
+
+
+def test_a_table_is_scored_without_a_warning():
+    pandas = pytest.importorskip("pandas")
+    X, y = make_classes(200, 3, 2)
+    table = pandas.DataFrame(X, columns=["a", "b", "c"])
+    model = LogisticRegressionCV(Cs=2, cv=2, scoring="roc_auc").fit(table, y)
+    assert list(model.feature_names_in_) == ["a", "b", "c"]
+    assert model.C_ == LogisticRegressionCV(Cs=2, cv=2, scoring="roc_auc").fit(X, y).C_
