@@ -152,7 +152,7 @@ class LogisticRegressionCV(LogisticRegression):
             losses = row_losses(data.X, data.labels, coef, intercept, self._threads())[held]
             return -float(losses.mean() if weights is None else weights @ losses / weights.sum())
         fitted = copy.copy(self)
-        vars(fitted).pop("feature_names_in_", None)  # scorers get held-out rows as an array, which has no names
+        fitted.__dict__.pop("feature_names_in_", None)  # scorers get held-out rows as an array, which has no names
         fitted.coef_, fitted.intercept_ = coef, intercept
         scorer = get_scorer(self.scoring) if isinstance(self.scoring, str) else self.scoring
         try:
