@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from jitlogit.compiler import threads
-from jitlogit.kernels.epochs import epoch, shared_features, softmax_epoch, sparse_epoch, team
+from jitlogit.kernels.epochs import epoch, team
 
 JIT_OFF = os.environ.get("NUMBA_DISABLE_JIT") == "1"
 
@@ -93,13 +93,13 @@ def any_members(monkeypatch, most=3):
         monkeypatch.setattr(threads, "_region", lambda members: contextlib.nullcontext(False))
         monkeypatch.setattr(team, "count_up", _counted_up)
         monkeypatch.setattr(team, "_FIRST_SPINS", 10**9)  # in plain Python, a member takes its time
-        for module in EPOCHS:
-            monkeypatch.setattr(module, "prange", lambda members: range(1))
-            monkeypatch.setattr(module, "open_region", lambda control: None)
+        monkeypatch.setattr(epoch, "prange", lambda members: range(1))
+        monkeypatch.setattr(team, "open_region", lambda control: control)
         monkeypatch.setattr(threads, "run", _run_by_python_threads)
 
 
 _counting = threading.Lock()
+_open_region = team.open_region
 
 
 def _counted_up(control, i):
@@ -109,15 +109,12 @@ def _counted_up(control, i):
         return int(control[i])
 
 
-EPOCHS = epoch, shared_features, softmax_epoch, sparse_epoch
-
-
 def _run_by_python_threads(kernel, members, *given):
     """As `threads.run`, an iteration of an epoch's region in a thread each."""
     if not kernel.__module__.startswith("jitlogit.kernels.epochs"):
         kernel.serial(*given, members)
         return
-    team.open_region(given[7])
+    _open_region(given[7])
     if members == 1:
         getattr(kernel, "serial", kernel)(*given, members)
         return

@@ -13,11 +13,11 @@ from jitlogit import reference
 from jitlogit.compiler import threads
 from jitlogit.kernels.epochs import team
 from jitlogit.kernels.epochs.epoch import epoch, epoch_kernel, small_epoch, turned_epoch
-from jitlogit.kernels.epochs.shared_features import feature_epoch
 from jitlogit.kernels.passes import objective
 from jitlogit.kernels.simd.arrays import PADDING
 from jitlogit.kernels.steps.batches import Cut, Rates, RowOrder
-from jitlogit.kernels.storage.plan import Plan, plan, work_space
+from jitlogit.kernels.storage.plan import Plan, plan
+from jitlogit.kernels.storage.work_spaces import work_space
 from jitlogit.training import order as orders
 
 # Relative to the largest element. float64: rounding of sums in another order. float32: the same, times the number of
@@ -159,7 +159,6 @@ def test_writable_or_not_is_one_compiled_variant():
             epoch,
             small_epoch,
             turned_epoch,
-            feature_epoch,
             objective.forward,
             objective.gradient,
             objective.cost,
@@ -201,7 +200,7 @@ def test_chunks_and_tiles_add_up(dtype, n_chunks):
         work = work_space(cut, N, np.dtype(dtype), 1)
         kernel = epoch_kernel(cut, 30, plain=True)
         order = RowOrder(no_shifts, no_shifts, None, np.empty(0, np.int64))
-        given = X, labels, order, Cut(30, tile_rows), Rates(0.1, 0.0, True), None, work, team.control_of(1)
+        given = X, labels, order, Cut(30, tile_rows, n_chunks, 0), Rates(0.1, 0.0, True), None, work, team.control_of(1)
         threads.run(kernel, 1, *given, loss_sum)
         weights, bias = work.weights[0, :N], work.bias[0, 0]
         assert_close(np.append(weights, bias), np.append(W, b), TOLERANCE[dtype])

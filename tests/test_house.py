@@ -79,9 +79,7 @@ def wide_functions(text, most=10):
 WIDE = {
     "train_logistic_regression", "train_softmax_regression", "compare",  # public
     "train",
-    "sum_chunk", "add_rows", "_by_row_length", "_groups", "_eights", "_eights_or_pairs", "_tiles", "_add_eights",
-    "_add_pairs", "_add_tiles", "_small_batch", "_packed_rows", "_one_or_several_rows", "_several_rows", "_sum_tile",
-    "minimise", "_train", "signs_of",
+    "minimise", "_train",
 }  # fmt: skip
 
 

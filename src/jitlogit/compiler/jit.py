@@ -18,8 +18,7 @@ import numpy as np
 from numba import prange
 from numba.extending import intrinsic, overload
 
-from .cache import KernelCache
-from .lowering import HelperCompiler, KernelCompiler, ParallelCompiler, marked
+from .options import HELPER, KERNEL, PARALLEL, inlining, keep_on_disk
 
 __all__ = [
     "JIT_DISABLED",
@@ -45,43 +44,32 @@ STRICT = {"contract"}
 #: True under ``NUMBA_DISABLE_JIT=1``, where every kernel runs as plain Python.
 JIT_DISABLED = bool(numba.config.DISABLE_JIT)
 
-# Without the runtime that counts references to arrays: it would do so, atomically, for each view and each call, and
-# cost more than the work. So kernels can't allocate.
-_OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "_nrt": False}
-# Kernels call helpers, Python doesn't: without the wrappers for it, a first fit compiles half a second faster.
-_HELPER_OPTIONS: dict[str, Any] = {
-    **_OPTIONS,
-    "no_cpython_wrapper": True,
-    "no_cfunc_wrapper": True,
-    "pipeline_class": HelperCompiler,
-}
-# Python calls kernels, C doesn't.
-_KERNEL_OPTIONS: dict[str, Any] = {**_OPTIONS, "no_cfunc_wrapper": True, "pipeline_class": KernelCompiler}
-
-_PARALLEL_OPTIONS: dict[str, Any] = {**_KERNEL_OPTIONS, "pipeline_class": ParallelCompiler}
-
 
 def helper(function: Function) -> Function:
     """Make a helper that kernels call."""
-    return numba.njit(function, fastmath=FASTMATH, **_HELPER_OPTIONS)  # type: ignore[no-any-return]
+    return _helper(function, "")
+
+
+def _helper(function: Function, how: str, fastmath: set[str] = FASTMATH) -> Function:
+    return numba.njit(function, fastmath=fastmath, **HELPER, **inlining(function, how))  # type: ignore[no-any-return]
 
 
 def inline(function: Function) -> Function:
     """Make a helper so small, or called with so many arrays, that a call would cost more than its work."""
-    return helper(marked(function, "alwaysinline"))
+    return _helper(function, "always")
 
 
 def outline(function: Function) -> Function:
     """Make a helper so large that it is compiled once, not into each of its callers."""
-    return helper(marked(function, "noinline"))
+    return _helper(function, "never")
 
 
 def strict(function: Function) -> Function:
     """Make a helper that is computed in the order of operations in which it is written."""
-    return numba.njit(function, fastmath=STRICT, **_HELPER_OPTIONS)  # type: ignore[no-any-return]
+    return _helper(function, "", STRICT)
 
 
-def by_type(choose: Function, fastmath: set[str] = FASTMATH, inlining: str = "") -> Function:
+def by_type(choose: Function, fastmath: set[str] = FASTMATH, how: str = "") -> Function:
     """Make a helper whose implementation is chosen by its arguments' types while a caller is compiled.
 
     `choose` has the helper's arguments, gets their Numba types (with attributes such as ``dtype`` and ``layout``) and
@@ -94,24 +82,26 @@ def by_type(choose: Function, fastmath: set[str] = FASTMATH, inlining: str = "")
 
     @functools.wraps(choose)
     def implementation(*types: Any) -> Any:
-        return marked(choose(*types), inlining)
+        chosen = choose(*types)
+        inlining(chosen, how)
+        return chosen
 
     if not JIT_DISABLED:
-        overload(chosen, jit_options={"fastmath": fastmath, **_HELPER_OPTIONS})(implementation)
+        options = {"fastmath": fastmath, **HELPER, **inlining(choose, how)}
+        overload(chosen, jit_options=options)(implementation)
     return chosen  # type: ignore[return-value]
 
 
 def inline_by_type(choose: Function) -> Function:
     """As `by_type`, compiled into its callers."""
-    return by_type(choose, inlining="alwaysinline")
+    return by_type(choose, how="always")
 
 
 def kernel(function: Function) -> Function:
     """Make an entry point, compiled on first need and cached on disk."""
     if JIT_DISABLED:  # compiled arithmetic is silent
         return np.errstate(all="ignore")(function)
-    dispatcher: Function = _cached(numba.njit(function, fastmath=FASTMATH, **_KERNEL_OPTIONS), function.__name__)
-    return dispatcher
+    return keep_on_disk(numba.njit(function, fastmath=FASTMATH, **KERNEL), function.__name__)  # type: ignore[no-any-return]
 
 
 class parallel_kernel:
@@ -127,19 +117,14 @@ class parallel_kernel:
         self.serial: Any = kernel(function)
         self.parallel = self.serial
         if not JIT_DISABLED:
-            dispatcher = numba.njit(function, parallel=True, fastmath=FASTMATH, **_PARALLEL_OPTIONS)
-            self.parallel = _cached(dispatcher, f"parallel_{function.__name__}")
+            dispatcher = numba.njit(function, fastmath=FASTMATH, **PARALLEL)
+            self.parallel = keep_on_disk(dispatcher, f"parallel_{function.__name__}")
 
     @property
     def compilations(self) -> int:
         """How many variants this process has compiled, and not found in the cache."""
         both: tuple[Any, Any] = self.serial, self.parallel
         return sum(int(sum(each.stats.cache_misses.values())) for each in both)
-
-
-def _cached(dispatcher: Any, name: str) -> Any:
-    dispatcher._cache = KernelCache(name)
-    return dispatcher
 
 
 def primitive(plain: Callable[..., Any]) -> Callable[..., Any]:

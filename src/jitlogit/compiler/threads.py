@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import sys
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -61,8 +60,10 @@ class _Layer:
 
 def _layer() -> str | None:
     """Name of the threading layer, None as long as it isn't started."""
-    module = sys.modules.get("numba.np.ufunc.parallel")
-    return module._threading_layer if module is not None and module._is_initialized else None
+    try:
+        return str(numba.threading_layer())
+    except ValueError:
+        return None
 
 
 def _after_fork() -> None:

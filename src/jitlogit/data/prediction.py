@@ -10,7 +10,8 @@ import numpy as np
 from ..compiler.threads import members_for, run
 from ..kernels.passes import objective
 from ..kernels.simd.arrays import PADDING
-from ..kernels.storage.plan import class_plan, plan, tiles_for
+from ..kernels.storage.plan import class_plan, plan
+from ..kernels.storage.work_spaces import tiles_for
 from .validation import Array, as_rows, check_rows, computed_dtype, is_sparse, raise_if_not_finite
 
 _BLOCK_VALUES = 1 << 20

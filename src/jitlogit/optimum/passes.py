@@ -8,12 +8,12 @@ import numpy as np
 
 from ..compiler.threads import members_for, run
 from ..data.validation import Array, as_rows, computed_dtype, is_sparse
-from ..kernels.epochs.softmax_epoch import ClassWorkSpace, class_work_space
 from ..kernels.passes.sparse_whole import sparse_curvature_times, sparse_losses, sparse_whole_space, sums_by_column
-from ..kernels.passes.whole import class_curvature_times, class_losses, curvature_times, losses
+from ..kernels.passes.whole import curvature_times, losses
 from ..kernels.steps.labels import Weighted
-from ..kernels.storage.plan import WorkSpace, class_plan, plan, work_space
+from ..kernels.storage.plan import class_plan, plan
 from ..kernels.storage.sparse_work import COST, CSR, room_for_classes, sparse_chunks
+from ..kernels.storage.work_spaces import ClassWorkSpace, FeatureWorkSpace, WorkSpace, class_work_space, work_space
 
 # Sums over features that need more than this are made by columns, where a copy of X takes at most so many times as much
 # as the chunks' sums.
@@ -60,20 +60,19 @@ class _DenseWalk(Walk):
         self._rows, self._labels, self._offset, self._tile_rows = as_rows(X), labels, offset, cut.tile_rows
         self._members = members_for(n_threads, cut.n_chunks, X.nbytes * n_scores)
         self._sums = np.zeros((cut.n_chunks, n_scores, n + 2))
-        self._work: WorkSpace | ClassWorkSpace
+        self._kernels = losses, curvature_times
+        self._work: WorkSpace | FeatureWorkSpace | ClassWorkSpace
         if n_classes is None:
-            self._kernels = losses, curvature_times
             self._work = work_space(cut._replace(n_chunks=1), n, dtype, self._members)
         else:
-            self._kernels = class_losses, class_curvature_times
             self._work = class_work_space(n_classes, cut.tile_rows, self._members, n, dtype, self._members)
 
     def _run(self, kernel: Any, of_rows: tuple[Any, ...], weights: Array, bias: Array) -> Array:
         n_scores, n = weights.shape
-        typed, given = self._work.weights[:n_scores], self._work.bias[:n_scores]
-        typed[:, :n] = weights
-        given[:, 0] = bias + (weights - typed[:, :n]) @ self._offset
-        run(kernel, self._members, self._rows, *of_rows, self._tile_rows, typed, given, self._work, self._sums)
+        typed = self._work.weights[:n_scores, :n]
+        typed[:] = weights
+        self._work.bias[:n_scores, 0] = bias + (weights - typed) @ self._offset
+        run(kernel, self._members, self._rows, *of_rows, self._tile_rows, self._work, self._sums)
         return np.asarray(self._sums.sum(axis=0))
 
 

@@ -12,7 +12,8 @@ from ..data.prediction import forward
 from ..data.validation import Array
 from ..kernels.passes import objective
 from ..kernels.simd.arrays import PADDING
-from ..kernels.storage.plan import plan, tiles_for
+from ..kernels.storage.plan import plan
+from ..kernels.storage.work_spaces import tiles_for
 from ..training.fits import check_steps
 from ..training.loop import train, warn_if_it_failed
 

@@ -12,15 +12,15 @@ from ..compiler import threads
 from ..compiler.threads import members_for
 from ..data import validation as check
 from ..data.validation import Array, as_rows, computed_dtype, is_sparse, raise_if_not_finite
-from ..kernels.epochs.epoch import epoch_kernel
-from ..kernels.epochs.softmax_epoch import ClassWorkSpace, class_work_space, softmax_epoch
-from ..kernels.epochs.sparse_epoch import sparse_epoch, squared_gradients
+from ..kernels.epochs.epoch import epoch, epoch_kernel
+from ..kernels.epochs.sparse import squared_gradients
 from ..kernels.epochs.team import control_of
 from ..kernels.steps.batches import Cut, Rates
 from ..kernels.steps.labels import Weighted
 from ..kernels.steps.update import KEPT, OPTIMIZERS, Rule, make_rule, start
 from ..kernels.storage import sparse_work
-from ..kernels.storage.plan import WorkSpace, class_plan, plan, work_space
+from ..kernels.storage.plan import class_plan, plan
+from ..kernels.storage.work_spaces import ClassWorkSpace, FeatureWorkSpace, WorkSpace, class_work_space, work_space
 from .order import Order
 from .packing import packed
 from .schedule import SCHEDULES
@@ -125,9 +125,9 @@ class Fit:
         """Make room to work in, before the first `run`."""
         raise NotImplementedError
 
-    def _prepare(self, kernel: Any, members: int, rows: Any, labels: Any, order: Order, tile_rows: int) -> None:
+    def _prepare(self, kernel: Any, members: int, rows: Any, labels: Any, order: Order, cut: Cut) -> None:
         self._members, self._kernel, self._control, self._loss_sum = members, kernel, control_of(members), np.zeros(1)
-        self._given = rows, labels, order.arrays, Cut(self._problem.batch_size, tile_rows)
+        self._given = rows, labels, order.arrays, cut
 
     def run(self) -> float:
         """Train one epoch; return the sum of the losses, 0 if they aren't computed."""
@@ -211,7 +211,7 @@ class Fit:
 class DenseFit(Fit):
     """Rows in an array, or packed."""
 
-    _work: WorkSpace | ClassWorkSpace
+    _work: WorkSpace | FeatureWorkSpace | ClassWorkSpace
 
     def __init__(self, problem: Problem) -> None:
         super().__init__(problem)
@@ -236,7 +236,8 @@ class DenseFit(Fit):
         else:
             cut = class_plan(problem.batch_size, self._rows, classes, shuffled)
         n_bytes = problem.X.nbytes * n_epochs * problem.n_scores
-        members = members_for(n_threads, max(cut.n_chunks, cut.n_parts), n_bytes)
+        n_chunks = max(cut.n_chunks, cut.n_parts)
+        members = members_for(n_threads, n_chunks, n_bytes)
         if classes is None:
             self._work = work_space(cut, n, dtype, members)
         else:
@@ -246,9 +247,11 @@ class DenseFit(Fit):
         if self._rule is not None and problem.initial is not None:
             for k, parameters in enumerate(problem.initial):
                 start(self._rule, k, parameters, self._work.weights[k], self._work.bias[k])
-        kernel = epoch_kernel(cut, problem.batch_size, self._plain) if classes is None else softmax_epoch
+        kernel = epoch_kernel(cut, problem.batch_size, self._plain) if classes is None else epoch
         labels = problem._replace(labels=self._labels).weighted_labels
-        self._prepare(kernel, members, self._rows, labels, order, cut.tile_rows)
+        batch_bytes = problem.batch_size * problem.X.itemsize * n * problem.n_scores
+        given = Cut(problem.batch_size, cut.tile_rows, n_chunks, batch_bytes)
+        self._prepare(kernel, members, self._rows, labels, order, given)
 
     def _state(self) -> list[Array]:
         n, result = self._problem.X.shape[1], slice(self._problem.n_scores)
@@ -293,7 +296,9 @@ class SparseFit(Fit):
             sparse_work.set_features(self._work, self._rule)
         if problem.initial is not None:
             self._begin_with(problem.initial)
-        self._prepare(sparse_epoch, members, as_rows(X), problem.weighted_labels, order, 0)
+        value_bytes = X.data.itemsize + X.indices.itemsize
+        cut = Cut(problem.batch_size, 0, n_chunks, X.nnz // problem.n_batches * value_bytes * scores)
+        self._prepare(epoch, members, as_rows(X), problem.weighted_labels, order, cut)
 
     def _begin_with(self, initial: Array) -> None:
         u, scalars = self._raw_weights(), self._work.scalars[0]

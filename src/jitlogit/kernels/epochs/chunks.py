@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ...compiler.jit import helper, inline
 from ..simd import lanes
+from ..steps.batches import Positions
 from ..steps.labels import count_of
 from ..steps.row_order import fill_order
 from ..storage.operations import spacing
@@ -22,35 +23,42 @@ def place_of(order, batch):
 
 
 @inline
-def chunk_of(batches, n_chunks, batch, c):
-    """First position of a chunk, and the one after its last."""
+def batch_at(batches, batch):
+    """First position and size of a batch."""
     batch_size = batches.cut.batch_size
     first = place_of(batches.order, batch) * spacing(batches.rows, batch_size)
-    size = min(batch_size, count_of(batches.labels) - first)
+    return first, min(batch_size, count_of(batches.labels) - first)
+
+
+@inline
+def chunk_of(batches, n_chunks, batch, c):
+    """First position of a chunk, and the one after its last."""
+    first, size = batch_at(batches, batch)
     step = lanes.width(batches.rows)
     start, stop = size * c // n_chunks // step * step, size * (c + 1) // n_chunks // step * step
     return first + start, first + (stop if c + 1 < n_chunks else size)
 
 
 @inline
-def next_start(batches, n_chunks, batch, c, first_chunk, stop_chunk, stop_batch):
-    """First position of what a member takes after a chunk: of the same batch, or of the next one."""
-    same = c + 1 < stop_chunk
+def positions_of(batches, share, batch, c, stop_batch):
+    """Positions of a chunk, ahead of the member's next one: of the same batch, or of the next one."""
+    start, stop = chunk_of(batches, share.n_chunks, batch, c)
+    same = c + 1 < share.stop
     its_batch = batch if same else min(batch + 1, stop_batch - 1)
-    start, _ = chunk_of(batches, n_chunks, its_batch, c + 1 if same else first_chunk)
-    return start
+    ahead, _ = chunk_of(batches, share.n_chunks, its_batch, c + 1 if same else share.first)
+    return Positions(start, stop, ahead)
 
 
 @helper
-def fill_chunks(batches, n_chunks, first_chunk, stop_chunk, first_batch, stop_batch):
+def fill_chunks(batches, share, first_batch, stop_batch):
     """Fill in a member's part of the order, where there are shifts."""
     order = batches.order
-    if stop_chunk - first_chunk == n_chunks and not order.blocks.size:
+    if share.stop - share.first == share.n_chunks and not order.blocks.size:
         start, _ = chunk_of(batches, 1, first_batch, 0)
         _, stop = chunk_of(batches, 1, stop_batch - 1, 0)
         fill_order(order.column_shifts, order.row_shifts, start, stop, order.rows)
         return
     for batch in range(first_batch, stop_batch):
-        for c in range(first_chunk, stop_chunk):
-            start, stop = chunk_of(batches, n_chunks, batch, c)
+        for c in range(share.first, share.stop):
+            start, stop = chunk_of(batches, share.n_chunks, batch, c)
             fill_order(order.column_shifts, order.row_shifts, start, stop, order.rows)

@@ -12,8 +12,6 @@ for a while.
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -83,16 +81,40 @@ def open_region(control):
         control[i] = 0
 
 
-@inline
-def span_number(span):
-    """Number of a span in its epoch, from 1 on."""
-    return span // _MOST_MEMBERS
+@helper
+def arrive(control):
+    """Number of a member: how many have arrived before it. The first one leads."""
+    return count_up(control, _ARRIVED) - 1
 
 
 @inline
 def members_of(span):
     """How many members do a span."""
     return span % _MOST_MEMBERS
+
+
+@inline
+def first_barrier(span):
+    """Number of a span's first barrier; its others count on, up to two for each batch."""
+    return span // _MOST_MEMBERS * 2 * SPAN_BATCHES
+
+
+@inline
+def start_of(control):
+    """First batch of the span that goes on."""
+    return control[_FIRST_BATCH]
+
+
+@inline
+def stop_of(control):
+    """The batch after the last of the span that goes on."""
+    return control[_STOP_BATCH]
+
+
+@helper
+def end_epoch(control):
+    """Send the other members away."""
+    write(control, _SPAN, _END)
 
 
 @helper
@@ -103,7 +125,7 @@ def begin_span(control, members, batch, n_batches):
     its core would be given to another.
     """
     length = SPAN_BATCHES
-    number = span_number(control[_SPAN]) + 1
+    number = control[_SPAN] // _MOST_MEMBERS + 1
     if control[_REST] <= 0:
         control[_DIVISOR] = 1
         if members > 1 and (control[_JUDGED] == 0 or control[_PENALTY] > 0):
@@ -176,34 +198,3 @@ def judge_span(control, members, span, batch_bytes, sleeps):
         control[_PENALTY] //= 2
     control[_BARRIERS] = 0
     control[_SLEEPS] = 0
-
-
-@inline  # Numba won't cache a kernel that still holds the address of a function, `walk`
-def do_epoch(walk, batches, work, n_batches, batch_bytes, control, members, out_loss_sum):
-    """Do a member's part of an epoch.
-
-    ``walk(batches, work, control, member, span, first_batch, stop_batch, loss_sum)`` does a member's part of a span. It
-    returns the sum of the losses, to which it adds one batch after the other, so that it doesn't depend on spans; and
-    at how many barriers this member slept. The leader writes the sum of the losses to out_loss_sum (1,), NaN as soon
-    as the bias isn't finite, and ends the epoch in either case.
-    """
-    member = count_up(control, _ARRIVED) - 1
-    if member == 0:
-        loss_sum = 0.0
-        stop_batch = np.int64(0)
-        while stop_batch < n_batches:
-            first_batch = stop_batch
-            span = begin_span(control, members, first_batch, n_batches)
-            stop_batch = control[_STOP_BATCH]
-            loss_sum, sleeps = walk(batches, work, control, member, span, first_batch, stop_batch, loss_sum)
-            judge_span(control, members, span, batch_bytes, sleeps)
-            if not math.isfinite(work.bias[0, 0]):
-                loss_sum = math.nan
-                break
-        out_loss_sum[0] = loss_sum
-        write(control, _SPAN, _END)
-    else:
-        span = await_span(control, member, np.int64(0))
-        while span >= 0:
-            walk(batches, work, control, member, span, control[_FIRST_BATCH], control[_STOP_BATCH], 0.0)
-            span = await_span(control, member, span)

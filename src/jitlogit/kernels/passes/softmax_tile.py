@@ -59,14 +59,14 @@ def softmax_residuals(labels, order, start, count, with_loss, room):
 
 
 @helper
-def sum_chunk(
-    rows, labels, order, start, stop, following, tile_rows, with_loss, weights, bias, room, out_gradient, out_sums
-):
-    """Sums over the rows at positions start ... stop - 1, class by class: gradients into out_sums (K, n + 2) but for
-    those of the last block of rows, which are in out_gradient (K, n); residuals and losses into out_sums.
+def sum_chunk(examples, positions, tile_rows, with_loss, room, out_sums):
+    """Sums over the rows of a chunk, class by class, into out_sums (K, n + 2): x (A - Y), A - Y, and the losses.
 
-    The chunk that starts at position `following` is next. See `gradient_sum` and `add_last_block`.
+    The last block of rows isn't in them: its gradients are left in the room; see `gradient_sum`, `add_last_block`.
     """
+    rows, labels, order = examples
+    start, stop, following = positions
+    weights, bias, out_gradient, tile = room
     n_classes, n_features = weights.shape[0], rows.shape[1]
     out_sums[0, n_features + 1] = 0.0
     for k in range(n_classes):
@@ -81,14 +81,14 @@ def sum_chunk(
         for first in range(block, end, tile_rows):
             count = min(tile_rows, end - first)
             ahead = first + count if first + count < stop else following
-            storage.class_scores(rows, order, first, count, ahead, weights, bias, room)
-            out_sums[0, n_features + 1] += softmax_residuals(labels, order, first, count, with_loss, room)
+            storage.class_scores(rows, order, first, count, ahead, weights, bias, tile)
+            out_sums[0, n_features + 1] += softmax_residuals(labels, order, first, count, with_loss, tile)
             for k in range(n_classes):
                 residual = lanes.fill(weights, 0.0)
                 for t in range(0, count, lanes.width(weights)):
-                    residual += lanes.load(room[k], t)
+                    residual += lanes.load(tile[k], t)
                 out_sums[k, n_features] += lanes.total(residual)
-            storage.class_accumulate(rows, order, first, count, ahead, room, out_gradient)
+            storage.class_accumulate(rows, order, first, count, ahead, tile, out_gradient)
 
 
 @inline

@@ -14,6 +14,7 @@ from ..simd import lanes
 from ..simd.arrays import LINE_BYTES, PADDING
 from ..simd.memory import prefetch, prefetch_item
 from ..steps import link
+from ..steps.batches import Positions
 from ..steps.labels import is_weighted, signs, weigh
 from ..steps.row_order import row_at
 from ..storage.sparse_work import DRIVE, LAST, MATRIX
@@ -54,8 +55,10 @@ def _fetch_row(rows, order, position, known):
 
 
 @inline
-def _number(rows, order, first, stop, known, count, places, touched, out_numbers):
+def _number(examples, positions, count, places, touched, out_numbers):
     """Number the features of a tile's values; return how many the chunk has by now."""
+    rows, _, order = examples
+    first, stop, known = positions
     at = 0
     for position in range(first, stop):
         _fetch_row(rows, order, position, known)
@@ -199,12 +202,15 @@ def _logistic_residuals(labels, order, start, count, with_loss, room):
 
 
 @inline
-def _sum_tile(rows, labels, order, first, stop, known, with_loss, numbers, numbered, weights, work, member, c):
-    """Scores, residuals and gradients of the rows at positions first ... stop - 1, by `weights` of their features.
+def _sum_tile(examples, positions, with_loss, numbering, weights, work, member, c):
+    """Scores, residuals and gradients of a tile's rows, by `weights` of their features.
 
-    `numbers` are those of their values, or, unless they are `numbered`, of all values; the rows of the next tile are
-    then asked for, up to position `known`.
+    `numbering` holds numbers of features, and whether they are those of the tile's values, or of all values. In the
+    latter case, the memory of the next tile's rows is asked for.
     """
+    rows, labels, order = examples
+    first, stop, known = positions
+    numbers, numbered = numbering
     gradients, row, room = work.gradients[c], work.rows[member], work.tiles[member]
     sums, bias, n_scores, n_room = work.sums[c], work.bias, work.bias.shape[0], room_of(work)
     at = np.int64(0)
@@ -232,11 +238,12 @@ def _sum_tile(rows, labels, order, first, stop, known, with_loss, numbers, numbe
 
 
 @helper
-def sum_chunk(rows, labels, order, start, stop, known, with_loss, c, work, member):
-    """Sums over the rows at positions start ... stop - 1: gradients of the features that they have, and `sums`.
+def sum_chunk(examples, positions, with_loss, c, work, member):
+    """Sums over the rows of a chunk: gradients of the features that they have, and `sums`.
 
-    The order is known up to position `known`.
+    The order is known up to position `ahead`.
     """
+    start, stop, known = positions
     table, touched, places = work.entries[member], work.touched[c], work.places[c]
     weights, drives, gradients = work.weights[member], work.drives[member], work.gradients[c]
     tile_rows = work.tiles.shape[2] - PADDING
@@ -250,22 +257,22 @@ def sum_chunk(rows, labels, order, start, stop, known, with_loss, c, work, membe
             weights = work.state
             _clear(gradients)
         for first in range(start, stop, tile_rows):
-            end = min(first + tile_rows, stop)
-            _sum_tile(rows, labels, order, first, end, known, with_loss, rows.indices, False, weights, work, member, c)
+            tile = Positions(first, min(first + tile_rows, stop), known)
+            _sum_tile(examples, tile, with_loss, (examples.rows.indices, False), weights, work, member, c)
         if lazy:
             _sum_drives(drives, gradients, touched.size, work.sums[c])
         return
     numbers = work.numbers[member]
     count = np.int64(0)
     for first in range(start, stop, tile_rows):
-        end = min(first + tile_rows, stop)
+        tile = Positions(first, min(first + tile_rows, stop), known)
         before = count
-        count = _number(rows, order, first, end, known, count, places, touched, numbers)
+        count = _number(examples, tile, count, places, touched, numbers)
         if lazy:
             _fetch_features(work, table, touched, before, count, weights, drives, gradients)
         else:
             _fetch_weights(work.state, touched, before, count, weights, gradients)
-        _sum_tile(rows, labels, order, first, end, known, with_loss, numbers, True, weights, work, member, c)
+        _sum_tile(examples, tile, with_loss, (numbers, True), weights, work, member, c)
     work.counts[c, 0] = count
     if lazy:
         _sum_drives(drives, gradients, count, work.sums[c])

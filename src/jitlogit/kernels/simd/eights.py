@@ -81,22 +81,21 @@ def signs(typing: Any, like: Any, labels: Any, i: Any) -> Any:
     return lanes(like, labels, types.int64), emit
 
 
-@primitive(lambda like, labels, *rows: np.array([1 - 2 * int(labels[row]) for row in rows], like.dtype))
-def signs_of(
-    typing: Any, like: Any, labels: Any, a: Any, b: Any, c: Any, d: Any, e: Any, f: Any, g: Any, h: Any
-) -> Any:
-    """As `signs`, of labels[a], labels[b], ..."""
+@primitive(lambda like, labels, rows: np.array([1 - 2 * int(labels[row]) for row in rows], like.dtype))
+def signs_of(typing: Any, like: Any, labels: Any, rows: Any) -> Any:
+    """As `signs`, of the labels of eight rows."""
     lanes = LanesType(like.dtype, 8)
 
     def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         bits = ir.Constant(ir.VectorType(I8, 8), None)
-        for k, row in enumerate(args[2:]):
+        for k in range(8):
+            row = builder.extract_value(args[2], k)
             pointer, itemsize = pointer_to(context, builder, labels, args[1], [row])
             label = builder.load(builder.bitcast(pointer, I8.as_pointer()), align=itemsize)
             bits = builder.insert_element(bits, label, ir.Constant(I32, k))
         return _emit_signs(builder, bits, lanes)
 
-    return lanes(like, labels, *[types.int64] * 8), emit
+    return lanes(like, labels, rows), emit
 
 
 def _emit_signs(builder: Any, bits: Any, lanes: LanesType) -> Any:

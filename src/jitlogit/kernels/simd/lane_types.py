@@ -9,9 +9,7 @@ from typing import Any
 from llvmlite import binding, ir
 from numba import config, types
 from numba.core import cgutils
-from numba.core.imputils import lower_builtin
-from numba.core.typing.templates import AbstractTemplate, infer_global, signature
-from numba.extending import models, register_model
+from numba.extending import lower_builtin, models, register_model, type_callable
 
 
 def _target_features() -> set[str]:
@@ -77,22 +75,29 @@ class _LanesModel(models.PrimitiveModel):  # type: ignore[misc]
 def _binary(symbol: Callable[..., Any], emit: str, result: types.Type | None = None) -> None:
     """Register an operator between two lanes of one floating-point type, or lanes and a number."""
 
-    @infer_global(symbol)
-    class Template(AbstractTemplate):  # type: ignore[misc]
-        def generic(self, args: Any, kws: Any) -> Any:
-            lanes = {arg for arg in args if isinstance(arg, LanesType)}
-            if len(args) != 2 or len(lanes) != 1:
+    @type_callable(symbol)
+    def make_typer(context: Any) -> Any:
+        def typer(a: Any, b: Any) -> Any:
+            lanes = {operand for operand in (a, b) if isinstance(operand, LanesType)}
+            if len(lanes) != 1 or not all(isinstance(operand, LanesType | types.Number) for operand in (a, b)):
                 return None
             (operand,) = lanes
-            converted = [arg if isinstance(arg, LanesType) else operand.dtype for arg in args]
-            return signature(operand if result is None else LanesType(result, operand.count), *converted)
+            return operand if result is None else LanesType(result, operand.count)
+
+        return typer
 
     @lower_builtin(symbol, LanesType, LanesType)
-    @lower_builtin(symbol, LanesType, types.Float)
-    @lower_builtin(symbol, types.Float, LanesType)
+    @lower_builtin(symbol, LanesType, types.Number)
+    @lower_builtin(symbol, types.Number, LanesType)
     def lower(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        count = max(lanes.count for lanes in sig.args if isinstance(lanes, LanesType))
-        a, b = (v if isinstance(v.type, ir.VectorType) else splat(builder, v, count) for v in args)
+        lanes = next(operand for operand in sig.args if isinstance(operand, LanesType))
+
+        def as_lanes(value: Any, operand: Any) -> Any:
+            if isinstance(operand, LanesType):
+                return value
+            return splat(builder, context.cast(builder, value, operand, lanes.dtype), lanes.count)
+
+        a, b = map(as_lanes, args, sig.args)
         if result is not None:
             return builder.fcmp_ordered(emit, a, b)
         return getattr(builder, emit)(a, b, flags=FLAGS)

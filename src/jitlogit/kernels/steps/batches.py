@@ -26,10 +26,12 @@ class Rates(NamedTuple):
 
 
 class Cut(NamedTuple):
-    """Rows of a batch and of a tile."""
+    """How batches are cut up."""
 
     batch_size: int
     tile_rows: int
+    n_chunks: int  # of a batch; members share them out
+    batch_bytes: int  # that a batch reads, times the classes: how long it takes
 
 
 class Batches(NamedTuple):
@@ -41,3 +43,28 @@ class Batches(NamedTuple):
     cut: Cut
     rates: Rates
     rule: Any  # update.Rule, or None for plain gradient descent on features as they are stored
+
+
+class Examples(NamedTuple):
+    """Samples with their labels, in an order."""
+
+    rows: Any  # (m, n), a storage
+    labels: Any  # as in `Batches`
+    order: Any  # (m,) the row at each position; None: their own
+
+
+class Positions(NamedTuple):
+    """Positions first ... stop - 1 of an order; the memory of those from `ahead` on is needed next."""
+
+    first: int
+    stop: int
+    ahead: int
+
+
+class Room(NamedTuple):
+    """What a member of the team works with; of K classes, each array has one dimension more, and a row for each."""
+
+    weights: NDArray[Any]  # (n + PADDING,), zero beyond n
+    bias: NDArray[np.float64]  # (1 or more,) the bias comes first
+    gradient: NDArray[Any]  # (n + PADDING,) zeros before and after
+    tile: NDArray[Any]  # (3, tile_rows + PADDING) or (K + 2, tile_rows + PADDING)

@@ -182,6 +182,12 @@ def loss(q):
     return lanes.where(q < 0.0, 0.0, q) + log1p_unit(exp_nonpositive(lanes.absolute(q) * -1.0))
 
 
+@inline
+def residual(z, sign):
+    """A - Y of lanes: sign +1 for y = 0 and -1 for y = 1."""
+    return sign * sigmoid(sign * z)
+
+
 # The arrays below have room for whole lanes beyond `count`; what stands there is of no consequence.
 
 
@@ -200,8 +206,7 @@ def residuals(z, sign, count, out_residual):
     """
     total = lanes.fill(z, 0.0)
     for t in range(0, count, lanes.width(z)):
-        s = lanes.load(sign, t)
-        r = s * sigmoid(s * lanes.load(z, t))
+        r = residual(lanes.load(z, t), lanes.load(sign, t))
         lanes.store(out_residual, t, r)
         total += r
     return lanes.total(total)

@@ -74,7 +74,7 @@ def _class_accumulate_one_by_one(rows, order, first, count, ahead, residual, out
 @by_type
 def spacing(rows, batch_size):
     """Positions from the start of a batch to that of the next."""
-    return _up_to_whole_blocks if rows.ndim == 3 else _close_together
+    return _up_to_whole_blocks if getattr(rows, "ndim", 2) == 3 else _close_together
 
 
 def _close_together(rows, batch_size):

@@ -1,13 +1,10 @@
-"""How an epoch is cut up, and the arrays that it works in."""
+"""How an epoch is cut up."""
 
 from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-import numpy as np
 from numpy.typing import NDArray
-
-from ..simd.arrays import PADDING, on_lines
 
 # Short rows are taken in tiles, since each ends with a wait for probabilities. Of longer ones, few are scored before
 # they are added, from the first-level cache: the processor then runs ahead in memory all the time. The longest come
@@ -48,6 +45,8 @@ _WIDE_FEATURES = 512
 LEAST_SHARED_FEATURES = 64
 # The chunks' sums and gradients together.
 _MAX_WORK_BYTES = 8 * 1024 * 1024
+# Tiles of these numbers of rows are computed with in registers, see `tile`.
+PAIR, EIGHT = 2, 8
 # Rows summed in the data's own precision before they are added to a float64 sum.
 FOLD_ROWS = 256
 
@@ -124,44 +123,8 @@ def row_tile(row_bytes: int, wide_bytes: int) -> int:
     """Number of C-ordered rows in a tile, from the bytes of a row as it is stored and as it is computed with."""
     if row_bytes > _SHORT_BYTES:
         if row_bytes == wide_bytes and row_bytes in _PAIR_BYTES:
-            return 2
+            return PAIR
         if wide_bytes <= _EIGHT_WIDE_BYTES:
-            return 8
+            return EIGHT
     limit = _SHORT_TILE_BYTES if row_bytes <= _SHORT_BYTES else _LONG_TILE_BYTES
     return min(_MAX_TILE_ROWS, max(8, limit // row_bytes // 8 * 8))
-
-
-class WorkSpace(NamedTuple):
-    """Arrays that kernels work in, private to each member or chunk; weights and bias of member 0 are the result.
-
-    In `feature_epoch`, weights of member 0 are everyone's, each writing its own parts.
-    """
-
-    tiles: NDArray[Any]  # (members, 3, tile_rows + PADDING)
-    gradients: NDArray[Any]  # (members, n + PADDING)
-    totals: NDArray[Any]  # (members, n + PADDING) of float64
-    sums: NDArray[Any]  # (2, n_chunks, n + 2) of float64, in turn: members may be a batch apart
-    weights: NDArray[Any]  # (members, n + PADDING), zero beyond n
-    bias: NDArray[Any]  # (members, 1 + PADDING) of float64
-    turned: NDArray[Any]  # (turned_rows, n)
-    partial_scores: NDArray[Any]  # (2, n_parts, tile_rows + PADDING), in turn too
-
-
-def work_space(cut: Plan, n_features: int, dtype: np.dtype[Any], members: int) -> WorkSpace:
-    """Make the arrays; gradients, weights and bias hold zeros."""
-    room = -(-(n_features + PADDING) // PADDING) * PADDING  # whole cache lines, also of float64
-    return WorkSpace(
-        on_lines((members, 3, cut.tile_rows + PADDING), dtype),
-        on_lines((members, room), dtype),
-        on_lines((members, room), np.dtype(np.float64)),
-        on_lines((2, cut.n_chunks, n_features + 2), np.dtype(np.float64)),
-        on_lines((members, room), dtype),
-        on_lines((members, 1 + PADDING), np.dtype(np.float64)),
-        np.empty((cut.turned_rows, n_features), dtype),
-        on_lines((2, cut.n_parts, cut.tile_rows + PADDING), dtype),
-    )
-
-
-def tiles_for(members: int, block_rows: int, dtype: Any) -> NDArray[Any]:
-    """Room for a value of each row of a block, by member."""
-    return np.empty((members, block_rows + PADDING), dtype)

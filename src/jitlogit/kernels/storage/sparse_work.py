@@ -43,7 +43,7 @@ class CSR(NamedTuple):
 
 
 class SparseWorkSpace(NamedTuple):
-    """Arrays that `sparse_epoch` works in. K: classes, 1 for labels 0 and 1, up to whole lanes where there are several.
+    """Arrays for epochs on sparse rows. K: classes, 1 for labels 0 and 1, up to whole lanes where there are several.
 
     Features that a chunk has are numbered in the order in which its rows have them, unless it is taken to have all.
     """

@@ -23,26 +23,77 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...compiler.jit import helper, inline, kernel, outline, parallel_kernel, prange
+from ...compiler.jit import helper, inline, kernel, outline
 from ..passes.sparse_rows import FEATURES_AHEAD, fetch_feature, room_of, sum_chunk
 from ..simd import lanes
-from ..steps import update
-from ..steps.batches import Batches
+from ..steps import update as updates
+from ..steps.batches import Examples, Positions
 from ..steps.labels import count_of
 from ..steps.row_order import fill_order
+from ..steps.shares import part_of
 from ..storage.sparse_work import B_SUM, DRIVE, INVERSE_SQUARE, LAST, MATRIX, MEAN_DRIVE, MEAN_U, MEAN_V, B
-from .chunks import place_of, rate_of
-from .team import SPAN_BATCHES, barrier, do_epoch, members_of, open_region, span_number
+from .chunks import batch_at, rate_of
+
+
+def begin(batches, work, share, first_batch, stop_batch):
+    order, batch_size, member = batches.order, batches.cut.batch_size, share.member
+    if member:
+        _copy(work.scalars, member)
+        _copy(work.tables, member)
+        _copy(work.entries, member)
+        work.updates[member, 0] = work.updates[0, 0]
+    known = _known_positions(batches, share, stop_batch)
+    if known and not member:
+        fill_order(order.column_shifts, order.row_shifts, first_batch * batch_size, known, order.rows)
+
+
+def sum_share(batches, work, share, batch, stop_batch):
+    order = batches.order
+    examples = Examples(batches.rows, batches.labels, order.rows)
+    known = _known_positions(batches, share, stop_batch)
+    first, size = batch_at(batches, batch)
+    for c in range(share.first, share.stop):
+        start, stop = first + size * c // share.n_chunks, first + size * (c + 1) // share.n_chunks
+        if not known:
+            fill_order(order.column_shifts, order.row_shifts, start, stop, order.rows)
+        sum_chunk(examples, Positions(start, stop, max(stop, known)), batches.rates.with_loss, c, work, share.member)
+
+
+def update(batches, work, share, batch, is_last, loss_sum):
+    _, size = batch_at(batches, batch)
+    rate = rate_of(batches.rates, batch)
+    if work.totals.shape[1]:
+        _full_update(batches.rule, rate, size, work, share)
+    else:
+        batch_size = batches.cut.batch_size
+        ends_epoch = (batch + 1) * batch_size >= count_of(batches.labels)
+        _linear_update(batches.rule, rate, size, ends_epoch, work, share)
+    if not share.member:
+        for c in range(share.n_chunks):
+            loss_sum += work.sums[c, 2 * room_of(work)]
+    return loss_sum
+
+
+def meets_again(work, is_last):
+    return True
+
+
+@inline
+def _known_positions(batches, share, stop_batch):
+    """Up to which position `begin` fills in the order: that of a whole span, for one chunk a batch; else 0."""
+    if share.n_chunks > 1 or batches.order.blocks.size:
+        return 0
+    return min(stop_batch * batches.cut.batch_size, count_of(batches.labels))
 
 
 @inline
 def _constants(optimizer, rate):
     """c, h, m and beta of a linear optimizer, see above."""
-    if optimizer == update.SGD:
+    if optimizer == updates.SGD:
         return rate, 0.0, 0.0, 0.0
-    if optimizer == update.MOMENTUM:
-        return rate, rate * update.KEPT, 1.0, update.KEPT
-    return rate * (1 + update.KEPT), rate * update.KEPT**2, 1.0, update.KEPT
+    if optimizer == updates.MOMENTUM:
+        return rate, rate * updates.KEPT, 1.0, updates.KEPT
+    return rate * (1 + updates.KEPT), rate * updates.KEPT**2, 1.0, updates.KEPT
 
 
 @inline
@@ -55,10 +106,10 @@ def _update_table(m00, m01, m10, m11, t, table):
         entry[2], entry[3] = m10 * p0 + m11 * p2, m10 * p1 + m11 * p3
 
 
-@helper
-def _linear_update(rule, rate, size, is_last, work, member, members):
+@outline
+def _linear_update(rule, rate, size, ends_epoch, work, share):
     """Update a member's scalars and table, which are as everyone's, and its part of the features."""
-    n_chunks, n_features = work.gradients.shape[0], work.state.shape[0]
+    n_chunks, n_features, member = work.gradients.shape[0], work.state.shape[0], share.member
     n_scores, n_room = work.bias.shape[0], room_of(work)
     table, scalars = work.tables[member], work.scalars[member]
     c, h, m, beta = _constants(rule.optimizer, rate)
@@ -92,7 +143,7 @@ def _linear_update(rule, rate, size, is_last, work, member, members):
     for e in range(t + 1):
         for k in range(table.shape[1]):
             entries[e, k] = table[e, k]
-    first, stop = n_features * member // members, n_features * (member + 1) // members
+    first, stop = part_of(share, n_features)
     if not work.places.shape[1]:
         for j in range(first, stop):
             _step(work, entries, 0, j, j, 0, c / size, m / size)
@@ -111,7 +162,7 @@ def _linear_update(rule, rate, size, is_last, work, member, members):
     t += 1
     _begin_entry(table[t])
     _begin_entry(entries[t])
-    if t > 0 and (is_last or t == table.shape[0] - 1):
+    if t > 0 and (ends_epoch or t == table.shape[0] - 1):
         for j in range(first, stop):
             _catch_up(work.state, work.state[j], entries, n_room)
         t = np.int64(0)
@@ -189,11 +240,12 @@ def _move(state, feature, entry, n_room):
         lanes.store(feature, n_room + k, p2 * u + p3 * v + a * lanes.load_half(state, entry, MATRIX + n_room + k))
 
 
-@helper
-def _full_update(rule, rate, size, work, member, first_class, stop_class):
-    """Update all parameters of some classes."""
+@outline
+def _full_update(rule, rate, size, work, share):
+    """Update all parameters of a member's classes."""
     n_features, has_all = work.state.shape[0], work.places.shape[1] == 0
-    total = work.totals[member]
+    total = work.totals[share.member]
+    first_class, stop_class = part_of(share, work.bias.shape[0])
     for k in range(first_class, stop_class):
         for j in range(n_features + 1):
             total[j] = 0.0
@@ -205,7 +257,7 @@ def _full_update(rule, rate, size, work, member, first_class, stop_class):
                 for number in range(work.counts[chunk, 0]):
                     total[work.touched[chunk, number]] += work.gradients[chunk, number, k]
             total[n_features] += work.sums[chunk, k]
-        update.apply(rule, k, rate, size, total, work.state[:, k], work.bias[k])
+        updates.apply(rule, k, rate, size, total, work.state[:, k], work.bias[k])
 
 
 @inline
@@ -213,75 +265,6 @@ def _copy(arrays, member):
     for i in range(arrays.shape[1]):
         for k in range(arrays.shape[2]):
             arrays[member, i, k] = arrays[0, i, k]
-
-
-@helper
-def _begin(work, member):
-    """Begin a span with what the first member has."""
-    if member:
-        _copy(work.scalars, member)
-        _copy(work.tables, member)
-        _copy(work.entries, member)
-        work.updates[member, 0] = work.updates[0, 0]
-
-
-@outline
-def _walk(batches, work, control, member, span, first_batch, stop_batch, loss_sum):
-    """Batches first_batch ... stop_batch - 1, as one of the members of a span.
-
-    Returns the sum of the losses, those before included, and, of two barriers for each batch, half the number at
-    which this member slept.
-    """
-    rows, labels, order, cut, rates, rule = batches
-    batch_size = cut.batch_size
-    n_batches = (count_of(labels) + batch_size - 1) // batch_size
-    n_chunks, n_scores, n_room = work.gradients.shape[0], work.bias.shape[0], room_of(work)
-    members = members_of(span)
-    first_chunk, stop_chunk = n_chunks * member // members, n_chunks * (member + 1) // members
-    first_class, stop_class = n_scores * member // members, n_scores * (member + 1) // members
-    sleeps = 0
-    number = span_number(span) * 2 * SPAN_BATCHES
-    _begin(work, member)
-    known = min(stop_batch * batch_size, count_of(labels)) if n_chunks == 1 and not order.blocks.size else 0
-    if known and not member:
-        fill_order(order.column_shifts, order.row_shifts, first_batch * batch_size, known, order.rows)
-    for batch in range(first_batch, stop_batch):
-        begin = place_of(order, batch) * batch_size
-        size = min(batch_size, count_of(labels) - begin)
-        for c in range(first_chunk, stop_chunk):
-            start, stop = begin + size * c // n_chunks, begin + size * (c + 1) // n_chunks
-            if not known:
-                fill_order(order.column_shifts, order.row_shifts, start, stop, order.rows)
-            sum_chunk(rows, labels, order.rows, start, stop, max(stop, known), rates.with_loss, c, work, member)
-        if members > 1:
-            sleeps += barrier(control, member, members, number)
-        rate = rate_of(rates, batch)
-        if work.totals.shape[1]:
-            _full_update(rule, rate, size, work, member, first_class, stop_class)
-        else:
-            _linear_update(rule, rate, size, batch + 1 == n_batches, work, member, members)
-        if not member:
-            for c in range(n_chunks):
-                loss_sum += work.sums[c, 2 * n_room]
-        if members > 1:
-            sleeps += barrier(control, member, members, number + 1)
-        number += 2
-    return loss_sum, sleeps // 2
-
-
-@parallel_kernel
-def sparse_epoch(rows, labels, order, cut, rates, rule, work, control, out_loss_sum, members):
-    """As `epoch.epoch`, of sparse rows, for labels 0 and 1 (of uint8), or 0 ... K - 1 (of uint32).
-
-    `work` is a SparseWorkSpace; unless it has room for `update.apply`, parameters are in its `state`, and `rule` says
-    how they change.
-    """
-    n_batches = (count_of(labels) + cut.batch_size - 1) // cut.batch_size
-    batch_bytes = rows.data.size // n_batches * (rows.data.itemsize + rows.indices.itemsize) * work.bias.shape[0]
-    open_region(control)
-    for _ in prange(members):
-        batches = Batches(rows, labels, order, cut, rates, rule)
-        do_epoch(_walk, batches, work, n_batches, batch_bytes, control, members, out_loss_sum)
 
 
 @kernel

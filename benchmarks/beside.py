@@ -1,0 +1,171 @@
+"""Throughput of two revisions side by side, cell by cell over the grid: fits of both in turn, on the same data.
+
+    python benchmarks/beside.py BASE [HEAD]
+
+BASE and HEAD (by default the checkout as it lies) are revisions, or folders that hold a checkout. Each runs in a
+process of its own. A cell's ratio is the median over the rounds of BASE's seconds / HEAD's: above 1, HEAD is faster.
+The two processes read the same values, from arrays of their own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from same_bits import source_of
+
+_RATE = 1e-3
+
+
+class Cell(NamedTuple):
+    """A fit whose time is compared."""
+
+    n_features: int
+    batch_size: int
+    dtype: str = "float32"
+    order: str = "C"
+    shuffle: bool | str = False
+    n_threads: int = 1
+    n_classes: int = 2
+    megabytes: float = 64
+
+    def __str__(self) -> str:
+        classes = "" if self.n_classes == 2 else f", {self.n_classes} classes"
+        shuffled = {False: "", True: ", rows shuffled", "blocks": ", blocks shuffled"}[self.shuffle]
+        threads = "1 thread" if self.n_threads == 1 else f"{self.n_threads} threads"
+        return f"{self.n_features} {self.dtype} {self.order} batch {self.batch_size}{shuffled}{classes}, {threads}"
+
+
+class Fitter:
+    """A process that times fits with one source of the package."""
+
+    def __init__(self, source: Path, cache: Path) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, __file__, "--worker"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=os.environ | {"PYTHONPATH": str(source), "NUMBA_CACHE_DIR": str(cache)},
+        )
+
+    def seconds(self, cell: Cell) -> float:
+        """Seconds of a fit; the first of a cell makes data and compiles."""
+        if self._process.stdin is None or self._process.stdout is None:
+            raise RuntimeError("the process has no pipes")
+        self._process.stdin.write(json.dumps(cell) + "\n")
+        self._process.stdin.flush()
+        line = self._process.stdout.readline()
+        if not line:
+            raise RuntimeError(f"a fit failed: {cell}")
+        return float(line)
+
+    def close(self) -> None:
+        self._process.communicate()
+
+
+def worker() -> None:
+    """Answer each cell that is read with the seconds of a fit."""
+    import jitlogit
+
+    known, X, labels = None, np.empty((0, 0)), np.empty(0)
+    for line in sys.stdin:
+        cell = Cell(*json.loads(line))
+        data = cell._replace(batch_size=0, shuffle=False, n_threads=0)
+        if data != known:
+            known = data
+            rng = np.random.default_rng(0)
+            m = max(cell.batch_size, int(cell.megabytes * 1e6 / cell.n_features / np.dtype(cell.dtype).itemsize))
+            X = np.empty((m, cell.n_features), cell.dtype, order=cell.order)
+            for start in range(0, m, 4096):
+                block = rng.standard_normal((min(4096, m - start), cell.n_features), np.float32)
+                X[start : start + 4096] = abs(block) * 64 if X.dtype == np.uint8 else block
+            labels = rng.integers(0, cell.n_classes, m)
+        train = jitlogit.train_logistic_regression if cell.n_classes == 2 else jitlogit.train_softmax_regression
+        options: dict[str, Any] = {"batch_size": cell.batch_size, "shuffle": cell.shuffle, "random_state": 0}
+        epochs = 1 if cell.batch_size == 1 else 5
+        start_time = time.perf_counter()
+        train(X, labels, _RATE, epochs, record_every=100, n_threads=cell.n_threads, **options)
+        print(time.perf_counter() - start_time, flush=True)
+
+
+def compare(base: Path, head: Path, cells: Sequence[Cell], rounds: int, cache: Path) -> dict[Cell, float]:
+    """Medians of seconds of base / seconds of head, of sources; prints each as it is known."""
+    ratios = {}
+    fitters = [Fitter(source, cache / name) for source, name in ((base, "base"), (head, "head"))]
+    try:
+        for cell in cells:
+            for fitter in fitters:
+                fitter.seconds(cell)
+            found = []
+            for i in range(rounds):
+                pair = fitters if i % 2 else fitters[::-1]
+                seconds = [fitter.seconds(cell) for fitter in pair]
+                base_seconds, head_seconds = seconds if i % 2 else seconds[::-1]
+                found.append(base_seconds / head_seconds)
+            ratios[cell] = statistics.median(found)
+            print(f"{ratios[cell]:6.2f}  {cell}", flush=True)
+    finally:
+        for fitter in fitters:
+            fitter.close()
+    return ratios
+
+
+def geometric_mean(values: Sequence[float]) -> float:
+    return math.exp(statistics.fmean(map(math.log, values)))
+
+
+def grid(megabytes: float) -> list[Cell]:
+    """The cells of README's grid, and those of compact dtypes, shuffled rows and classes; with one thread and two."""
+    cells = [
+        Cell(n, batch, dtype, order, n_threads=threads, megabytes=megabytes)
+        for order in ("C", "F")
+        for dtype in ("float32", "float64")
+        for n in (10, 28, 100, 784, 2000)
+        for batch in (1, 32, 256, 4096)
+        for threads in (1, 2)
+    ]
+    for threads in (1, 2):
+        some = {"n_threads": threads, "megabytes": megabytes}
+        cells += [Cell(n, 1024, "uint8", **some) for n in (100, 784)]
+        cells += [Cell(n, 256, shuffle=True, **some) for n in (28, 100, 784)]
+        cells += [Cell(n, 256, n_classes=10, **some) for n in (28, 100, 784)]
+    return cells
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("base")
+    parser.add_argument("head", nargs="?", default=str(Path(__file__).parents[1]))
+    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--megabytes", type=float, default=64)
+    parser.add_argument("--only", default="", help="a part of the cells' names")
+    chosen = parser.parse_args()
+    cells = [cell for cell in grid(chosen.megabytes) if chosen.only in str(cell)]
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder)
+        sources = source_of(chosen.base, place / "base"), source_of(chosen.head, place / "head")
+        ratios = compare(*sources, cells, chosen.rounds, place / "kernels")
+    for threads in (1, 2):
+        values = [ratio for cell, ratio in ratios.items() if cell.n_threads == threads]
+        if values:
+            mean = geometric_mean(values)
+            print(f"{threads} threads: geometric mean {mean:.3f}, least {min(values):.2f}, {len(values)} cells")
+    return 0 if ratios else 2
+
+
+if __name__ == "__main__":
+    if sys.argv[1:] == ["--worker"]:
+        worker()
+    else:
+        sys.exit(main())

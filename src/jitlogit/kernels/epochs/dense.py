@@ -1,0 +1,89 @@
+"""Rows in an array or packed, one score: chunks of the rows are shared out, and each member has its own parameters.
+
+Every member adds the sums of all chunks, in the same order, and updates its own copy of the parameters. So members meet
+once a batch.
+"""
+
+from __future__ import annotations
+
+from ...compiler.jit import by_type, helper
+from ..passes.tile import sum_chunk
+from ..steps import update as updates
+from ..steps.batches import Examples, Room
+from .chunks import batch_at, fill_chunks, positions_of, rate_of
+
+
+def begin(batches, work, share, first_batch, stop_batch):
+    member = share.member
+    if member:
+        weights = work.weights[member]
+        for j in range(weights.size):
+            weights[j] = work.weights[0, j]
+        work.bias[member, 0] = work.bias[0, 0]
+        _fetch(batches.rule, member)
+    fill_chunks(batches, share, first_batch, stop_batch)
+
+
+def sum_share(batches, work, share, batch, stop_batch):
+    member = share.member
+    examples = Examples(batches.rows, batches.labels, batches.order.rows)
+    room = Room(work.weights[member], work.bias[member], work.gradients[member], work.tiles[member])
+    sums = work.sums[batch % 2]
+    for c in range(share.first, share.stop):
+        positions = positions_of(batches, share, batch, c, stop_batch)
+        sum_chunk(examples, positions, batches.cut.tile_rows, batches.rates.with_loss, room, sums[c])
+
+
+def update(batches, work, share, batch, is_last, loss_sum):
+    member = share.member
+    if member and is_last:  # others may begin the next span, with the first member's parameters
+        return loss_sum
+    _, size = batch_at(batches, batch)
+    total = work.totals[member]
+    _add_chunks(work.sums[batch % 2], total)
+    rate = rate_of(batches.rates, batch)
+    n_features = work.sums.shape[2] - 2
+    _update(batches.rule, member, rate, size, n_features, total, work.weights[member], work.bias[member])
+    return loss_sum + total[n_features + 1]
+
+
+def meets_again(work, is_last):
+    return False
+
+
+@helper
+def _add_chunks(sums, total):
+    for j in range(sums.shape[1]):
+        total[j] = sums[0, j]
+    for c in range(1, sums.shape[0]):
+        for j in range(sums.shape[1]):
+            total[j] += sums[c, j]
+
+
+@by_type
+def _update(rule, member, learning_rate, size, n_features, total, weights, bias):
+    return _plain_update if str(rule) == "none" else _update_by_rule
+
+
+def _plain_update(rule, member, learning_rate, size, n_features, total, weights, bias):
+    step = learning_rate / size
+    for j in range(n_features):
+        weights[j] -= step * total[j]
+    bias[0] -= step * total[n_features]
+
+
+def _update_by_rule(rule, member, learning_rate, size, n_features, total, weights, bias):
+    updates.apply(rule, member, learning_rate, size, total, weights, bias)
+
+
+@by_type
+def _fetch(rule, member):
+    return _fetch_nothing if str(rule) == "none" else _fetch_parameters
+
+
+def _fetch_nothing(rule, member):
+    pass
+
+
+def _fetch_parameters(rule, member):
+    updates.fetch_parameters(rule, member)

@@ -1,0 +1,75 @@
+"""Small mini-batches of F-ordered rows: members share out the features, and score, add and update their own.
+
+Of a small batch a column holds few rows, and half of them, in a shorter run still, would come from memory more slowly.
+So members take columns instead of rows. Each scores its parts of the features; members meet; each makes residuals of
+the sums of all parts, in order, and updates its own weights. Parts follow from the data's shape, not from the threads.
+"""
+
+from __future__ import annotations
+
+from ...compiler.jit import helper
+from ..simd import lanes
+from ..steps import link
+from ..steps.labels import signs
+from ..steps.update import descend
+from ..storage import operations as storage
+from .chunks import batch_at, rate_of
+
+
+@helper
+def _part(n_features, step, n_parts, part):
+    """First feature of a part, and the one after its last: of whole vectors, so that no two members write to one."""
+    n_vectors = (n_features + step - 1) // step
+    return step * (n_vectors * part // n_parts), min(n_features, step * (n_vectors * (part + 1) // n_parts))
+
+
+def begin(batches, work, share, first_batch, stop_batch):
+    work.bias[share.member, 0] = work.bias[0, 0]
+
+
+def sum_share(batches, work, share, batch, stop_batch):
+    """Scores of a member's parts; the sums over the rows are made in `update`, of all parts' scores."""
+    rows, weights = batches.rows, work.weights[0]
+    last = (batches.labels.size - 1) // batches.cut.batch_size
+    first, size = batch_at(batches, batch)
+    following, _ = batch_at(batches, min(batch + 1, last))
+    partial_scores = work.partial_scores[batch % 2]
+    step = lanes.width(partial_scores)
+    for part in range(share.first, share.stop):
+        j, end = _part(rows.shape[1], step, share.n_chunks, part)
+        columns, nothing = rows.T[j:end].T, weights.dtype.type(0)
+        storage.scores(columns, None, first, size, following, weights[j:end], nothing, partial_scores[part])
+
+
+def update(batches, work, share, batch, is_last, loss_sum):
+    member, rows = share.member, batches.rows
+    bias, gradient, weights = work.bias[member], work.gradients[member], work.weights[0]
+    sign, z, value = work.tiles[member, 0], work.tiles[member, 1], work.tiles[member, 2]
+    partial_scores = work.partial_scores[batch % 2]
+    first, size = batch_at(batches, batch)
+    step, nothing = lanes.width(z), lanes.fill(z, 0.0)
+    signs(batches.labels, None, first, size, sign)
+    for t in range(0, size, step):
+        total = lanes.fill(z, bias[0])
+        for part in range(share.n_chunks):
+            total += lanes.load(partial_scores[part], t)
+        lanes.store(z, t, total)
+    if size % step:  # lanes beyond the last row have no residual
+        lanes.store(sign, size, nothing)
+        lanes.store(z, size, nothing)
+    if batches.rates.with_loss and not member:
+        link.losses(z, sign, size, value)
+        for t in range(size):
+            loss_sum += value[t]
+    residual_sum = link.residuals(z, sign, size, value)
+    rate = rate_of(batches.rates, batch) / size
+    for part in range(share.first, share.stop):
+        j, end = _part(rows.shape[1], step, share.n_chunks, part)
+        storage.accumulate(rows.T[j:end].T, None, first, size, value, gradient)
+        descend(rate, gradient, end - j, weights[j:])
+    bias[0] -= rate * residual_sum
+    return loss_sum
+
+
+def meets_again(work, is_last):
+    return is_last  # the members of the next span read all weights

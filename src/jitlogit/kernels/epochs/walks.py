@@ -1,0 +1,40 @@
+"""What a walk of an epoch consists of, by the type of its work space.
+
+A walk is a module with the four functions below. The work space's type chooses it while a kernel is compiled.
+"""
+
+from __future__ import annotations
+
+from ...compiler.jit import inline_by_type
+from ..storage.sparse_work import SparseWorkSpace
+from ..storage.work_spaces import ClassWorkSpace, FeatureWorkSpace, WorkSpace
+from . import dense, features, softmax, sparse
+
+_WALKS = {WorkSpace: dense, FeatureWorkSpace: features, ClassWorkSpace: softmax, SparseWorkSpace: sparse}
+
+
+@inline_by_type
+def begin(batches, work, share, first_batch, stop_batch):
+    """Prepare a member for a span of batches."""
+    return _WALKS[work.instance_class].begin
+
+
+@inline_by_type
+def sum_share(batches, work, share, batch, stop_batch):
+    """Sum a member's chunks of a batch: rows to scores, residuals and gradients."""
+    return _WALKS[work.instance_class].sum_share
+
+
+@inline_by_type
+def update(batches, work, share, batch, is_last, loss_sum):
+    """Update a member's parameters by the sums of all chunks, in order.
+
+    Returns `loss_sum`, with the batch's losses if the member is the first.
+    """
+    return _WALKS[work.instance_class].update
+
+
+@inline_by_type
+def meets_again(work, is_last):
+    """Whether members meet after an update too, because others read what it wrote."""
+    return _WALKS[work.instance_class].meets_again
