@@ -1,18 +1,35 @@
 """Logistic regression by gradient descent at the speed of memory.
 
-Rooms of the package, each of which imports only from those below it:
+Map of the rooms. A room imports only from rooms below it:
 
-- `tools`, `estimators`: what people run and look at; classes as scikit-learn has them;
-- `textbook`, `optimum`: the functions of the text; the minimum of the cost, and how far it is;
-- `training`: the loop over epochs;
-- `data`: whatever users pass becomes rows that kernels take;
-- `kernels`: compiled loops over rows;
-- `compiler`, `reference`: the inside of Numba; the equations in NumPy.
+- `tools`, `estimators`: the command line, comparison and plots; classes as scikit-learn has them
+- `textbook`, `optimum`: the functions of the text, on kernels; solvers for the minimum of the cost
+- `training`: the loop over epochs
+- `data`: checks of what users pass, and its conversion to rows that kernels take
+- `kernels`: compiled loops over rows
+- `compiler`, `reference`: everything that leans on Numba's inside; the equations in NumPy
 
-Words: *score* z, *probability* A, *loss* of an example, *cost* J, the mean of the losses, *residual* A - Y, *gradient*
-dW and db. An *update* changes W and b once, an *epoch* updates by all examples, a *pass* reads X without updates. A
-*team* of threads has *members*, which share out *chunks* of rows in a *parallel region* and wait for each other at a
-*barrier*; a *tile* of rows stays in the cache; a *span* of batches is done by the same members.
+Glossary:
+
+- sample: one row of X (n_samples, n_features); error messages say "example" or "row"
+- feature: one column of X
+- class: what a label names; kernels number classes 0 ... K - 1
+- score z: x . w + b; one for each sample with two classes, K for each sample with more
+- probability A: sigmoid of a score, or softmax of K scores
+- loss: -log of the probability of a sample's own class, in nats
+- cost J: mean of the losses over samples
+- residual dZ: A - Y, the derivative of a loss by its score
+- gradient dW, db: derivatives of the cost by weights and bias
+- update: one step of W and b
+- epoch: one read of the training set, with updates
+- pass: one read of X, without updates
+- batch: the samples of one update
+- team: the threads that compute an epoch together; its *members* are numbered from 0
+- parallel region: code that all members of a team run at the same time
+- barrier: a point that no member passes until all have reached it
+- chunk: neighbouring rows that one member computes; the data's shape alone decides where they end
+- tile: rows of a chunk that stay in the cache between their scores and their gradient
+- span: neighbouring batches that the same members compute
 """
 
 from importlib import import_module

@@ -1,4 +1,4 @@
-"""What scikit-learn classifiers with one coefficient for each feature have in common."""
+"""The base class of the estimators: checks of X and y, and predictions."""
 
 from __future__ import annotations
 
@@ -17,13 +17,14 @@ from ..data.prediction import probabilities_of, scores_of
 from ..data.validation import Array
 from .weights import classes_of
 
-_FEW_LABELS = 1000
+# Labels from which on scikit-learn's check, which sorts them, is given one of each kind instead.
+_MANY_LABELS = 1000
 
 Method = TypeVar("Method", bound=Callable[..., Any])
 
 
-def or_leave_as_it_was(method: Method) -> Method:
-    """Whatever a method that fails has changed in the estimator is changed back."""
+def restored_on_error(method: Method) -> Method:
+    """Decorate a method so that the estimator's attributes are as before if it raises."""
 
     @functools.wraps(method)
     def call(self: Any, *arguments: Any, **options: Any) -> Any:
@@ -39,28 +40,26 @@ def or_leave_as_it_was(method: Method) -> Method:
 
 
 def _check_kind(y: Array) -> None:
-    """scikit-learn's check, of a few labels that it finds the same faults in as in many."""
-    if y.dtype != object and y.size >= _FEW_LABELS:
+    """Raise ValueError where scikit-learn doesn't take y for class labels."""
+    if y.dtype != object and y.size >= _MANY_LABELS:
         kinds = classes_of(y)
-        if 2 * kinds.size < y.size:  # or all kinds would seem to be new ones
+        if 2 * kinds.size < y.size:
             if y.dtype.kind in "biu":
-                return  # it finds none in whole numbers
-            y = np.tile(kinds, 2)
+                return  # whole numbers always pass
+            y = np.tile(kinds, 2)  # twice, because scikit-learn warns where most labels are unique
     check_classification_targets(y)
 
 
-def _as_stored(X: Any) -> dict[str, Any]:
-    """How scikit-learn is to check X: without a conversion of what kernels read, bfloat16 included, which it takes for
-    bytes."""
-    numeric = not (isinstance(X, np.ndarray) and check.is_bfloat16(X))
+def _check_options(X: Any) -> dict[str, Any]:
+    """Options with which `validate_data` leaves X in the dtype that kernels read."""
+    numeric = not (isinstance(X, np.ndarray) and check.is_bfloat16(X))  # scikit-learn takes bfloat16 for bytes
     return {"accept_sparse": "csr", "dtype": "numeric" if numeric else None, "ensure_all_finite": False}
 
 
 class LinearClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
-    """Classes told apart by the largest score, X coef_ + intercept_; two by the sign of one score."""
+    """A classifier that predicts the class of the largest score; of two classes, by the sign of one score."""
 
     n_threads: Any
-    # Set by fits.
     coef_: Array
     intercept_: Array
     classes_: Array
@@ -71,13 +70,14 @@ class LinearClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return tags
 
     def decision_function(self, X: Any) -> Array:
-        """Scores X coef_ + intercept_, (n_samples,) for two classes, positive for the second, else (n_samples, K).
+        """Scores X coef_^T + intercept_, float64 for float64 X, else float32.
 
-        In float64 for float64 X, else in float32. Raises ValueError if X doesn't have the features that were fitted, or
-        isn't finite.
+        Two classes have one score for each sample, (n_samples,), positive for the second class. K classes have
+        (n_samples, K). Raises ValueError if X isn't finite, or its features aren't those of `fit`.
         """
         check_is_fitted(self)
-        return scores_of(self._checked_X(X, reset=False), self.coef_, self.intercept_, self._threads())
+        X = check.check_rows(validate_data(self, X, reset=False, **_check_options(X)))
+        return scores_of(X, self.coef_, self.intercept_, self._threads())
 
     def predict(self, X: Any) -> Array:
         """The most probable class of each row."""
@@ -93,7 +93,7 @@ class LinearClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return probabilities_of(scores)
 
     def predict_log_proba(self, X: Any) -> Array:
-        """Logarithms of `predict_proba`, computed from the scores: exact also where a probability rounds to 0."""
+        """Logarithms of `predict_proba`; being computed from the scores, they are finite where one rounds to 0."""
         scores = self.decision_function(X).astype(np.float64)
         if scores.ndim == 1:
             return -np.column_stack([np.logaddexp(0, scores), np.logaddexp(0, -scores)])
@@ -101,28 +101,15 @@ class LinearClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return np.asarray(scores - np.log(np.exp(scores).sum(axis=1, keepdims=True)))
 
     def _checked(self, X: Any, y: Any, reset: bool) -> tuple[Array, Array]:
-        X, y = validate_data(
-            self,
-            X,
-            y,
-            reset=reset,
-            multi_output=True,
-            ensure_min_samples=1,
-            **_as_stored(X),
-        )
+        X, y = validate_data(self, X, y, reset=reset, multi_output=True, ensure_min_samples=1, **_check_options(X))
         y = column_or_1d(y, warn=True)
         _check_kind(y)
         return check.check_rows(X), y
 
-    def _checked_X(self, X: Any, reset: bool) -> Array:
-        return check.check_rows(  # type: ignore[no-any-return]
-            validate_data(self, X, reset=reset, **_as_stored(X))
-        )
+    def _begins_warm(self, warm_start: Any, classes: Array | None, n_features: int) -> bool:
+        """Whether to begin with the coefficients of the fit before, whose classes were `classes`.
 
-    def _warm(self, warm_start: Any, classes: Array | None, n_features: int) -> bool:
-        """Whether to begin with the coefficients that are there, of `classes` then.
-
-        ValueError if they aren't of these data's shape and classes.
+        Raises ValueError if their shape or classes don't suit the new data.
         """
         if not (check.check_bool(warm_start, "warm_start") and hasattr(self, "coef_")):
             return False

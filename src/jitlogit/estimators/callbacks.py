@@ -1,4 +1,4 @@
-"""scikit-learn's own callbacks (from 1.9 on): told of a fit, and of each epoch as a task of it."""
+"""Callbacks: plain callables, and those of scikit-learn 1.9 and later, which see an epoch as a task of the fit."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ try:
 except ImportError:  # scikit-learn before 1.9
 
     class CallbackSupportMixin:  # type: ignore[no-redef]
-        """Nothing to support."""
+        pass
 
     def with_callbacks(method: Any) -> Any:
         return method
@@ -20,7 +20,7 @@ __all__ = ["CallbackSupportMixin", "FitTasks", "check_callbacks", "with_callback
 
 
 def check_callbacks(callbacks: Any) -> list[Callable[..., Any]]:
-    """Return None, a callable, or several as a list of callables."""
+    """Return a list of the callables; raise TypeError for anything else."""
     several = list(callbacks) if isinstance(callbacks, list | tuple) else [] if callbacks is None else [callbacks]
     for callback in several:
         if not callable(callback):
@@ -29,40 +29,40 @@ def check_callbacks(callbacks: Any) -> list[Callable[..., Any]]:
 
 
 class FitTasks:
-    """A fit of `estimator`, which scikit-learn's callbacks are told of."""
+    """Calls the scikit-learn callbacks of a fit of `estimator`; does nothing where scikit-learn has none."""
 
     def __init__(self, estimator: Any, X: Any, y: Any, n_epochs: int) -> None:
-        self._told = {"estimator": estimator, "X": X, "y": y}
+        self._arguments = {"estimator": estimator, "X": X, "y": y}
         self._n_epochs = n_epochs
         self._done = 0
         self._fit: Any = None
         self._epoch: Any = None
         if hasattr(estimator, "_init_callback_context"):
             self._fit = estimator._init_callback_context(max_subtasks=n_epochs)
-            self._fit.call_on_fit_task_begin(**self._told)
+            self._fit.call_on_fit_task_begin(**self._arguments)
             self.begin_epoch()
 
     def begin_epoch(self) -> None:
-        """Before an epoch, if there is one left."""
+        """To be called before an epoch; does nothing if one is open, or all are done."""
         if self._fit is None or self._epoch is not None or self._done == self._n_epochs:
             return
         self._epoch = self._fit.subcontext(task_name="epoch")
-        self._epoch.call_on_fit_task_begin(**self._told)
+        self._epoch.call_on_fit_task_begin(**self._arguments)
 
     def end_epoch(self, number: int, attributes: Callable[[], dict[str, Any]]) -> bool:
-        """After an epoch, with what makes an estimator of the parameters then; return whether to stop.
+        """To be called after an epoch; return whether a callback asks to stop.
 
-        Epochs that are done again, after training diverged, are not told of.
+        `attributes` returns `coef_` and `intercept_` as they are then. An epoch that is repeated, after training
+        diverged, is not announced again.
         """
         if self._fit is None or number < self._done:
             return False
         self._done = number + 1
         ended, self._epoch = self._epoch, None
-        return bool(ended.call_on_fit_task_end(**self._told, reconstruction_attributes=attributes))
+        return bool(ended.call_on_fit_task_end(**self._arguments, reconstruction_attributes=attributes))
 
     def end(self, attributes: Callable[[], dict[str, Any]]) -> None:
-        """After the last epoch, which may have been one that was done again."""
-        if self._fit is not None:
-            if self._epoch is not None:
-                self._epoch.call_on_fit_task_end(**self._told, reconstruction_attributes=attributes)
-            self._fit.call_on_fit_task_end(**self._told, reconstruction_attributes=attributes)
+        """To be called after the last epoch; ends an epoch that is still open too."""
+        for task in (self._epoch, self._fit):
+            if task is not None:
+                task.call_on_fit_task_end(**self._arguments, reconstruction_attributes=attributes)

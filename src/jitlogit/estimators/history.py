@@ -1,4 +1,4 @@
-"""What an estimator's training leaves behind: history, and parameters of the features as they are."""
+"""The history of an estimator's training, and the conversion of parameters between scaled and raw features."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ HISTORY = ("loss", "val_loss", "val_accuracy", "learning_rate", "gradient_norm",
 
 
 def scaled_parameters(coef: Array, intercept: Array, offset: Array, scale: Array) -> Array:
-    """Parameters of the scaled features (K, n + 1), from `coef_` (K, n) and `intercept_` (K,)."""
+    """Return parameters (K, n + 1) of the features (x - offset) / scale, from `coef_` (K, n) and `intercept_` (K,)."""
     return np.column_stack([coef * scale, intercept + coef @ offset])
 
 
 def raw_parameters(weights: Array, bias: Array, offset: Array, scale: Array) -> tuple[Array, Array]:
-    """`coef_` and `intercept_`, from the parameters of the scaled features, (K, n) and (K,)."""
+    """Return `coef_` (K, n) and `intercept_` (K,) in float64, from weights and bias of the scaled features."""
     coef = weights.astype(np.float64) / scale
     return coef, bias - coef @ offset
 
 
 class Record:
-    """Writes the history, calls callbacks, and says when to stop."""
+    """Writes the history, calls callbacks, and decides when to stop; begins with the `history` of earlier calls."""
 
     def __init__(
         self,
@@ -40,7 +40,6 @@ class Record:
         tasks: FitTasks | None,
         n_threads: int | None,
     ) -> None:
-        """For an estimator's parameters, which are checked; training goes on from a history."""
         tol = None if model.tol is None else check_not_negative(model.tol, "tol")
         self._tol = 0.0 if tol is None and model.early_stopping else tol
         self._patience = check_count(model.n_iter_no_change, "n_iter_no_change")
@@ -50,14 +49,14 @@ class Record:
         self._m = m
         self._validation = validation
         self._scaling = scaling
-        self._judged: list[tuple[float, int]] = []  # the best yet, and epochs since without a better
+        self._best_losses: list[tuple[float, int]] = []  # after each epoch: least loss, and epochs since it last fell
         self._before = len(history.get("loss", []))
         self.history = {name: list(history.get(name, [])) for name in HISTORY}
         if validation is None:
             del self.history["val_loss"], self.history["val_accuracy"]
 
     def add(self, epoch: Epoch, interrupted: bool = False) -> bool:
-        """Take note of an epoch; return whether training should stop."""
+        """Add an epoch; return whether training should stop."""
         number = self._before + epoch.number
         known = {
             "loss": epoch.cost,
@@ -78,17 +77,17 @@ class Record:
             watched, right = mean_loss_and_accuracy(self._validation, coef, intercept, self._n_threads)
             known |= {"val_loss": watched, "val_accuracy": right}
         for name, value in known.items():
-            del self.history[name][number:]  # if training went back
+            del self.history[name][number:]  # training that diverged repeats epochs at a lower rate
             self.history[name].append(value)
         asked = [bool(callback({"epoch": number, **known})) for callback in self._callbacks]
         if self._tasks is not None:
             asked.append(self._tasks.end_epoch(epoch.number, fitted))
         stop = interrupted or any(asked)
         if self._tol is not None:
-            del self._judged[epoch.number :]
-            best, failed = self._judged[-1] if self._judged else (math.inf, 0)
+            del self._best_losses[epoch.number :]
+            best, failed = self._best_losses[-1] if self._best_losses else (math.inf, 0)
             failed = 0 if watched < best - self._tol else failed + 1
-            self._judged.append((min(best, watched), failed))
+            self._best_losses.append((min(best, watched), failed))
             stop = stop or failed >= self._patience
         if self._tasks is not None and not stop:
             self._tasks.begin_epoch()

@@ -1,4 +1,4 @@
-"""Ctrl-C as a wish to stop soon."""
+"""Ctrl-C ends a fit after the current epoch, with a usable model."""
 
 from __future__ import annotations
 
@@ -13,8 +13,7 @@ from typing import Any
 def stopped_by_interrupt() -> Iterator[list[int]]:
     """Context in which the first Ctrl-C (SIGINT) only adds to the list; a second one raises KeyboardInterrupt.
 
-    Elsewhere than in the main thread, where signals don't arrive, and where the program handles SIGINT in a way of its
-    own, nothing changes.
+    Nothing changes outside the main thread, where signals don't arrive, or where the program handles SIGINT itself.
     """
     interrupted: list[int] = []
     usual = signal.getsignal(signal.SIGINT)

@@ -1,4 +1,4 @@
-"""scikit-learn's LogisticRegression on the kernels: parameters in, the optimum out, with a certificate."""
+"""scikit-learn's `LogisticRegression` on the kernels, with a bound on the distance to the optimum."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ..optimum.cost import Cost
 from ..optimum.samples import Sample, first_sample, moments_of
 from ..optimum.solve import SOLVERS, Optimum, choose_solver, find_optimum
 from ..training.defaults import RunningMoments
-from .base import LinearClassifier, or_leave_as_it_was
+from .base import LinearClassifier, restored_on_error
 from .callbacks import check_callbacks
 from .history import raw_parameters, scaled_parameters
 from .weights import (
@@ -33,21 +33,21 @@ from .weights import (
 
 
 class _Data(NamedTuple):
-    """What is fitted, and how its features are scaled inside."""
+    """Checked data, and the scaling of the features that solvers work with."""
 
     X: Any
     y: Array
-    labels: Array
-    weights: Array | None  # (m,) of rows and their classes
+    labels: Array  # (m,) of 0 ... K - 1
+    weights: Array | None  # (m,), sample weights times class weights
     offset: Array
     scale: Array
     intercept: bool
-    sample: Sample | None  # that a search begins with
-    read_scaling: Callable[[], tuple[Array, Array]] | None  # of all rows, where offset and scale are the sample's
+    sample: Sample | None  # rows that the search begins with
+    read_scaling: Callable[[], tuple[Array, Array]] | None  # from all rows; None if offset and scale are exact
 
 
-# What to do instead of parameters that only scikit-learn's class has, and of its solvers.
-_THEIR_PARAMETERS = {
+# Parameters of scikit-learn's class that this one lacks, with advice.
+_MISSING_PARAMETERS = {
     "penalty": 'use l1_ratio, 0 for "l2" and 1 for "l1", and C=numpy.inf for none',
     "dual": "leave it out: the primal problem is solved, which has the same optimum",
     "intercept_scaling": "leave it out: the intercept isn't penalised",
@@ -55,43 +55,43 @@ _THEIR_PARAMETERS = {
     "sklearn.multiclass.OneVsRestClassifier",
     "n_jobs": "use n_threads",
 }
-_THEIR_SOLVERS = ("liblinear", "sag", "saga")
+_MISSING_SOLVERS = ("liblinear", "sag", "saga")
 
-# A search that takes longer reads all rows for their scales, and goes on with these if one is off by such a part.
-_ITERATIONS_BEFORE_SCALES, _OFF = 20, 0.5
+# Wrong scales slow a search down. After so many iterations, scales from a sample are compared with those of all rows,
+# and replaced if one of them is off by more than this fraction of itself.
+_ITERATIONS_BEFORE_SCALES, _MOST_SCALE_ERROR = 20, 0.5
 
 Initialiser = TypeVar("Initialiser", bound=Callable[..., None])
 
 
 def with_hints(init: Initialiser) -> Initialiser:
-    """Parameters that only scikit-learn's class has are errors that say what to do."""
+    """Decorate `__init__` so that a parameter that only scikit-learn's class has raises TypeError with advice."""
 
     @functools.wraps(init)
     def call(self: Any, *arguments: Any, **options: Any) -> None:
         for name in options:
-            if name in _THEIR_PARAMETERS:
-                raise TypeError(f"{type(self).__name__} has no parameter {name!r}: {_THEIR_PARAMETERS[name]}")
+            if name in _MISSING_PARAMETERS:
+                raise TypeError(f"{type(self).__name__} has no parameter {name!r}: {_MISSING_PARAMETERS[name]}")
         init(self, *arguments, **options)
 
     return call  # type: ignore[return-value]
 
 
-def _raw(data: _Data, found: Optimum) -> tuple[Array, Array]:
-    """`coef_` and `intercept_`."""
+def coef_and_intercept(data: _Data, found: Optimum) -> tuple[Array, Array]:
     return raw_parameters(found.parameters[:, :-1], found.parameters[:, -1], data.offset, data.scale)
 
 
 def _scaling(seen: RunningMoments, intercept: bool) -> tuple[Array, Array]:
-    """Offset and scale of the features; without an intercept, they aren't moved."""
+    """Offset and scale of the features; without an intercept, offsets are 0 and scales root mean squares."""
     offset, scale = seen.mean_and_scale()
     return (offset, scale) if intercept else (np.zeros(offset.size), np.sqrt(scale**2 + seen.mean**2))
 
 
 class LogisticRegression(LinearClassifier):
-    """Logistic regression at its optimum: scikit-learn's class of that name, with a certificate.
+    """scikit-learn's `LogisticRegression`, with a bound on the distance to the optimum.
 
-    Minimises  C sum_i s_i loss_i + (1 - l1_ratio) ||w||^2 / 2 + l1_ratio ||w||_1  over weights and intercepts, which
-    aren't penalised; of two classes by one score, of more by softmax.
+    Minimises  C sum_i s_i loss_i + (1 - l1_ratio) ||w||^2 / 2 + l1_ratio ||w||_1  over weights w and intercepts, s_i
+    being the sample weights. Intercepts are not penalised. Two classes have one score, more classes a softmax.
 
     Parameters
     ----------
@@ -100,28 +100,32 @@ class LogisticRegression(LinearClassifier):
     l1_ratio : float
         The L1 norm's part of the penalty, between 0 and 1.
     tol : float
-        Largest element of the mean loss's gradient, of features scaled to variance 1, at which to stop. The variances
-        are those of a sample where X is dense and halves of the sample agree; a search that takes more than twenty
-        iterations makes sure.
+        Stop when no element of the gradient of `objective_` exceeds this; features are scaled to variance 1. The
+        variances of dense X may come from a sample of its rows; after twenty iterations they are checked on all rows.
     fit_intercept : bool
     class_weight : None, "balanced" or dict
-        Factor of the weights of a class's rows; "balanced" is inversely proportional to the classes' frequencies.
+        Factor of the weights of a class's samples; "balanced" is inversely proportional to the classes' frequencies.
     random_state : None, int or numpy.random.RandomState
-        Source of the samples of rows that a search begins with, and whose Hessian is taken; None for the same ones in
-        each fit, so that it ends with the same bits.
+        Source of the samples of rows that solvers begin with. None draws the same ones in each fit, so that fits repeat
+        their bits.
     solver : str
-        "newton-cholesky": Newton's method, for more than two classes L-BFGS with their mean Hessian; "newton-sample":
-        L-BFGS with the Hessian of a sample of rows, at once where that takes no longer than a read of X, or where the
-        search on a sample was slow, else when the search is slow, or takes more than twelve iterations; "newton-cg":
-        Newton's method by conjugate gradients; "lbfgs": L-BFGS, of sparse data with many more features than rows as
-        sums over the rows; "minibatch": the same after three epochs of mini-batches; "gd": gradient descent; these with
-        a line search, and only without an L1 norm. Where there are many rows, all of these but "gd" and "minibatch"
-        begin with a sample of them, and L-BFGS keeps what its steps show of the Hessian. "proximal", with an L1 norm:
-        L-BFGS-B on the weights' positive and negative parts, then accelerated proximal gradient descent. All on scaled
-        features. "auto" chooses by the penalty, shape and sparsity. Each reaches the same optimum.
+        "auto" chooses by penalty, shape and sparsity. Each solver reaches the same optimum, on scaled features:
+
+        - "newton-cholesky": Newton's method; for more than two classes, L-BFGS with the classes' mean Hessian.
+        - "newton-sample": L-BFGS, preconditioned by the Hessian of a sample of rows. The Hessian is taken at once if it
+          costs at most a read of X or the search on the sample was slow, else once the search is slow or takes more
+          than twelve iterations.
+        - "newton-cg": Newton's method by conjugate gradients.
+        - "lbfgs": L-BFGS; of sparse X with many more features than rows, in the space of the rows.
+        - "minibatch": three epochs of mini-batches, then L-BFGS.
+        - "gd": gradient descent.
+        - "proximal": L-BFGS-B on the weights' positive and negative parts, then accelerated proximal gradient descent.
+          The only solver for an L1 penalty.
+
+        Where X has many rows, the Newton methods and "lbfgs" first minimise the cost of a sample of them.
     max_iter : int
     warm_start : bool
-        Whether `fit` begins with the coefficients that are there.
+        Whether `fit` begins with the coefficients of the fit before.
     standardize : bool
         Whether the penalty acts on the coefficients of features of variance 1; `coef_` belongs to X as it is.
     n_threads : None or int
@@ -139,18 +143,17 @@ class LogisticRegression(LinearClassifier):
     n_iter_ : (1,) of int
     n_features_in_, feature_names_in_
     objective_ : float
-        Mean loss and penalty: the sum above over C sum_i s_i.
+        Mean loss and penalty: the sum above, divided by C sum_i s_i.
     gradient_norm_ : float
-        Largest element of its gradient, of scaled features.
+        Largest element of the gradient of `objective_`, by parameters of scaled features.
     optimality_gap_ : float
-        Bound on how far `objective_` is above its minimum; `objective_` itself without a penalty, since losses aren't
+        Bound on how far `objective_` is above its minimum; without a penalty, `objective_` itself, since no loss is
         negative.
     n_passes_ : float
-        How often X was read, parts of it counted as such; not counted is a read for the features' scales, which a
-        sample may save.
+        Reads of X; a read of some rows counts as their fraction. Reads for the scales of the features don't count.
     converged_ : bool
-        Whether `gradient_norm_` is at most `tol`, or `optimality_gap_` some rounding errors of `objective_`, 1e-5 of
-        it for float32 X, 1e-12 for float64.
+        Whether `gradient_norm_` is at most `tol`, or `optimality_gap_` at most 1e-5 (float32 X) or 1e-12 (float64) of
+        `objective_`, which is within its rounding.
     """
 
     @with_hints
@@ -185,7 +188,7 @@ class LogisticRegression(LinearClassifier):
         self.callbacks = callbacks
         self.verbose = verbose
 
-    @or_leave_as_it_was
+    @restored_on_error
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> LogisticRegression:
         """Find the optimum.
 
@@ -194,7 +197,7 @@ class LogisticRegression(LinearClassifier):
         X : array_like, data frame or SciPy sparse array (n_samples, n_features)
             As in `MiniBatchLogisticRegression`.
         y : array_like (n_samples,)
-            Labels of two kinds or more.
+            Labels of two classes or more.
         sample_weight : None or array_like (n_samples,)
             Not negative.
 
@@ -205,7 +208,7 @@ class LogisticRegression(LinearClassifier):
         Raises
         ------
         ValueError, TypeError
-            If a parameter or the data can't be used; the message says what to do.
+            If a parameter or the data can't be used; the message says what to do. The estimator is then unchanged.
 
         Warns
         -----
@@ -215,15 +218,14 @@ class LogisticRegression(LinearClassifier):
         before = getattr(self, "classes_", None)
         data = self._read(X, y, sample_weight)
         initial = None
-        if self._warm(self.warm_start, before, data.X.shape[1]):
+        if self._begins_warm(self.warm_start, before, data.X.shape[1]):
             intercept = self.intercept_ if data.intercept else np.zeros(len(self.coef_))
             initial = scaled_parameters(self.coef_, intercept, data.offset, data.scale)
-        found = self._find(data, self.C, data.weights, initial)
-        self._keep(data, found)
+        self._set_fitted(data, self._find(data, self.C, data.weights, initial))
         return self
 
     def _read(self, X: Any, y: Any, sample_weight: Any) -> _Data:
-        """Check the data; sets what they alone determine."""
+        """Check the data, and set `classes_`."""
         X, y = self._checked(X, y, reset=True)
         self.classes_ = classes_of(y)
         check_classes(self.classes_)
@@ -245,18 +247,15 @@ class LogisticRegression(LinearClassifier):
         return _Data(X, y, labels, total, offset, scale, intercept, sample, read_scaling if seen else None)
 
     def _find(self, data: _Data, C: Any, weights: Array | None, initial: Array | None) -> Optimum:
-        """The optimum for weights (m,) of the rows.
-
-        A search that takes long reads all rows for their scales, and goes on with these where the sample's are off.
-        """
+        """The optimum for weights (m,) of the rows; searches on with the scales of all rows if a sample's are off."""
         exact: list[_Data] = []
 
         def on_step(iteration: int, cost: float, parameters: Array) -> bool:
-            if self._told(iteration, cost, parameters):
+            if self._report(iteration, cost):
                 return True
             if data.read_scaling and iteration == _ITERATIONS_BEFORE_SCALES:
                 offset, scale = data.read_scaling()
-                if not (np.abs(scale - data.scale) < _OFF * data.scale).all():
+                if not (np.abs(scale - data.scale) < _MOST_SCALE_ERROR * data.scale).all():
                     exact.append(data._replace(offset=offset, scale=scale, read_scaling=None))
             return bool(exact)
 
@@ -264,10 +263,10 @@ class LogisticRegression(LinearClassifier):
         if not exact:
             return found
         (better,) = exact
-        begun = scaled_parameters(*_raw(data, found), better.offset, better.scale)
+        begun = scaled_parameters(*coef_and_intercept(data, found), better.offset, better.scale)
         done = found.iterations
-        again = self._search(better, C, weights, begun, lambda i, *others: self._told(i + done, *others), done)
-        parameters = scaled_parameters(*_raw(better, again), data.offset, data.scale)
+        again = self._search(better, C, weights, begun, lambda i, cost, _: self._report(i + done, cost), done)
+        parameters = scaled_parameters(*coef_and_intercept(better, again), data.offset, data.scale)
         return again._replace(
             parameters=parameters, iterations=done + again.iterations, passes=found.passes + again.passes
         )
@@ -281,7 +280,7 @@ class LogisticRegression(LinearClassifier):
         on_step: Callable[[int, float, Array], bool],
         done: int,
     ) -> Optimum:
-        """The optimum, after so many iterations that were done."""
+        """One search for the optimum; `done` iterations of an earlier one count towards `max_iter`."""
         m, scale = data.X.shape[0], data.scale
         total = float(m if weights is None else weights.sum(dtype=np.float64))
         alpha = 0.0 if math.inf == C else 1 / (check.check_positive(C, "C") * total)
@@ -315,8 +314,7 @@ class LogisticRegression(LinearClassifier):
             on_step,
         )
 
-    def _keep(self, data: _Data, found: Optimum) -> None:
-        """Set the fitted attributes."""
+    def _set_fitted(self, data: _Data, found: Optimum) -> None:
         if not (found.converged or found.stopped):
             advice = (
                 "raise max_iter, or tol"
@@ -330,7 +328,7 @@ class LogisticRegression(LinearClassifier):
                 ConvergenceWarning,
                 stacklevel=4,
             )
-        self.coef_, self.intercept_ = _raw(data, found)
+        self.coef_, self.intercept_ = coef_and_intercept(data, found)
         self.n_iter_ = np.array([found.iterations])
         self.objective_, self.gradient_norm_ = found.cost, float(np.abs(found.gradient).max())
         self.optimality_gap_, self.n_passes_, self.converged_ = found.gap, found.passes, found.converged
@@ -339,7 +337,7 @@ class LogisticRegression(LinearClassifier):
         return generator_from(0 if self.random_state is None else self.random_state)
 
     def _solver(self, X: Any, n_classes: int | None, with_l1: bool) -> str:
-        if self.solver in _THEIR_SOLVERS:
+        if self.solver in _MISSING_SOLVERS:
             raise ValueError(f'solver="{self.solver}" is not one of ours: use "auto", which ends at the same optimum')
         solver = check.check_choice(self.solver, "solver", SOLVERS)
         if solver == "auto":
@@ -350,9 +348,9 @@ class LogisticRegression(LinearClassifier):
             raise ValueError(f'solver="{solver}" needs dense X, whose Hessian it takes; use "lbfgs" or "auto"')
         return solver
 
-    def _told(self, iteration: int, cost: float, parameters: Array) -> bool:
+    def _report(self, iteration: int, cost: float) -> bool:
+        """Print, and call the callbacks, all of them; return whether one asks to stop."""
         if self.verbose:
             print(f"iteration {iteration}: {cost:.9f}")
-        told = {"iteration": iteration, "cost": cost}
-        asked = [bool(callback(dict(told))) for callback in check_callbacks(self.callbacks)]
+        asked = [bool(callback({"iteration": iteration, "cost": cost})) for callback in check_callbacks(self.callbacks)]
         return any(asked)

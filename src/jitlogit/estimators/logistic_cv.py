@@ -15,27 +15,27 @@ from ..data import validation as check
 from ..data.prediction import row_losses
 from ..data.validation import Array
 from ..optimum.solve import Optimum
-from .base import or_leave_as_it_was
-from .logistic import LogisticRegression, _Data, _raw, with_hints
+from .base import restored_on_error
+from .logistic import LogisticRegression, _Data, coef_and_intercept, with_hints
 from .weights import row_weights, without
 
 
 class LogisticRegressionCV(LogisticRegression):
     """`LogisticRegression` with the `C` that does best on held-out rows.
 
-    Rows of a fold that are held out weigh nothing, so all folds use the same X, without a copy; each fit begins at the
+    Held-out rows of a fold get weight 0, so that all folds use the same X, without a copy. Each fit begins at the
     optimum for the `C` before.
 
     Parameters
     ----------
     Cs : int or array_like
-        Values of `C`; a number stands for so many from 1e-4 to 1e4, equally spaced on a logarithmic scale.
+        Values of `C`, or how many to take from 1e-4 to 1e4, equally spaced on a logarithmic scale.
     cv : None, int, splitter or iterable
-        As scikit-learn's `check_cv` takes it; None for five folds, stratified.
+        As in scikit-learn's `check_cv`; None for five folds, stratified.
     scoring : None, str or callable
-        scikit-learn's name of a scorer, or one, which costs a copy of the held-out rows; None for the negative mean
-        loss, in nats, by the rows' weights. These are `sample_weight` times the factors of `class_weight`, because the
-        fits minimise the loss by the same weights. A scorer gets `sample_weight` alone, as in scikit-learn.
+        A scorer of scikit-learn or its name; costs a copy of the held-out rows. It gets `sample_weight` alone, as in
+        scikit-learn. None for the negative mean loss, in nats. Its weights are `sample_weight` times the factors of
+        `class_weight`, as in the fits.
     l1_ratio, tol, fit_intercept, class_weight, random_state, solver, max_iter, standardize, n_threads
     callbacks, verbose
         As in `LogisticRegression`.
@@ -43,13 +43,13 @@ class LogisticRegressionCV(LogisticRegression):
     Attributes
     ----------
     C_ : float
-        The best.
+        The value with the best mean score.
     Cs_ : (n_Cs,), ascending
     scores_ : (n_folds, n_Cs)
     n_passes_ : float
-        Of all fits.
+        Sum over all fits.
     coef_, intercept_ and the others
-        As in `LogisticRegression`, of the fit to all rows with `C_`.
+        As in `LogisticRegression`, for the fit to all rows with `C_`.
     """
 
     @with_hints
@@ -89,19 +89,19 @@ class LogisticRegressionCV(LogisticRegression):
         self.cv = cv
         self.scoring = scoring
 
-    @or_leave_as_it_was
+    @restored_on_error
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> LogisticRegressionCV:
-        """Search, and fit to all rows; see `LogisticRegression.fit`.
+        """Choose `C_`, and fit to all rows with it; see `LogisticRegression.fit`.
 
-        With `sample_weight`, TypeError if `scoring` doesn't take the held-out rows' part of it, as in scikit-learn.
+        Raises TypeError if `sample_weight` is given and `scoring` doesn't take it, as scikit-learn does.
         """
         found, data, passes = self._search_path(X, y, sample_weight)
-        self._keep(data, found)
+        self._set_fitted(data, found)
         self.n_passes_ += passes
         return self
 
     def _search_path(self, X: Any, y: Any, sample_weight: Any) -> tuple[Optimum, _Data, float]:
-        """Fit to the folds, and to all rows with the best C; with the data, and how often the folds' fits read X."""
+        """Return the optimum for all rows with the best C, the data, and the reads of X by the fits to folds."""
         data = self._read(X, y, sample_weight)
         given = row_weights(sample_weight, data.X)
         self.Cs_ = self._values()
@@ -141,8 +141,8 @@ class LogisticRegressionCV(LogisticRegression):
         return values
 
     def _score(self, data: _Data, found: Optimum, held: Array, given: Array | None) -> float:
-        """The score of held-out rows; `given` (m,) is `sample_weight`, without the factors of classes."""
-        coef, intercept = _raw(data, found)
+        """The score of the held-out rows; `given` (m,) is `sample_weight`, without the factors of classes."""
+        coef, intercept = coef_and_intercept(data, found)
         weights = data.weights if self.scoring is None else given
         if weights is not None:
             weights = weights[held]
@@ -152,19 +152,15 @@ class LogisticRegressionCV(LogisticRegression):
             losses = row_losses(data.X, data.labels, coef, intercept, self._threads())[held]
             return -float(losses.mean() if weights is None else weights @ losses / weights.sum())
         fitted = copy.copy(self)
-        fitted.__dict__.pop("feature_names_in_", None)  # scorers get held-out rows as an array, which has no names
+        fitted.__dict__.pop("feature_names_in_", None)  # held-out rows are an array, which has no names
         fitted.coef_, fitted.intercept_ = coef, intercept
         scorer = get_scorer(self.scoring) if isinstance(self.scoring, str) else self.scoring
+        options = {} if weights is None else {"sample_weight": weights}  # only these need a scorer that takes weights
         try:
-            return float(scorer(fitted, data.X[held], data.y[held], **_if_given(weights)))
+            return float(scorer(fitted, data.X[held], data.y[held], **options))
         except TypeError as error:
             if "unexpected keyword argument 'sample_weight'" not in str(error):
                 raise
             raise TypeError(
                 f"scoring must take sample_weight, because fit was given one; got {self.scoring!r}, which doesn't"
             ) from error
-
-
-def _if_given(weights: Array | None) -> dict[str, Array]:
-    """A keyword for a scorer; none without weights, because a scorer needs not take them."""
-    return {} if weights is None else {"sample_weight": weights}

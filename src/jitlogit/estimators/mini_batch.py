@@ -1,4 +1,4 @@
-"""scikit-learn estimators: parameters in, training, fitted attributes out; no mathematics."""
+"""Logistic regression by mini-batch gradient descent, as a scikit-learn estimator."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ..data.validation import Array
 from ..training.defaults import RunningMoments, auto_batch_size, auto_epochs, auto_learning_rate, auto_optimizer
 from ..training.fits import Steps, check_steps
 from ..training.loop import TrainingResult, divergence, train, worsening
-from .base import LinearClassifier, or_leave_as_it_was
+from .base import LinearClassifier, restored_on_error
 from .callbacks import CallbackSupportMixin, FitTasks, check_callbacks, with_callbacks
 from .history import Record, raw_parameters, scaled_parameters
 from .interrupts import stopped_by_interrupt
@@ -35,7 +35,7 @@ from .weights import (
 
 
 class MiniBatchLogisticRegression(CallbackSupportMixin, LinearClassifier):  # type: ignore[misc]
-    """Logistic regression by mini-batch gradient descent, without tuning: sigmoid for two classes, softmax for more.
+    """Logistic regression by mini-batch gradient descent that needs no tuning; softmax for more than two classes.
 
     Minimises the weighted mean of the losses plus  alpha [(1 - l1_ratio) / 2 ||w||^2 + l1_ratio ||w||_1],  the penalty
     of `sklearn.linear_model.SGDClassifier`; the intercept is not penalised.
@@ -43,50 +43,50 @@ class MiniBatchLogisticRegression(CallbackSupportMixin, LinearClassifier):  # ty
     Parameters
     ----------
     batch_size : "auto", int or None
-        Rows of a mini-batch; more than there are means all. None is batch gradient descent. "auto" is 64, but
-        at most a 64th of the rows and at least 32; from 65,536 rows on, a 1024th of them, at most 256.
+        Samples of a batch, clipped to n_samples. None is batch gradient descent. "auto" is 64, but at least 32 and at
+        most a 64th of the samples; from 65,536 samples on, a 1024th of them, at most 256.
     learning_rate : "auto" or float
-        Length of the first updates, for a gradient of the mean loss over a batch. "auto" is 1 / (curvature of the mean
-        loss + noise of a batch), both bounded from a sample of the data (see `jitlogit.statistics`), for adagrad 0.1,
-        for adam 0.45 over the square root of the number of features; it is halved where training diverges nevertheless.
+        Factor of the gradient of the mean loss over a batch, in the first updates. "auto" is 0.1 for adagrad and 0.45 /
+        sqrt(n_features) for adam. For the others it is 1 / (curvature of the mean loss + noise of a batch), both
+        bounded from some of the samples. It is halved whenever training diverges.
     schedule : "constant", "invscaling", "cosine", "step" or "adaptive"
         How the learning rate changes, see `jitlogit.train_logistic_regression`.
     optimizer : "auto", "sgd", "momentum", "nesterov", "adagrad" or "adam"
-        "auto" is "adam" in `fit` of dense rows of 256 standardised features and more with learning rate "auto", else
+        "auto" is "adam" in `fit` on dense X of 256 features or more with `standardize` and learning rate "auto", else
         "nesterov".
     average : bool
-        Whether to return the mean of the parameters after each update but those of the first epoch.
+        Whether to return the mean of the parameters after each update, those of the first epoch left out.
     alpha, l1_ratio : float
         Strength of the penalty, and the L1 norm's part of it, between 0 and 1.
     max_iter : "auto" or int
-        Epochs. "auto" is as many as visit a million rows, but 1000 at most, and 5 to 10 from 20,000 rows on; 1000 for
-        batch gradient descent.
+        Epochs. "auto" is as many as visit a million samples, at most 1000; from 20,000 samples on, 5 to 10. It is 1000
+        for batch gradient descent.
     tol : None or float
-        Stop when for `n_iter_no_change` epochs the training loss hasn't fallen by `tol` below the best before (with
-        `early_stopping` or `eval_set`: the validation loss). None: never, all epochs are done.
+        Stop when the loss hasn't fallen by `tol` below its best for `n_iter_no_change` epochs. That is the validation
+        loss with `early_stopping` or `eval_set`, else the training loss. None never stops early.
     n_iter_no_change : int
     early_stopping : bool
-        Whether to hold out a stratified part of the rows to measure the validation loss on; `tol` None then counts
-        as 0. Held-out rows stay where they are, and weigh nothing.
+        Whether to measure a validation loss on a stratified part of the samples, which get weight 0 in training. `tol`
+        None then counts as 0.
     validation_fraction : float
-        That part.
+        The part of the samples that `early_stopping` holds out.
     fit_intercept : bool
     class_weight : None, "balanced" or dict
-        Factor of the weights of a class's rows; "balanced" is inversely proportional to the classes' frequencies.
+        Factor of the weights of a class's samples; "balanced" is inversely proportional to the classes' frequencies.
     standardize : bool
         Whether to train on features of mean 0 (with an intercept) and variance 1, without a copy of X. The penalty then
-        acts on the coefficients of these, as in glmnet; `coef_` belongs to X as it is.
+        acts on the coefficients of these features, as in glmnet; `coef_` belongs to X as it is.
     shuffle : bool or "blocks"
-        Order of the rows in each epoch, see `jitlogit.train_logistic_regression`.
+        Order of the samples in each epoch, see `jitlogit.train_logistic_regression`.
     warm_start : bool
-        Whether `fit` begins with the coefficients that are there.
+        Whether `fit` begins with the coefficients of the fit before.
     random_state : None, int or numpy.random.RandomState
-        Source of the orders, of the sample for "auto" and of the held-out rows.
+        Source of the orders, of the samples for learning rate "auto" and of the held-out samples.
     n_threads : None or int
         Most threads to use, None for as many as Numba is set to. Results have the same bits for any number.
     callbacks : None, or callable or list of callables
-        Called after each epoch with a dict of what `history_` got; a true result stops training. From scikit-learn 1.9
-        on, ``set_callbacks`` takes its own, such as its progress bar, which see each epoch of `fit` as a task.
+        Called after each epoch with a dict of the new values of `history_`; a true result stops training. From
+        scikit-learn 1.9 on, ``set_callbacks`` takes its own callbacks, which see each epoch of `fit` as a task.
     verbose : int
         Whether to show progress.
 
@@ -96,16 +96,16 @@ class MiniBatchLogisticRegression(CallbackSupportMixin, LinearClassifier):  # ty
     intercept_ : (1,) or (n_classes,) of float64
     classes_ : (n_classes,)
     n_iter_ : int
-        Epochs done.
+        Epochs done; each call of `partial_fit` is one more.
     n_features_in_, feature_names_in_
     learning_rate_ : float
         The rate that training began with.
     batch_size_ : int
     optimizer_ : str
     history_ : dict of lists, one value an epoch
-        "loss" (mean of the training losses seen, without the penalty), "learning_rate", "gradient_norm" (of the mean of
-        the epoch's gradients; of sparse rows mostly weighted by their learning rates), "seconds", "rows_per_second";
-        with a validation set "val_loss" and "val_accuracy".
+        "loss" (mean of the epoch's losses, each before its own update, without the penalty), "learning_rate",
+        "gradient_norm" (norm of the mean of the epoch's gradients; for sparse X mostly weighted by their learning
+        rates), "seconds", "rows_per_second"; with a validation set "val_loss" and "val_accuracy".
     """
 
     def __init__(
@@ -155,12 +155,11 @@ class MiniBatchLogisticRegression(CallbackSupportMixin, LinearClassifier):  # ty
         self.callbacks = callbacks
         self.verbose = verbose
 
-    # Set by fits.
     history_: dict[str, list[float]]
     n_iter_: int
     _seen: RunningMoments
 
-    @or_leave_as_it_was
+    @restored_on_error
     @with_callbacks  # type: ignore[untyped-decorator]
     def fit(self, X: Any, y: Any, sample_weight: Any = None, *, eval_set: Any = None) -> MiniBatchLogisticRegression:
         """Train.
@@ -169,15 +168,15 @@ class MiniBatchLogisticRegression(CallbackSupportMixin, LinearClassifier):  # ty
         ----------
         X : array_like, data frame or SciPy sparse array (n_samples, n_features)
             Arrays and memory maps of float32, float64, uint8, int8, bool and float16, in C or F order, are used without
-            a copy, and so is CSR of float32 and float64; other sparse formats are converted to it once. An epoch of
-            sparse rows costs time by their stored values with the optimizers "sgd", "momentum" and "nesterov"; with
-            the others, an L1 penalty or `average`, each batch also takes time for every feature.
+            a copy, and so is CSR of float32 and float64. Other sparse formats are converted to CSR once. For sparse X,
+            an update costs time by stored values with the optimizers "sgd", "momentum" and "nesterov"; with other
+            optimizers, an L1 penalty or `average`, it also takes time for every feature.
         y : array_like (n_samples,)
-            Labels of two kinds or more.
+            Labels of two classes or more.
         sample_weight : None or array_like (n_samples,)
             Not negative.
         eval_set : None or pair of array_like
-            Validation data, features and labels: their loss is in `history_`, and `tol` looks at it.
+            Features and labels of the validation set.
 
         Returns
         -------
@@ -187,13 +186,13 @@ class MiniBatchLogisticRegression(CallbackSupportMixin, LinearClassifier):  # ty
         ------
         ValueError, TypeError
             If a parameter or the data can't be used; the message says what to do. Also if training diverges at a
-            learning rate that was given as a number. The estimator is then as it was before.
+            learning rate that was given as a number. The estimator is then unchanged.
 
         Warns
         -----
         ConvergenceWarning
-            After Ctrl-C, which ends training with the epoch; the estimator is then fitted. Also if a learning rate that
-            was given as a number ends training from zeros above the cost that it began with.
+            After Ctrl-C, which ends training with the current epoch; the estimator is then fitted. Also if training
+            from zeros, at a learning rate that was given as a number, ends at a higher cost than it began with.
         """
         self._check_parameters()
         before = getattr(self, "classes_", None)
@@ -212,7 +211,7 @@ class MiniBatchLogisticRegression(CallbackSupportMixin, LinearClassifier):  # ty
             weights = without(weights, held, X.shape[0])
         seen = self._see(RunningMoments(class_weights=np.zeros(self.classes_.size)), X, labels, weights)
         initial = None
-        if self._warm(self.warm_start, before, X.shape[1]):
+        if self._begins_warm(self.warm_start, before, X.shape[1]):
             initial = scaled_parameters(self.coef_, self.intercept_, *self._scaling(seen))
         n_epochs = self._n_epochs(X.shape[0])
         tasks = FitTasks(self, X, y, n_epochs)
@@ -221,21 +220,21 @@ class MiniBatchLogisticRegression(CallbackSupportMixin, LinearClassifier):  # ty
         self.n_iter_ = result.n_epochs
         return self
 
-    @or_leave_as_it_was
+    @restored_on_error
     def partial_fit(
         self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None
     ) -> MiniBatchLogisticRegression:
-        """Train one epoch on more rows.
+        """Train one epoch on more samples.
 
-        Features are standardised, and classes balanced, by all rows seen so far. The learning rate falls as
-        "invscaling" over the calls, unless `schedule` is "constant"; state of an optimizer is not kept between calls.
+        Features are standardised, and classes balanced, by all samples seen so far. The learning rate falls as
+        "invscaling" over the calls, unless `schedule` is "constant". Optimizers start anew in each call.
 
         Parameters
         ----------
         X, y, sample_weight
             As in `fit`.
         classes : array_like (n_classes,)
-            All labels; needed in the first call.
+            Labels of all classes; needed in the first call.
 
         Returns
         -------
@@ -271,8 +270,6 @@ class MiniBatchLogisticRegression(CallbackSupportMixin, LinearClassifier):  # ty
         self.n_iter_ = calls + 1
         return self
 
-    # -----------------------------------------------------------------------------------------------------------------
-
     def _train(
         self,
         X: Array,
@@ -288,7 +285,6 @@ class MiniBatchLogisticRegression(CallbackSupportMixin, LinearClassifier):  # ty
         decay: float = 1.0,
         reset: bool = True,
     ) -> TrainingResult:
-        """Train, and set the fitted attributes."""
         m = X.shape[0]
         factors = class_factors(self.classes_, self.class_weight, seen.class_weights)
         mean = float(np.sum(seen.class_weights * (1 if factors is None else factors)) / seen.n_rows)
@@ -297,7 +293,7 @@ class MiniBatchLogisticRegression(CallbackSupportMixin, LinearClassifier):  # ty
         batch_size = self._batch_size(m)
         auto = isinstance(self.learning_rate, str) and self.learning_rate == "auto"
         intercept = check.check_bool(self.fit_intercept, "fit_intercept")
-        # Adam's state would begin anew in each call of partial_fit; its rate is for standardised features.
+        # Adam's state doesn't outlive a call of partial_fit (no tasks), and its automatic rate suits scaled features.
         adam = tasks is not None and auto and self.standardize
         steps = self._steps(schedule, auto_optimizer(X) if adam else "nesterov")
         binary = self.classes_.size == 2
@@ -359,7 +355,7 @@ class MiniBatchLogisticRegression(CallbackSupportMixin, LinearClassifier):  # ty
         return check_steps(usual if auto else self.optimizer, schedule, self.alpha, self.l1_ratio, self.average)
 
     def _scaling(self, seen: RunningMoments) -> tuple[Array, Array]:
-        """Offset and scale to train with; without an intercept, zero must stay zero."""
+        """Offset and scale of the features; without an intercept, nothing could undo an offset."""
         offset, scale = seen.mean_and_scale()
         return (offset if self.fit_intercept else np.zeros(offset.size)), scale
 
@@ -382,7 +378,7 @@ class MiniBatchLogisticRegression(CallbackSupportMixin, LinearClassifier):  # ty
         return SomeRows(X, places_of(y, self.classes_, "eval_set"))
 
     def _check_parameters(self) -> None:
-        """Those too that not every training has a use for."""
+        """Raise an error for a bad parameter, even if this call has no use for it."""
         self._steps(self.schedule, "nesterov")
         self._n_epochs(1)
         check_callbacks(self.callbacks)
@@ -392,7 +388,7 @@ class MiniBatchLogisticRegression(CallbackSupportMixin, LinearClassifier):  # ty
 
 
 def _check_end(X: Array, offset: Array, scale: Array, rate: float, result: TrainingResult) -> None:
-    """Raise ValueError where a given rate diverged; warn where training ended above where it began."""
+    """Raise ValueError if training diverged; warn if it ended at a higher cost than it began with."""
     if result.diverged:
         raise ValueError(f'{divergence(X, offset, scale, rate, result)}; or pass learning_rate="auto"')
     if result.is_worse:

@@ -1,4 +1,4 @@
-"""Which rows of an estimator's data count for how much."""
+"""Labels as places among the classes, weights of rows, and held-out rows."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from ..data.parameters import check_fraction
 from ..data.validation import Array
 from ..kernels.steps.labels import empty_places
 
-_BLOCK = 1 << 18
-_FEW = 1000  # rows that mostly hold all classes
+_BLOCK = 1 << 18  # labels at a time, so that temporaries stay in the cache
+_FIRST_LABELS = 1000  # enough to meet most classes, so that later blocks rarely have to be sorted
 
 
 def check_classes(classes: Array, name: str = "y") -> None:
-    """Raise ValueError unless there are two classes at least."""
+    """Raise ValueError if there are fewer than two classes."""
     if classes.size < 2:
         found = f"it has one class only: {classes[0]}" if classes.size else "it is empty"
         raise ValueError(f"{name} must hold labels of two classes at least; {found}")
 
 
 def classes_of(y: Array) -> Array:
-    """The different labels, sorted; block by block, without a temporary of y's size."""
-    found = np.unique(y[:_FEW])
+    """`numpy.unique(y)`, block by block, without a temporary of y's size."""
+    found = np.unique(y[:_FIRST_LABELS])
     for block in _blocks(y):
         other = block[~_among(block, found)]
         if other.size:
@@ -35,8 +35,10 @@ def classes_of(y: Array) -> Array:
 
 
 def places_of(y: Array, classes: Array, name: str) -> Array:
-    """Places (m,) of labels among the sorted classes, as kernels take them: uint8 for two classes, else uint32, with
-    room for whole lanes behind. ValueError for a label that isn't among the classes."""
+    """Places (m,) of labels among the sorted classes, uint8 for two classes, else uint32, padded for kernels.
+
+    Raises ValueError for a label that isn't among the classes.
+    """
     places = empty_places(y.size, np.uint8 if classes.size <= 2 else np.uint32)
     for block, out in zip(_blocks(y), _blocks(places), strict=True):
         known = _among(block, classes)
@@ -58,7 +60,6 @@ def _blocks(array: Array) -> list[Array]:
 
 
 def pair_of(eval_set: Any) -> tuple[Any, Any]:
-    """Features and labels."""
     try:
         X, y = eval_set
     except (TypeError, ValueError):
@@ -67,7 +68,7 @@ def pair_of(eval_set: Any) -> tuple[Any, Any]:
 
 
 def row_weights(sample_weight: Any, X: Array) -> Array | None:
-    """Weights (m,) of float64, not negative and not all zero; None for None."""
+    """Return weights (m,) of float64, or None for None; raise ValueError if one is negative, or all are zero."""
     if sample_weight is None:
         return None
     weights = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
@@ -77,7 +78,7 @@ def row_weights(sample_weight: Any, X: Array) -> Array | None:
 
 
 def class_factors(classes: Array, class_weight: Any, sums: Array) -> Array | None:
-    """Factors (K,) of the weights of the classes' rows, None for none; "balanced" makes their `sums` (K,) equal."""
+    """Factors (K,) of the classes' weights, or None; "balanced" makes the `sums` (K,) of the classes' weights equal."""
     if class_weight is None:
         return None
     if isinstance(class_weight, str) and class_weight == "balanced":
@@ -93,7 +94,6 @@ def class_factors(classes: Array, class_weight: Any, sums: Array) -> Array | Non
 
 
 def with_class_weights(weights: Array | None, labels: Array, factors: Array | None) -> Array | None:
-    """Weights of rows times the factors of their classes."""
     if factors is None:
         return weights
     of_rows = factors[labels]
@@ -101,14 +101,14 @@ def with_class_weights(weights: Array | None, labels: Array, factors: Array | No
 
 
 def of_mean_one(weights: Array | None, m: int, mean: float, dtype: np.dtype[Any]) -> Array | None:
-    """Weights (m,) over their mean, which may be that of more rows; None for ones."""
+    """Weights (m,) divided by `mean`, None for ones; `partial_fit` passes the mean over all rows seen so far."""
     if weights is None and mean == 1:
         return None
     return np.full(m, 1 / mean, dtype) if weights is None else np.divide(weights, mean, dtype=dtype)
 
 
 def held_out(labels: Array, classes: Array, fraction: Any, rng: np.random.Generator) -> Array:
-    """Indices of a random part of the rows, in order, with as large a part of each class."""
+    """Ascending indices of a random part of the rows, with the same part of each class."""
     part = check_fraction(fraction, "validation_fraction")
     if not 0 < part < 1:
         raise ValueError(f"validation_fraction must lie between 0 and 1, and be neither; got {fraction!r}")
@@ -126,14 +126,14 @@ def held_out(labels: Array, classes: Array, fraction: Any, rng: np.random.Genera
 
 
 def without(weights: Array | None, held: Array, m: int) -> Array:
-    """Weights that are zero for some rows."""
+    """Return a copy of the weights, ones for None, with zeros for held-out rows."""
     weights = np.ones(m, np.float32) if weights is None else weights.copy()
     weights[held] = 0
     return weights
 
 
 def generator_from(random_state: Any, calls: int = 0) -> np.random.Generator:
-    """A generator that a seed and a number of earlier calls determine, or that a RandomState's next number does."""
+    """A generator seeded by an integer and the number of earlier calls, or by the next number of a RandomState."""
     if random_state is None:
         return np.random.default_rng()
     if isinstance(random_state, np.random.Generator):
