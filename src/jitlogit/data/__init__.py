@@ -1,5 +1,5 @@
-"""Whatever users pass becomes rows that kernels take.
+"""Checks of what users pass, and its conversion to rows that kernels take.
 
-Arrays, tables, sparse matrices and parameters come in. Checked arrays in a form that kernels read without a copy go
-out, or an error that names the argument and says what to do.
+Arrays, tables, sparse matrices and parameters come in. Checked arrays that kernels read without a copy go out. A bad
+argument raises an error that names it and says what to do.
 """

@@ -1,4 +1,4 @@
-"""Parameters that users pass, checked: numbers, words and the like, not arrays."""
+"""Checks of parameters that aren't arrays; each returns the value, or raises ValueError or TypeError."""
 
 from __future__ import annotations
 
@@ -28,7 +28,6 @@ def check_number(value: Any, name: str) -> float:
 
 
 def check_positive(value: Any, name: str) -> float:
-    """Return a positive and finite real number as a float."""
     number = check_number(value, name)
     if not number > 0:
         raise ValueError(f"{name} must be positive; got {value!r}")
@@ -36,7 +35,6 @@ def check_positive(value: Any, name: str) -> float:
 
 
 def check_fraction(value: Any, name: str) -> float:
-    """Return a number from 0 to 1 as a float."""
     number = check_number(value, name)
     if not 0 <= number <= 1:
         raise ValueError(f"{name} must lie between 0 and 1; got {value!r}")
@@ -44,7 +42,6 @@ def check_fraction(value: Any, name: str) -> float:
 
 
 def check_count(value: Any, name: str) -> int:
-    """Return an integer of at least 1."""
     if isinstance(value, np.ndarray) and value.size == 1:
         value = value.item()
     number = check_number(value, name)
@@ -54,7 +51,6 @@ def check_count(value: Any, name: str) -> int:
 
 
 def check_not_negative(value: Any, name: str) -> float:
-    """Return a finite real number of at least 0 as a float."""
     number = check_number(value, name)
     if number < 0:
         raise ValueError(f"{name} must not be negative; got {value!r}")
@@ -62,21 +58,18 @@ def check_not_negative(value: Any, name: str) -> float:
 
 
 def check_choice(value: Any, name: str, choices: tuple[str, ...]) -> str:
-    """Return one of several words."""
     if not isinstance(value, str) or value not in choices:
         raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}; got {value!r}")
     return value
 
 
 def check_bool(value: Any, name: str) -> bool:
-    """Return True or False."""
     if not isinstance(value, bool | np.bool_):
         raise TypeError(f"{name} must be True or False; got {value!r}")
     return bool(value)
 
 
 def check_random_state(random_state: Any) -> np.random.Generator:
-    """Return a generator for None, a seed, or a generator (that one itself)."""
     try:
         return np.random.default_rng(random_state)
     except (TypeError, ValueError) as error:
@@ -86,7 +79,7 @@ def check_random_state(random_state: Any) -> np.random.Generator:
 
 
 def check_batch_size(batch_size: Any, n_samples: int) -> int:
-    """Return the number of rows of a mini-batch; None is all, and more than there are is clipped with a warning."""
+    """Return the samples of a batch: all for None; more than `n_samples` are clipped, with a UserWarning."""
     if batch_size is None:
         return n_samples
     size = check_count(batch_size, "batch_size")
@@ -101,7 +94,6 @@ def check_batch_size(batch_size: Any, n_samples: int) -> int:
 
 
 def check_shuffle(value: Any) -> bool | str:
-    """Return whether and how to shuffle: False, True or "blocks"."""
     if isinstance(value, str):
         if value != "blocks":
             raise ValueError(f'shuffle must be True, False or "blocks"; got {value!r}')
@@ -110,7 +102,6 @@ def check_shuffle(value: Any) -> bool | str:
 
 
 def check_n_threads(n_threads: Any) -> int | None:
-    """Return a number of threads that Numba can set, or None for as many as it is set to."""
     if n_threads is None:
         return None
     count = check_count(n_threads, "n_threads")

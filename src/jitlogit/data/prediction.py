@@ -1,4 +1,4 @@
-"""Scores, probabilities and classes of all rows in one pass."""
+"""Scores, probabilities, losses and classes of all rows, in one pass."""
 
 from __future__ import annotations
 
@@ -14,20 +14,16 @@ from ..kernels.storage.plan import class_plan, plan
 from ..kernels.storage.work_spaces import tiles_for
 from .validation import Array, as_rows, check_rows, computed_dtype, is_sparse, raise_if_not_finite
 
-_BLOCK_VALUES = 1 << 20
+_BLOCK_VALUES = 1 << 20  # values of held-out rows that are copied at a time
 
 
 def forward(
     X: Array, weights: Array, bias: float, out: Array, threshold: float | None, n_threads: int | None = None
 ) -> None:
-    """Fill `out` (m,) from `X` of `check_X` and weights in the precision that it is computed with.
+    """Fill `out` (m,) from `X` of `check_X` and weights (n,) of its `computed_dtype`.
 
-    With classes, if it holds integers; else with scores, if the threshold is None, or probabilities.
-
-    Raises
-    ------
-    ValueError
-        If X isn't finite, or a score isn't.
+    An integer `out` gets classes 0 and 1. Another one gets scores if `threshold` is None, else probabilities. Raises
+    ValueError if X isn't finite, or a score isn't.
     """
     cut = plan(X.shape[0], X)
     padded = np.zeros(weights.size + PADDING, weights.dtype)
@@ -45,7 +41,7 @@ def forward(
 
 
 def scores_of(X: Any, coef: Array, intercept: Array, n_threads: int | None = None) -> Array:
-    """Scores (m,) of one row of coefficients, (m, K) of K; in the precision that `X` is computed with.
+    """Scores of rows `X` of `check_rows`, in their `computed_dtype`: (m,) for coef (1, n), (m, K) for coef (K, n).
 
     Raises ValueError if X isn't finite, or a score isn't.
     """
@@ -81,14 +77,14 @@ def _raise_for_scores(X: Any) -> None:
 
 
 class SomeRows(NamedTuple):
-    """Rows of X, and their labels 0 ... K - 1."""
+    """Chosen rows of X, and their labels 0 ... K - 1."""
 
     X: Any
     labels: Array
-    chosen: Array | None = None  # which rows of X, None for all
+    chosen: Array | None = None  # indices of rows; None for all
 
     def blocks(self) -> Iterator[tuple[Any, Array]]:
-        """Rows and labels, without a copy of all that are chosen."""
+        """Yield rows and labels; chosen rows are copied block by block, to save memory."""
         if self.chosen is None:
             yield self.X, self.labels
             return
@@ -101,7 +97,7 @@ class SomeRows(NamedTuple):
 def mean_loss_and_accuracy(
     rows: SomeRows, coef: Array, intercept: Array, n_threads: int | None = None
 ) -> tuple[float, float]:
-    """Mean loss, in nats, and the part of the rows whose class is predicted."""
+    """Mean loss, in nats, and the fraction of the rows whose class is predicted."""
     total, right = 0.0, 0
     for X, labels in rows.blocks():
         scores = scores_of(X, coef, intercept, n_threads)
@@ -112,12 +108,12 @@ def mean_loss_and_accuracy(
 
 
 def row_losses(X: Any, labels: Array, coef: Array, intercept: Array, n_threads: int | None = None) -> Array:
-    """Losses (m,), in nats, of labels (m,) 0 ... K - 1."""
+    """Losses (m,), in nats, of labels (m,) of 0 ... K - 1."""
     return losses_of(scores_of(X, coef, intercept, n_threads), labels)
 
 
 def losses_of(scores: Array, labels: Array) -> Array:
-    """The same from scores (m,) or (m, K)."""
+    """Losses (m,), in nats, from scores (m,) or (m, K)."""
     if scores.ndim == 1:
         return np.asarray(np.logaddexp(0, np.where(labels == 1, -scores, scores)))
     scores = scores - scores.max(axis=1, keepdims=True)
@@ -125,7 +121,7 @@ def losses_of(scores: Array, labels: Array) -> Array:
 
 
 def probabilities_of(scores: Array) -> Array:
-    """Probabilities from scores, both (m, K); K 1 for two classes."""
+    """Probabilities from scores, both (m, K): softmax, for K = 1 sigmoid."""
     with np.errstate(under="ignore"):
         if scores.shape[1] == 1:
             e = np.exp(-np.abs(scores))

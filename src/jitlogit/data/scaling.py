@@ -1,4 +1,4 @@
-"""A few rows, dense or sparse, of features x' = (x - offset) / scale: products with them."""
+"""Products with a few rows, dense or sparse, of scaled features x' = (x - offset) / scale."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .validation import Array, is_sparse, widened
 
 
 class ScaledRows:
-    """Rows as a linear operator in float64; sparse ones stay sparse."""
+    """Scaled rows as a linear operator in float64; sparse rows stay sparse."""
 
     def __init__(self, X: Any, offset: Array, scale: Array) -> None:
         self._sparse = is_sparse(X)
@@ -26,7 +26,7 @@ class ScaledRows:
         return np.asarray(self._rows @ scaled - np.sum(self._offset * scaled))
 
     def transposed_times(self, values: Array) -> Array:
-        """Sum over the rows of value x', (n,)."""
+        """Sum over the rows of values[i] x'_i, (n,)."""
         return np.asarray((self._columns @ values - self._offset * values.sum()) / self._scale)
 
     def squares(self) -> Array:
@@ -39,6 +39,6 @@ class ScaledRows:
 
 
 def row_squares(X: Any, offset: Array | None, scale: Array | None) -> Array:
-    """Squared length of each row, (m,), of features that may not be scaled."""
+    """Squared length of each scaled row, (m,); None for no offset, or no scale."""
     n = X.shape[1]
     return ScaledRows(X, np.zeros(n) if offset is None else offset, np.ones(n) if scale is None else scale).squares()

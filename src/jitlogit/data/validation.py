@@ -1,4 +1,4 @@
-"""Whatever a user passes becomes what kernels take, or an error that says what to do."""
+"""Checks of arrays that users pass, and their conversion to what kernels take."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..kernels.simd.arrays import PADDING
+from ..kernels.steps.labels import empty_places
 from ..kernels.storage.sparse_work import CSR
 from .parameters import check_batch_size as check_batch_size
 from .parameters import check_bool as check_bool
@@ -23,26 +23,26 @@ from .parameters import check_shuffle as check_shuffle
 
 Array = npt.NDArray[Any]
 
-#: Marks uint16 as the bits of bfloat16 numbers (a float32 without its lower half): ``bits.view(jitlogit.bfloat16)``.
+#: Marks uint16 as bits of bfloat16 numbers, the upper halves of float32: ``bits.view(jitlogit.bfloat16)``.
 bfloat16 = np.dtype([("bfloat16", np.uint16)])
 
-# Numbers that kernels widen as they read them; bool is read as uint8.
+# Dtypes that kernels widen as they read them; bool is read as uint8.
 _COMPACT = (np.dtype(np.uint8), np.dtype(np.int8), np.dtype(np.float16))
 
-# Checks that need a temporary go over the data in blocks of this many elements.
+# Elements that a check with a temporary looks at in one go.
 _BLOCK = 1 << 18
 
 
 def is_sparse(X: Any) -> bool:
-    """Whether `X` is one of SciPy's sparse arrays or matrices, looked at without importing SciPy."""
+    """Whether `X` is a sparse array or matrix of SciPy, found out without importing SciPy."""
     return hasattr(X, "tocsr") and hasattr(X, "nnz")
 
 
 def check_sparse(X: Any, name: str = "X") -> Any:
-    """Return a SciPy sparse `X` (m, n) in CSR, of float32 or float64, without a copy where it is such already.
+    """Return a SciPy sparse `X` (m, n) in canonical CSR of float32 or float64, without a copy where it is that already.
 
-    CSC, COO and other formats are converted once; so are other dtypes, as by `check_X`, and rows whose indices aren't
-    sorted, or that hold one twice.
+    Other formats are converted once, and other dtypes as in `check_X`. Indices are sorted within each row, and values
+    of the same index summed.
     """
     rows = X.tocsr()
     if len(rows.shape) != 2 or 0 in rows.shape:
@@ -56,28 +56,24 @@ def check_sparse(X: Any, name: str = "X") -> Any:
 
 
 def check_rows(X: Any, name: str = "X") -> Any:
-    """`check_sparse` of sparse, `check_X` of other data."""
+    """`check_sparse` for sparse X, `check_X` for anything else."""
     return check_sparse(X, name) if is_sparse(X) else check_X(X, name)
 
 
 def check_X(X: Any, name: str = "X") -> Array:
     """Return `X` as a read-only (m, n) array, C- or F-ordered, of a dtype that kernels read.
 
-    That is float32, float64, or one that is widened to float32 in registers: uint8, int8, bool (as uint8), float16 and
-    bfloat16 (of ml_dtypes, or uint16 viewed as `bfloat16`). Arrays that are so already are not copied, memory maps
-    included. Strided ones are copied once to C order; other dtypes are converted once, to float32 where that holds
-    every value (16-bit integers), else to float64. Whether the values are finite is not looked at: see
-    `raise_if_not_finite`.
+    Kernels read float32 and float64, and widen uint8, int8, bool (as uint8), float16 and bfloat16 (of ml_dtypes, or
+    uint16 viewed as `bfloat16`) to float32 in registers. Such arrays are not copied, memory maps included. Strided
+    arrays are copied once to C order. Other dtypes are converted once, to float32 where that holds every value (16-bit
+    integers), else to float64. NaN and inf pass: see `raise_if_not_finite`.
     """
     array = _as_numeric(X, name)
     if array.ndim != 2:
+        advice = ": reshape one example with X.reshape(1, -1), one feature with X.reshape(-1, 1)"
         raise ValueError(
             f"{name} must be a 2-D array of shape (n_samples, n_features); got shape {array.shape}"
-            + (
-                ": reshape one example with X.reshape(1, -1), one feature with X.reshape(-1, 1)"
-                if array.ndim == 1
-                else ""
-            )
+            + advice * (array.ndim == 1)
         )
     if 0 in array.shape:
         raise ValueError(f"{name} must have at least one example and one feature; got shape {array.shape}")
@@ -91,18 +87,17 @@ def check_X(X: Any, name: str = "X") -> Array:
 
 
 def is_bfloat16(array: Array) -> bool:
-    """Whether an array holds bfloat16 numbers, marked as such or of ml_dtypes."""
+    """Whether the dtype is ours, `bfloat16`, or that of ml_dtypes."""
     return array.dtype == bfloat16 or array.dtype.name == "bfloat16"
 
 
 def computed_dtype(X: Any) -> np.dtype[Any]:
-    """The precision that kernels compute in with `X` from `check_X`."""
+    """The precision in which kernels compute: float64 for float64 `X`, else float32."""
     return np.dtype(np.float64 if X.dtype == np.float64 else np.float32)
 
 
 def as_rows(X: Any) -> Any:
-    """The view of `X` from `check_rows`, or of some of its rows, that kernels take: float16 travels as uint16, bfloat16
-    as int16."""
+    """The view of rows from `check_rows` that kernels take; float16 becomes uint16, bfloat16 int16, sparse X `CSR`."""
     if is_sparse(X):
         return CSR(read_only(X.data), read_only(X.indices), read_only(X.indptr))
     if is_bfloat16(X):
@@ -111,7 +106,7 @@ def as_rows(X: Any) -> Any:
 
 
 def widened(X: Array) -> Array:
-    """A copy of a few rows in the precision that kernels compute in."""
+    """A copy of a few rows, in their `computed_dtype`."""
     if is_bfloat16(X):
         bits = np.ascontiguousarray(X).view(np.uint16)
         return np.left_shift(bits, 16, dtype=np.uint32).view(np.float32)
@@ -119,7 +114,7 @@ def widened(X: Array) -> Array:
 
 
 def check_scaling(offset: Any, scale: Any, n_features: int) -> tuple[Array, Array] | tuple[None, None]:
-    """Return offset and scale of the features as float64 arrays (n,), or None for both if neither is given."""
+    """Return offset and scale as float64 arrays (n,), or None for both if neither is given."""
     if offset is None and scale is None:
         return None, None
     pair = []
@@ -136,7 +131,7 @@ def check_scaling(offset: Any, scale: Any, n_features: int) -> tuple[Array, Arra
 
 
 def check_class_labels(y: Any, n_samples: int, n_classes: int | None) -> tuple[Array, int]:
-    """Return labels 0 ... K - 1 as an (m,) array of uint32, with room for whole lanes behind, and K."""
+    """Return labels 0 ... K - 1 as an (m,) array of uint32, padded for kernels that read whole vectors, and K."""
     array = _as_numeric(y, "y_train").reshape(-1)
     if array.size != n_samples:
         raise ValueError(f"y_train must hold one label for each of the {n_samples} examples; got {array.size}")
@@ -146,13 +141,13 @@ def check_class_labels(y: Any, n_samples: int, n_classes: int | None) -> tuple[A
     count = max(2, largest + 1) if n_classes is None else check_count(n_classes, "n_classes")
     if count < 2 or largest >= count:
         raise ValueError(f"n_classes={count} must be 2 at least, and more than the largest label, {largest}")
-    labels = np.empty(n_samples + PADDING, np.uint32)[:n_samples]
+    labels = empty_places(n_samples, np.uint32)
     labels[:] = array
     return read_only(labels), count
 
 
 def check_sample_weight(sample_weight: Any, n_samples: int, dtype: np.dtype[Any]) -> Array | None:
-    """Return weights of the rows as an (m,) array of `dtype` and of mean 1, None for None."""
+    """Return weights as an (m,) array of `dtype`, divided by their mean; None for None."""
     if sample_weight is None:
         return None
     array = _as_numeric(sample_weight, "sample_weight")
@@ -168,10 +163,7 @@ def check_sample_weight(sample_weight: Any, n_samples: int, dtype: np.dtype[Any]
 
 
 def check_labels(Y: Any, n_samples: int, name: str = "Y") -> Array:
-    """Return the labels `Y`, of shape (m,), (m, 1) or (1, m) and values 0 and 1, as an (m,) array of uint8.
-
-    Behind it there is room for whole lanes, which kernels may read.
-    """
+    """Return labels 0 and 1 of shape (m,), (m, 1) or (1, m) as an (m,) array of uint8, padded for kernels."""
     array = _as_numeric(Y, name)
     if array.shape not in ((n_samples,), (n_samples, 1), (1, n_samples)):
         raise ValueError(
@@ -179,7 +171,7 @@ def check_labels(Y: Any, n_samples: int, name: str = "Y") -> Array:
             f"({n_samples},) or ({n_samples}, 1); got shape {array.shape}"
         )
     array = array.reshape(-1)
-    labels = np.empty(n_samples + PADDING, np.uint8)[:n_samples]
+    labels = empty_places(n_samples, np.uint8)
     if array.dtype == bool:
         labels[:] = array
         return read_only(labels)
@@ -224,7 +216,7 @@ def check_row(values: Any, name: str) -> Array:
 
 
 def check_probabilities(A: Any, dtype: np.dtype[Any] | None = None, name: str = "A") -> Array:
-    """Return the probabilities `A` as an (m,) array of `dtype`, or of float32 or float64."""
+    """Return the probabilities `A` as an (m,) array of `dtype`; for None of float32 or float64, as they are given."""
     row = _for_kernels(check_row(A, name)) if dtype is None else read_only(check_row(A, name).astype(dtype, copy=False))
     if not (row.min() >= 0 and row.max() <= 1):
         raise ValueError(f"{name} must hold probabilities between 0 and 1; found {row.min():g} to {row.max():g}")
@@ -234,8 +226,7 @@ def check_probabilities(A: Any, dtype: np.dtype[Any] | None = None, name: str = 
 def raise_if_not_finite(X: Any, name: str = "X") -> None:
     """Raise a ValueError that says where `X` first holds NaN or inf.
 
-    Kernels carry either through to their results, so this is called when a result isn't finite: good data is not read
-    once more to be checked.
+    Callers do so only when a result of a kernel isn't finite, so that good data isn't read once more.
     """
     if is_sparse(X):
         stored = np.flatnonzero(~np.isfinite(X.data))
@@ -286,7 +277,7 @@ def _as_numeric(values: Any, name: str) -> Array:
 
 
 def _for_kernels(array: Array) -> Array:
-    """Read-only array of float32 or float64 in C or F order, the same memory where it is such already."""
+    """Return a read-only array of float32 or float64 in C or F order, without a copy where it is that already."""
     dtype = float_dtype(array)
     if array.dtype != dtype or not array.flags.aligned:
         array = array.astype(dtype)
@@ -296,7 +287,7 @@ def _for_kernels(array: Array) -> Array:
 
 
 def read_only(array: Array) -> Array:
-    """A view that kernels can't write to: one type, so one compiled variant, whether or not the array is writable."""
+    """Return a read-only view; kernels are compiled for this type alone, whether or not the array is writable."""
     array = array.view()
     array.flags.writeable = False
     return array

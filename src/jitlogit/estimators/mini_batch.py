@@ -26,7 +26,6 @@ from .weights import (
     generator_from,
     held_out,
     of_mean_one,
-    pair_of,
     places_of,
     row_weights,
     with_class_weights,
@@ -371,7 +370,11 @@ class MiniBatchLogisticRegression(CallbackSupportMixin, LinearClassifier):  # ty
 
     def _validation_set(self, eval_set: Any) -> SomeRows:
         try:
-            X, y = self._checked(*pair_of(eval_set), reset=False)
+            X, y = eval_set
+        except (TypeError, ValueError):
+            raise ValueError("eval_set must be a pair of features and labels, (X_val, y_val)") from None
+        try:
+            X, y = self._checked(X, y, reset=False)
             check.raise_if_not_finite(X)
         except ValueError as error:
             raise ValueError(f"eval_set: {error}") from error

@@ -59,14 +59,6 @@ def _blocks(array: Array) -> list[Array]:
     return [array[start : start + _BLOCK] for start in range(0, array.size, _BLOCK)]
 
 
-def pair_of(eval_set: Any) -> tuple[Any, Any]:
-    try:
-        X, y = eval_set
-    except (TypeError, ValueError):
-        raise ValueError("eval_set must be a pair of features and labels, (X_val, y_val)") from None
-    return X, y
-
-
 def row_weights(sample_weight: Any, X: Array) -> Array | None:
     """Return weights (m,) of float64, or None for None; raise ValueError if one is negative, or all are zero."""
     if sample_weight is None:

@@ -1,11 +1,11 @@
 """Logistic regression by gradient descent, as the textbook writes it, in NumPy.
 
 This module is the specification: it is written to be read beside the derivation, and the compiled functions of the same
-names in :mod:`jitlogit` are tested against it. It trusts its arguments; the compiled functions check theirs.
+names in :mod:`jitlogit` are tested against it. It doesn't check its arguments; the compiled functions do.
 
 The system
 ----------
-m examples, n features. X is (m, n), examples as rows; Y is (1, m) of 0 and 1; W is (n, 1) and b a scalar.
+m samples, n features. X is (m, n), samples as rows; Y is (1, m) of 0 and 1; W is (n, 1) and b a scalar.
 
 1. score              z = W . x + b                                  stacked: Z = (X W)^T + b, (1, m)
 2. probability        y^ = sigmoid(z) = 1 / (1 + e^-z)               stacked: A, (1, m)

@@ -1,4 +1,4 @@
-"""The loop over passes and mini-batches, for one score of an example or several."""
+"""The loop over epochs and mini-batches, for one score of each sample or several."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from .steps import Mean, Optimizer, Plateau, scheduled_rate
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
-#: A mean loss above this (in nats) means that the typical label has a probability that float64 can't hold: e^-745 = 0.
+#: Cost, in nats, above which training has diverged: the typical label's probability is below e^-745, 0 in float64.
 DIVERGED_COST = 745.0
-#: Training that began at W = 0 and b = 0 has made the model worse if it ends above so many times their cost, log K.
-#: One batch a pass, at a rate that isn't too large, never exceeds it but by rounding.
+#: Multiple of log K, the cost of W = 0 and b = 0, above which batch gradient descent has made the model worse. At a
+#: rate that isn't too large, its cost never rises but by rounding.
 WORSE = 1.01
-#: The same for mini-batches, whose noise alone can nearly double the cost of labels that nothing predicts.
+#: The same for mini-batches, whose noise alone can nearly double the cost if the features don't predict the labels.
 WORSE_OF_BATCHES = 2.0
 
 
@@ -51,8 +51,8 @@ def gradient_descent(
 ) -> tuple[Array, Array, list[float]]:
     """Gradient descent from zero on W (n, K) and b (K,), K = `n_scores`.
 
-    `residuals` and `losses` turn the scores Z (K, size) of some rows, of which they get the indices, into dZ (K, size)
-    and L (1, size).
+    `residuals` and `losses` take scores Z (K, size) and the indices of their rows, and return dZ (K, size) and L (1,
+    size).
     """
     m, n = X.shape
     S = np.ones((1, m)) if sample_weight is None else np.reshape(sample_weight, (1, m)) / np.mean(sample_weight)
@@ -68,15 +68,14 @@ def gradient_descent(
     given_rate = learning_rate
     for iteration in range(num_iterations):
         record = iteration % options.record_every == 0
-        # at the cost, which takes time:
-        look = record or iteration == num_iterations - 1 or plateau is not None
+        needs_cost = record or iteration == num_iterations - 1 or plateau is not None
         batches = _batches(m, batch_size, shuffle, rng)
         loss_sum = 0.0
         before = W, b
         with np.errstate(over="ignore", invalid="ignore"):
             for update, rows in enumerate(batches):
                 Z = scores(X[rows], W, b)
-                if look:
+                if needs_cost:
                     loss_sum += float(np.sum(S[:, rows] * losses(Z, rows), dtype=np.float64))
                 dW, db = mean_gradient(X[rows], S[:, rows].astype(X.dtype) * residuals(Z, rows))
                 progress = iteration + update / len(batches)
@@ -108,7 +107,7 @@ def gradient_descent(
 
 
 def _batches(m: int, batch_size: int, shuffle: bool | str, rng: np.random.Generator) -> list[Any]:
-    """The mini-batches of a pass, as indices of rows."""
+    """The mini-batches of an epoch, as indices of rows."""
     order = shuffled_order(m, rng) if shuffle is True else None
     starts = np.arange(0, m, batch_size)
     if shuffle == "blocks":
@@ -127,7 +126,7 @@ def features(values: Any, offset: Any, scale: Any) -> Array:
 
 
 def as_float(values: Any) -> Array:
-    """float32 and float64 as they are, anything else in the dtype that NumPy promotes it to beside a float32."""
+    """float32 and float64 stay; other dtypes become what NumPy promotes them and float32 to."""
     array: Array = np.asarray(values)
     if array.dtype.names == ("bfloat16",):  # the upper half of a float32
         wide: Array = np.left_shift(array["bfloat16"], 16, dtype=np.uint32).view(np.float32)
@@ -138,7 +137,7 @@ def as_float(values: Any) -> Array:
 
 
 def scores(X: Array, W: Any, b: Any) -> Array:
-    """Step 1: Z = (X W)^T + b, (K, m), for W (n, K) or (n,) and b (K,) or a number."""
+    """Step 1: Z = (X W)^T + b, (K, m), of W (n, K) or (n,) and b (K,) or a number."""
     Z: Array = (X @ np.reshape(W, (X.shape[1], -1)).astype(X.dtype)).T + np.reshape(b, (-1, 1)).astype(X.dtype)
     return Z
 

@@ -26,10 +26,7 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 
 def softmax(Z: Any) -> Array:
-    """Step 2: probabilities of the classes, down the columns of Z (K, m).
-
-    The largest score is subtracted first, so nothing overflows.
-    """
+    """Step 2: probabilities (K, m) of scores Z (K, m); subtracting the largest score of a column avoids overflow."""
     Z = as_float(Z)
     with np.errstate(under="ignore"):
         e = np.exp(Z - Z.max(axis=0))
@@ -70,9 +67,9 @@ def train_softmax_regression(
     y_train : (m,)
         Labels 0 ... n_classes - 1.
     n_classes : int or None
-        K; None for the largest label and one.
+        K; None for the largest label plus 1.
     learning_rate, num_iterations and the others
-        As in `train_logistic_regression`; the penalty is that of all weights together.
+        As in `train_logistic_regression`; the norms of the penalty are over all weights.
 
     Returns
     -------
@@ -83,7 +80,7 @@ def train_softmax_regression(
     Warns
     -----
     RuntimeWarning
-        If training diverged or ended above where it began, as `train_logistic_regression`, with log K for log 2.
+        As `train_logistic_regression`, with log K instead of log 2.
     """
     X = features(X_train, offset, scale)
     y = np.ravel(y_train)

@@ -1,4 +1,4 @@
-"""Random orders of the examples."""
+"""Random orders of the samples."""
 
 from __future__ import annotations
 
@@ -9,28 +9,28 @@ import numpy as np
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
-#: Up to this many examples, a shuffle is `numpy.random.Generator.permutation`.
+#: Most samples that are shuffled by `numpy.random.Generator.permutation`.
 SMALL_SHUFFLE = 10_000
-#: Examples in a block of ``shuffle="blocks"``.
+#: Samples in a block of ``shuffle="blocks"``.
 BLOCK_ROWS = 4096
 
 
 def shuffled_order(m: int, rng: np.random.Generator) -> Array:
-    """A random order of the examples 0 ... m - 1, which can be computed for each position by itself.
+    """A random order of the samples 0 ... m - 1, each place of which can be computed by itself.
 
-    Think of the numbers 0 ... R C - 1 in a grid of R rows and C columns, R C just above m. A round shifts each column
-    cyclically by a random number of places, then each row; there are two rounds. That is a Feistel network with random
-    round functions (Luby and Rackoff, "How to construct pseudorandom permutations from pseudorandom functions", 1988)
-    over a domain of any size (Black and Rogaway, "Ciphers with arbitrary finite domains", 2002): a number that lands at
-    m or beyond goes through the rounds again until it lands below.
+    The numbers 0 ... R C - 1 stand in a grid of R rows and C columns, R C being m or slightly more. A round shifts each
+    column cyclically by a random number of places, then each row; there are two rounds. A number that lands at m or
+    beyond goes through the rounds again until it lands below m. This is a Feistel network with random round functions
+    (Luby and Rackoff, "How to construct pseudorandom permutations from pseudorandom functions", 1988) over a domain of
+    any size (Black and Rogaway, "Ciphers with arbitrary finite domains", 2002).
 
-    Unlike `Generator.permutation`, which shuffles up to `SMALL_SHUFFLE` examples (small grids are not random enough),
-    it needs memory of sqrt(m) only and no order of computation, so the compiled kernels can walk it as they go.
+    It needs memory of sqrt(m) only, so that compiled kernels compute the order as they read the rows. Up to
+    `SMALL_SHUFFLE` samples are shuffled by `Generator.permutation`, because small grids are not random enough.
 
     Parameters
     ----------
     m : int
-        Number of examples.
+        Number of samples.
     rng : numpy.random.Generator
         Draws four tables of about sqrt(m) integers.
 
@@ -57,10 +57,10 @@ def shuffled_order(m: int, rng: np.random.Generator) -> Array:
 
 
 def shuffled_blocks(m: int, batch_size: int, rng: np.random.Generator) -> Array:
-    """The numbers of the batches, in blocks of neighbours that come in random order.
+    """Numbers of the batches, in blocks of neighbours that come in random order.
 
-    A block is as many whole batches as hold `BLOCK_ROWS` examples, or a 64th of all if that is less, and one at least:
-    long enough for the memory to be read at full rate.
+    A block is as many whole batches as fit into `BLOCK_ROWS` samples, or into a 64th of all if that is less, and at
+    least one. Blocks of this length are read from memory at full rate.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""What a mini-batch's gradient does to the parameters: optimizers, the penalty's proximal step, schedules, averages."""
+"""From the gradient of a mini-batch to an update: optimizers, the proximal step, schedules, averages."""
 
 from __future__ import annotations
 
@@ -10,12 +10,10 @@ import numpy as np
 Array = np.ndarray[Any, np.dtype[Any]]
 
 SCHEDULES = ("constant", "invscaling", "cosine", "step", "adaptive")
-#: What is kept of the sum of past gradients (momentum), of their mean (Adam) and of the mean of their squares (Adam).
-MOMENTUM = 0.9
-ADAM_MEAN = 0.9
-ADAM_SQUARE = 0.999
-#: Added to the root of squares, so that nothing is divided by zero.
-ROOT_SHIFT = 1e-8
+MOMENTUM = 0.9  #: Factor of the sum of earlier gradients in an update.
+ADAM_MEAN = 0.9  #: Factor of the earlier running mean of gradients.
+ADAM_SQUARE = 0.999  #: Factor of the earlier running mean of squared gradients.
+ROOT_SHIFT = 1e-8  #: Added to roots of squares, so that nothing is divided by zero.
 
 
 class Optimizer:
@@ -49,7 +47,7 @@ class Optimizer:
         return W, b - rate * step[-1]
 
     def step(self, g: Array) -> tuple[Array, Array]:
-        """Return the step, and the factor that the gradient has in it, if it has always been the same; by parameter."""
+        """Return the step, and the factor that turns a gradient that has always been the same into it, by parameter."""
         one = np.ones_like(g)
         self._t += 1
         if self._name == "sgd":
@@ -81,14 +79,14 @@ def soft_threshold(W: Array, threshold: Any) -> Array:
 
 
 def scheduled_rate(schedule: str, epoch: float, n_epochs: int) -> float:
-    """The learning rate after `epoch` of n_epochs passes, as a fraction of the first.
+    """The learning rate after `epoch` of n_epochs epochs, as a fraction of the first.
 
     - "constant" and "adaptive": 1 (`Plateau` lowers the latter);
     - "invscaling": 1 / sqrt(1 + epoch);
     - "cosine": (1 + cos(pi epoch / n_epochs)) / 2 (Loshchilov and Hutter, "SGDR", 2017);
-    - "step": 1, from half of the passes on 1/10, from three quarters on 1/100.
+    - "step": 1, from half of the epochs on 1/10, from three quarters on 1/100.
 
-    Within a pass, the rate goes in a straight line from its start to its end; "step" changes between passes.
+    Within an epoch, the rate goes in a straight line from its start to its end; "step" changes between epochs.
     """
     whole = math.floor(epoch)
     if schedule == "step":
@@ -106,7 +104,7 @@ def _decayed(schedule: str, epoch: int, n_epochs: int) -> float:
 
 
 class Plateau:
-    """Notice that the cost no longer falls: for `PATIENCE` passes not by `TOLERANCE` below the best before.
+    """Notices that the cost hasn't fallen by `TOLERANCE` nats below its best for `PATIENCE` epochs.
 
     The learning rate is then divided by `DIVISOR`.
     """
@@ -120,7 +118,7 @@ class Plateau:
         self._failed = 0
 
     def reached(self, cost: float) -> bool:
-        """Take note of a pass's cost; return whether the plateau is reached with it."""
+        """Add the cost of an epoch; return whether the plateau is reached."""
         self._failed = 0 if cost < self._best - self.TOLERANCE else self._failed + 1
         self._best = min(self._best, cost)
         if self._failed < self.PATIENCE:

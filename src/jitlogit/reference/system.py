@@ -1,4 +1,4 @@
-"""The system, steps 1 to 7, and the loop over passes and mini-batches."""
+"""Steps 1 to 7 of the system, and training."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Array = np.ndarray[Any, np.dtype[Any]]
 def sigmoid(z: Any) -> Any:
     """Step 2: 1 / (1 + e^-z), element by element.
 
-    Written with e^-|z|, which is never above 1, so it neither overflows nor loses digits in either tail.
+    Computed from e^-|z|, which is at most 1, so that it neither overflows nor loses digits in either tail.
 
     Parameters
     ----------
@@ -46,7 +46,7 @@ def forward_pass(X: Any, W: Any, b: Any, *, offset: Any = None, scale: Any = Non
     Returns
     -------
     A : (1, m)
-        Probability of class 1 for each example.
+        Probability of class 1 for each sample.
     """
     return np.asarray(sigmoid(scores(features(X, offset, scale), W, b)))
 
@@ -54,9 +54,9 @@ def forward_pass(X: Any, W: Any, b: Any, *, offset: Any = None, scale: Any = Non
 def compute_cost(A: Any, Y: Any) -> float:
     """Steps 3 and 4: J = -(1/m) sum [y log a + (1 - y) log(1 - a)].
 
-    A probability that has been rounded to 0 or 1 has lost its score, so A is clipped to [eps, 1 - eps] first, eps being
-    the spacing of its dtype at 1 (2.2e-16 for float64): no single loss comes out above -log(eps), 36 for float64.
-    Training computes its costs from the scores, without this limit.
+    A is clipped to [eps, 1 - eps], eps being the spacing of its dtype at 1, because a probability rounded to 0 or 1 has
+    lost its score. So no loss exceeds -log(eps), 36 for float64. Training computes costs from scores, without this
+    limit.
 
     Parameters
     ----------
@@ -92,7 +92,7 @@ def compute_gradients(X: Any, Y: Any, A: Any) -> tuple[Array, float]:
     -------
     dW : (n, 1)
     db : float
-        Gradient of the cost J, a mean over the examples.
+        Gradient of the cost J, a mean over the samples.
     """
     X = as_float(X)
     dW, db = mean_gradient(X, np.asarray(A, X.dtype) - np.asarray(Y, X.dtype))
@@ -171,53 +171,51 @@ def train_logistic_regression(
     Y_train : (1, m), (m,) or (m, 1)
         Labels 0 and 1.
     learning_rate : float
-        Length of an update, in step 7 called alpha.
+        alpha of step 7.
     num_iterations : int
-        Passes over the training set, whatever the batch size.
+        Epochs, whatever the batch size.
     batch_size : int or None
-        None is batch gradient descent: one update per pass. 1 is stochastic, 32 to 256 usual for mini-batch gradient
-        descent: ceil(m / batch_size) updates per pass, the last batch may be short.
+        Samples of an update; an epoch has ceil(m / batch_size) updates, the last batch may be short. None is batch
+        gradient descent: one update per epoch.
     shuffle : bool or "blocks"
-        True: each pass visits the examples in a new random order, which fixes its batches. "blocks": batches are
-        of neighbours, and each pass visits blocks of batches in a new random order, see `shuffled_blocks`. Without
-        effect if `batch_size` is None.
+        True: each epoch takes the samples in the order of `shuffled_order`. "blocks": it takes the batches in the order
+        of `shuffled_blocks`. No effect if `batch_size` is None.
     random_state : None, int, SeedSequence or numpy.random.Generator
-        Argument of `numpy.random.default_rng`, the source of the orders.
+        Argument of `numpy.random.default_rng`, which draws the orders.
     record_every : int
-        The cost of passes 0, record_every, 2 record_every, ... is recorded.
+        The costs of epochs 0, record_every, 2 record_every, ... are recorded.
     verbose : bool
         Whether to show progress.
     offset, scale : None, float or (n,)
         The features trained on are (X - offset) / scale.
     sample_weight : None, (m,), (1, m) or (m, 1)
         The cost is the weighted mean of the losses, sum s_i L_i / sum s_i; that of a batch is the sum of its s_i L_i,
-        divided by its size times the mean weight of all examples.
+        divided by its size times the mean weight of all samples.
     alpha, l1_ratio : float
         The penalty alpha [(1 - l1_ratio) / 2 ||W||^2 + l1_ratio ||W||_1] is added to the cost; b is not penalised. The
-        first part adds to the gradient, the second is a proximal step after each update, see `soft_threshold`.
+        L2 part adds to the gradient, the L1 part is a proximal step after each update, see `soft_threshold`.
     optimizer : str
         How the gradient becomes an update, see `Optimizer`.
     schedule : str
         How the learning rate changes, see `scheduled_rate`; "adaptive" lowers it on a `Plateau` of the costs.
     average : bool
-        Whether to return the mean of W and of b after each update but those of the first of several passes, instead of
-        the last (Polyak and Juditsky, "Acceleration of stochastic approximation by averaging", 1992).
+        Whether to return the mean of W and b after each update instead of the last ones, without those of the first of
+        several epochs (Polyak and Juditsky, "Acceleration of stochastic approximation by averaging", 1992).
 
     Returns
     -------
     W : (n, 1), float64 for float64 X, else float32
     b : float
     costs : list of float
-        Recorded costs: the mean of the losses seen during a pass, each before its own update, without the penalty. In
+        Recorded costs, in nats: the mean of the losses of an epoch, each before its own update, without the penalty. In
         batch gradient descent that is J before the update. A cost that isn't finite is left out.
 
     Warns
     -----
     RuntimeWarning
-        If training diverged: the parameters were no longer finite, or the cost, looked at when it is recorded and in
-        the last pass, exceeded `DIVERGED_COST`. Training then stops, with the last finite parameters.
-        If training ended above where it began: the cost of the last pass exceeded `WORSE` times the log 2 of W = 0,
-        or `WORSE_OF_BATCHES` times in more than one batch. The learning rate is then too large for the features.
+        If training diverged: parameters were no longer finite, or a recorded or the last cost exceeded `DIVERGED_COST`.
+        Training then stops with the last finite parameters. Also if the last cost exceeds the log 2 of W = 0 by a
+        factor of `WORSE`, or, of several batches, `WORSE_OF_BATCHES`. The learning rate is then too large.
     """
     X = features(X_train, offset, scale)
     Y = np.reshape(Y_train, (1, X.shape[0])).astype(X.dtype)
@@ -229,22 +227,13 @@ def train_logistic_regression(
         return _losses(Z, Y[:, rows])
 
     options = Options(batch_size, shuffle, record_every, verbose, alpha, l1_ratio, optimizer, schedule, average)
-    W, b, costs = gradient_descent(
-        X,
-        1,
-        residuals,
-        losses,
-        sample_weight,
-        learning_rate,
-        num_iterations,
-        np.random.default_rng(random_state),
-        options,
-    )
+    rng = np.random.default_rng(random_state)
+    W, b, costs = gradient_descent(X, 1, residuals, losses, sample_weight, learning_rate, num_iterations, rng, options)
     return W, float(b[0]), costs
 
 
 def _losses(Z: Array, Y: Array) -> Array:
-    """Step 3 from the scores: L = log(1 + e^q), q the score of the class that the example does not belong to.
+    """Step 3 from the scores: L = log(1 + e^q), q = z for label 0, -z for label 1.
 
     With y = 0, L = -log(1 - sigmoid(z)) = log(1 + e^z); with y = 1, L = -log sigmoid(z) = log(1 + e^-z).
     """

@@ -1,4 +1,4 @@
-"""The functions of the text on compiled kernels. Twins in `jitlogit.reference` hold the formulas."""
+"""Logistic regression of two classes on compiled kernels; the formulas are in `jitlogit.reference`."""
 
 from __future__ import annotations
 
@@ -17,8 +17,7 @@ from ..kernels.storage.work_spaces import tiles_for
 from ..training.fits import check_steps
 from ..training.loop import train, warn_if_it_failed
 
-# Elements that have no features (scores, probabilities) are cut up into tiles of this many.
-_TILE = 1024
+_TILE = 1024  # scores or probabilities that a kernel keeps in the cache
 
 
 def sigmoid(z: Any) -> Any:
@@ -27,7 +26,7 @@ def sigmoid(z: Any) -> Any:
     Parameters
     ----------
     z : array_like, any shape
-        Scores. inf and NaN are carried through (to 1, 0 and NaN).
+        Scores; inf, -inf and NaN become 1, 0 and NaN.
 
     Returns
     -------
@@ -50,14 +49,14 @@ def sigmoid(z: Any) -> Any:
 
 
 def forward_pass(X: Any, W: Any, b: Any, *, offset: Any = None, scale: Any = None) -> Array:
-    """Probability of class 1 for each example, A = sigmoid((X W)^T + b).
+    """Probability of class 1 for each sample, A = sigmoid((X W)^T + b).
 
     Parameters
     ----------
     X : array_like (n_samples, n_features)
         Used as in `train_logistic_regression`, without a copy.
     W : array_like (n_features, 1) or (n_features,)
-        Weights; computed with in float64 for float64 `X`, else in float32.
+        Weights; rounded to float32 unless `X` is float64.
     b : float
         Bias.
     offset, scale : None, float or array_like (n_features,)
@@ -81,9 +80,9 @@ def forward_pass(X: Any, W: Any, b: Any, *, offset: Any = None, scale: Any = Non
 def compute_cost(A: Any, Y: Any) -> float:
     """Cost J: the mean loss, in nats, of the probabilities `A`.
 
-    A probability that has been rounded to 0 or 1 has lost its score, so `A` is clipped to [eps, 1 - eps] first, eps
-    being the spacing of its dtype at 1: no loss comes out above -log(eps), 36.04 for float64 and 15.9 for float32.
-    Training computes its costs from the scores, without this limit.
+    `A` is clipped to [eps, 1 - eps], eps being the spacing of its dtype at 1, because a probability rounded to 0 or 1
+    has lost its score. So no loss exceeds -log(eps), 36.04 for float64 and 15.9 for float32. Training computes costs
+    from scores, without this limit.
 
     Parameters
     ----------
@@ -153,7 +152,7 @@ def compute_gradients(X: Any, Y: Any, A: Any) -> tuple[Array, float]:
 
 
 def update_parameters(W: Any, b: Any, dW: Any, db: Any, learning_rate: float) -> tuple[Array, float]:
-    """One step of gradient descent: W - alpha dW and b - alpha db, in new objects.
+    """One update of gradient descent: W - alpha dW and b - alpha db, in new objects.
 
     Parameters
     ----------
@@ -170,7 +169,7 @@ def update_parameters(W: Any, b: Any, dW: Any, db: Any, learning_rate: float) ->
     Raises
     ------
     ValueError, TypeError
-        If shapes don't agree or a number isn't finite, or the rate isn't positive.
+        If shapes don't agree, a number isn't finite, or the rate isn't positive.
     """
     weights = check.check_row(W, "W")
     dtype = check.float_dtype(weights)
@@ -261,55 +260,50 @@ def train_logistic_regression(
     Parameters
     ----------
     X_train : array_like (n_samples, n_features)
-        Arrays in C or F order are used as they are, without a copy, read-only ones and memory maps too, if they are of
-        float32, float64, uint8, int8, bool, float16 or bfloat16 (of ml_dtypes, or uint16 with those bits viewed as
-        `jitlogit.bfloat16`). All but float64 are computed with in float32, to which they are widened in registers.
-        Strided arrays are copied once, other dtypes converted once.
+        Arrays and memory maps in C or F order are used without a copy if they are float32, float64, uint8, int8, bool,
+        float16 or bfloat16 (of ml_dtypes, or uint16 bits viewed as `jitlogit.bfloat16`). Kernels compute in float64 for
+        float64 X, else in float32. Strided arrays are copied once, other dtypes converted once.
     Y_train : array_like (1, n_samples), (n_samples,) or (n_samples, 1)
         Labels 0 and 1.
     learning_rate : float
-        Length of an update, for a gradient of the mean loss over a batch.
+        Factor of the gradient of the mean loss over a batch.
     num_iterations : int
-        Passes over the training set, whatever the batch size.
+        Epochs, whatever the batch size.
     batch_size : int or None
-        None is batch gradient descent: one update per pass. 1 is stochastic, 32 to 256 usual for mini-batch gradient
-        descent: ceil(n_samples / batch_size) updates per pass, the last batch may be short.
+        Samples of an update; an epoch has ceil(n_samples / batch_size) updates, the last batch may be short. None is
+        batch gradient descent: one update per epoch. 1 is stochastic; 32 to 256 are usual.
     shuffle : bool or "blocks"
-        True: each pass visits the examples in a new random order, which fixes its batches. "blocks": batches are of
-        neighbours, and each pass visits blocks of batches (some 4096 examples, a 64th of all at most) in a new random
-        order; that is faster, and for examples whose own order says nothing (never for sorted ones). Without effect if
-        `batch_size` is None.
+        True: each epoch visits the samples in a new random order, which fixes its batches. "blocks": a batch is of
+        neighbours, and each epoch visits blocks of batches (about 4096 samples, at most a 64th of all) in a new random
+        order. Blocks are faster, but never use them on sorted samples. No effect if `batch_size` is None.
     random_state : None, int, SeedSequence or numpy.random.Generator
-        Argument of `numpy.random.default_rng`, the source of the orders.
+        Argument of `numpy.random.default_rng`, which draws the orders.
     record_every : int
-        The cost of passes 0, record_every, 2 record_every, ... is recorded.
+        The costs of epochs 0, record_every, 2 record_every, ... are recorded.
     verbose : bool
         Whether to show progress: a live line on a terminal, else a line for each recorded cost.
     offset, scale : None, float or array_like (n_features,)
-        The features trained on are (X - offset) / scale, computed without a copy of X: scale=255 for bytes, offset and
-        scale the columns' mean and standard deviation to standardise. W and b belong to these features. `scale` is
-        positive. In float32, columns whose offset is thousands of times their scale lose digits.
+        Training is on (X - offset) / scale, computed without a copy of X; W and b belong to these features. `scale` is
+        positive: 255 for bytes, say. In float32, columns whose offset is thousands of times their scale lose digits.
     sample_weight : None or array_like (n_samples,), (1, n_samples) or (n_samples, 1)
         Not negative. The cost is the weighted mean of the losses, sum s_i L_i / sum s_i; that of a batch is the sum of
-        its s_i L_i, divided by its size times the mean weight of all examples.
+        its s_i L_i, divided by its size times the mean weight of all samples.
     alpha, l1_ratio : float
         The penalty alpha [(1 - l1_ratio) / 2 ||W||^2 + l1_ratio ||W||_1] is added to the cost; the bias is not
-        penalised. The L1 part is a proximal step after each update, so weights become exactly zero. alpha is not
-        negative, l1_ratio lies between 0 and 1.
+        penalised. A proximal step after each update makes weights exactly zero for the L1 part. alpha is not negative,
+        l1_ratio lies between 0 and 1.
     optimizer : "sgd", "momentum", "nesterov", "adagrad" or "adam"
-        How the gradient becomes an update; `jitlogit.reference.Optimizer` has formulas and sources.
+        How the gradient becomes an update, see `jitlogit.reference.Optimizer`.
     schedule : "constant", "invscaling", "cosine", "step" or "adaptive"
-        How the learning rate changes: by 1 / sqrt(1 + passes done); by (1 + cos(pi passes / num_iterations)) / 2, down
-        to zero; to a tenth after half of the passes and a hundredth after three quarters; to a fifth whenever the cost
-        hasn't fallen by 1e-4 in two passes.
+        How the learning rate changes, see `jitlogit.reference.scheduled_rate` and `jitlogit.reference.Plateau`.
     average : bool
-        Whether to return the mean of the parameters after each update, those of the first of several passes left out,
-        instead of the last (Polyak-Ruppert averaging).
+        Whether to return the mean of the parameters after each update instead of the last ones (Polyak-Ruppert
+        averaging). The first of several epochs is left out.
     pack : bool
-        Whether narrow data may be copied for the time of the fit, where the number of passes pays for it and the copy
-        takes at most half of the available memory: rows in their own order or that of blocks, batches of 32 and more,
-        up to 8 features of float32 or 10 of a smaller dtype in C order, 16 to 32 of float32 in F order. False forbids
-        the copy; results then differ by rounding.
+        Whether narrow data may be copied for the time of the fit, where the epochs pay for it and the copy takes at
+        most half of the available memory. Data are narrow with up to 8 features of float32 or 10 of a smaller dtype in
+        C order, and 16 to 32 of float32 in F order; the copy needs batches of 32 or more, and no full shuffle. Results
+        with and without the copy differ by rounding.
     n_threads : int or None
         Most threads to use, None for as many as Numba is set to. Results have the same bits for any number.
 
@@ -318,7 +312,7 @@ def train_logistic_regression(
     W : (n_features, 1), float64 for float64 X, else float32
     b : float
     costs : list of float
-        Recorded costs: the mean of the losses seen during a pass, each before its own update, without the penalty. In
+        Recorded costs, in nats: the mean of the losses of an epoch, each before its own update, without the penalty. In
         batch gradient descent that is J before the update. A cost that isn't finite is left out.
 
     Raises
@@ -329,12 +323,11 @@ def train_logistic_regression(
     Warns
     -----
     RuntimeWarning
-        If training diverged: the parameters were no longer finite, or the cost, looked at when it is recorded and in
-        the last pass, exceeded 745 nats. Training then stops, with the last finite parameters.
-        If training ended above where it began: the cost of the last pass exceeded the log 2 of W = 0 by more than
-        1 %. The noise of mini-batches may double it. The learning rate is then too large for the features.
+        If training diverged: parameters were no longer finite, or a recorded or the last cost exceeded 745 nats.
+        Training then stops with the last finite parameters. Also if the last cost exceeds the log 2 of W = 0 by more
+        than 1 %, or, of several batches, is more than twice that. The learning rate is then too large.
     UserWarning
-        If `batch_size` is more than the examples; it is clipped.
+        If `batch_size` is more than n_samples; it is clipped.
     """
     X = check.check_X(X_train, "X_train")
     labels = check.check_labels(Y_train, X.shape[0], "Y_train")
@@ -363,7 +356,7 @@ def train_logistic_regression(
 
 
 def _folded(X: Array, W: Any, b: Any, offset: Any, scale: Any) -> tuple[Array, float]:
-    """Weights and bias for X as it is stored, from those for (X - offset) / scale."""
+    """Return weights (n,) and bias for X as it is stored, from W and b of the features (X - offset) / scale."""
     bias = check.check_number(b, "b")
     offset, scale = check.check_scaling(offset, scale, X.shape[1])
     if offset is None:

@@ -1,4 +1,4 @@
-"""Softmax regression on compiled kernels. Twins in `jitlogit.reference` hold the formulas."""
+"""Softmax regression on compiled kernels; the formulas are in `jitlogit.reference`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ..training.loop import train, warn_if_it_failed
 
 
 def forward_softmax(X: Any, W: Any, b: Any, *, offset: Any = None, scale: Any = None) -> Array:
-    """Probabilities of the classes for each example, A = softmax((X W)^T + b).
+    """Probabilities of the classes for each sample, A = softmax((X W)^T + b).
 
     Parameters
     ----------
@@ -74,7 +74,7 @@ def train_softmax_regression(
     average: bool = False,
     n_threads: int | None = None,
 ) -> tuple[Array, Array, list[float]]:
-    """Train on several classes by gradient descent from W = 0 and b = 0.
+    """Train a softmax of two classes or more by gradient descent from W = 0 and b = 0.
 
     Parameters
     ----------
@@ -83,9 +83,9 @@ def train_softmax_regression(
     y_train : array_like (n_samples,)
         Labels 0 ... n_classes - 1, whole numbers.
     n_classes : int or None
-        None for the largest label and one; two at least.
+        At least 2; None for the largest label plus 1.
     learning_rate, num_iterations and the others
-        As in `train_logistic_regression`; the penalty is that of all weights together.
+        As in `train_logistic_regression`; the norms of the penalty are over all weights.
 
     Returns
     -------
@@ -102,7 +102,7 @@ def train_softmax_regression(
     Warns
     -----
     RuntimeWarning, UserWarning
-        As `train_logistic_regression`, with log n_classes for log 2.
+        As `train_logistic_regression`, with log n_classes instead of log 2.
     """
     X = check.check_X(X_train, "X_train")
     labels, count = check.check_class_labels(y_train, X.shape[0], n_classes)

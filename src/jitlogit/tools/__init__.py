@@ -1,5 +1,4 @@
-"""What people run and look at.
+"""The command line, `compare`, plots, the learning-rate finder and the warm-up.
 
-Data come in, from files or from Python. Tables, pictures and advice go out: the command line, reference beside kernels,
-plots, a learning-rate finder, compiling ahead.
+Data come in, from files or from Python. Tables, pictures and suggestions go out.
 """

@@ -1,4 +1,4 @@
-"""Command line: words in, tables and pictures out."""
+"""The command line: reads files, runs `compare` or `warmup`, prints a table and writes pictures."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 class _Help(argparse.ArgumentDefaultsHelpFormatter):
-    """Shows the defaults that there are."""
+    """Help that shows defaults, but not None."""
 
     def _get_help_string(self, action: argparse.Action) -> str | None:
         return action.help if action.default is None else super()._get_help_string(action)
@@ -159,12 +159,12 @@ def _table(comparison: Comparison) -> str:
 
 
 def _cost_text(cost: float) -> str:
-    """Six decimals, or six digits of costs that diverged, which can be of any size."""
+    """Six decimals; of a cost of 100 and more, which may have any size, six digits."""
     return f"{cost:.6f}" if cost < 100 else f"{cost:.6g}"
 
 
 class _Progress:
-    """What is running now: a line that is written over on a terminal, else a line each, on standard error."""
+    """Prints progress to standard error: on a terminal in one live line, else in a line each."""
 
     def __init__(self) -> None:
         self._live = sys.stderr.isatty()
@@ -177,11 +177,6 @@ class _Progress:
     def clear(self) -> None:
         if self._live:
             print("\r\033[K", end="", file=sys.stderr, flush=True)
-
-
-# ---------------------------------------------------------------------------------------------------------------------
-# Files
-# ---------------------------------------------------------------------------------------------------------------------
 
 
 def _load(path: Path, labels: Path | None, target: str) -> tuple[Any, Any]:
@@ -204,7 +199,7 @@ def _load(path: Path, labels: Path | None, target: str) -> tuple[Any, Any]:
 
 
 def _load_numpy(path: Any, kind: type, **options: Any) -> Any:
-    """`numpy.load`, which says of a damaged file what is wrong with its inside."""
+    """`numpy.load`, but a damaged file, or one that holds another kind, raises a ValueError with its path."""
     try:
         loaded = np.load(path, **options)
     except FileNotFoundError:
@@ -252,7 +247,7 @@ def _load_csv(path: Path, target: str) -> tuple[Any, Any]:
 
 
 def _has_header(table: list[list[str]]) -> bool:
-    """Whether the first row is all words, and a word stands above a number."""
+    """Whether the first row holds no number and the second one does."""
     return len(table) > 1 and not any(map(_is_number, table[0])) and any(map(_is_number, table[1]))
 
 
@@ -277,7 +272,7 @@ def _column(target: str, names: list[str] | None, width: int) -> int:
 
 
 def _two_classes(raw: Any) -> Any:
-    """Map the two classes of raw labels, in sorted order, to 0 and 1."""
+    """Map the two classes of raw labels, in sorted order, to 0 and 1; prints the map if it changes anything."""
     raw = np.ravel(raw)
     if raw.dtype.kind in "US" and all(_is_number(word) for word in np.unique(raw).tolist()):
         raw = raw.astype(np.float64)

@@ -28,10 +28,10 @@ DEFAULT_BATCH_SIZES = (1, 32, 256, 4096, None)
 
 @dataclass(frozen=True)
 class ComparisonRow:
-    """One batch size: seconds are those of a fit divided by its epochs, costs those of the trained parameters.
+    """Result for one batch size: seconds are per epoch, costs those of the trained parameters in nats.
 
-    A fit that `diverged` was stopped, or ended above where it began, and warned of that; its epochs are those that it
-    ran. Costs come from the scores, so they have no upper limit; they are inf or NaN where scores overflow.
+    `diverged` says that the kernels' fit warned of divergence, or of an end above its first cost. Costs are computed
+    from scores, so they have no upper limit; they are inf or NaN where scores overflow.
     """
 
     batch_size: int | None
@@ -59,7 +59,7 @@ class ComparisonRow:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Result of `compare`: what was run, and a row for each batch size."""
+    """Result of `compare`: the setting, and a row for each batch size."""
 
     n_train: int
     n_test: int
@@ -78,12 +78,12 @@ class Comparison:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain numbers, texts, lists and dicts, with the versions and the machine."""
+        """Return all fields, versions and the machine as objects that JSON can hold."""
         result = asdict(self)
         for row, values in zip(self.rows, result["rows"], strict=True):
             values["speedup"] = row.speedup
             for name, value in values.items():
-                # Accuracy is NaN without test rows, and costs overflow after divergence; JSON has neither NaN nor inf.
+                # JSON has neither NaN (accuracy without test rows) nor inf (cost after divergence).
                 if isinstance(value, float) and not math.isfinite(value):
                     values[name] = None
         result["versions"] = {"python": platform.python_version(), "numpy": np.__version__, "numba": numba.__version__}
@@ -107,30 +107,29 @@ def compare(
 ) -> Comparison:
     """Train the NumPy reference and the compiled kernels on the same data, and compare times, costs and parameters.
 
-    The two run in turn, in one process, for each batch size, and both record the cost of each epoch. Kernels are
+    For each batch size, the two run one after the other in this process, and record the cost of each epoch. Kernels are
     compiled before anything is timed. A fit that takes less than half a second is repeated, and the median is taken.
 
     Parameters
     ----------
     X : array_like (n_samples, n_features), optional
-        Left out, a set of 200,000 x 100 float32 is generated.
+        None for generated data, 200,000 x 100 of float32.
     Y : array_like (n_samples,), (1, n_samples) or (n_samples, 1)
         Labels 0 and 1.
     batch_sizes : sequence of int or None
         None is batch gradient descent.
     epochs : int
-        Passes over the training set, for each batch size.
     learning_rate : float
     test_size : float
-        Fraction of the rows, drawn at random, that are kept for the test accuracy; 0 for none (accuracy is NaN).
+        Fraction of the samples, drawn at random, that are kept for the test accuracy; 0 for none (accuracy is NaN).
     standardize : bool
-        Whether to shift and scale the features to mean 0 and variance 1 over the training rows.
+        Whether to shift and scale the features to mean 0 and variance 1 over the training samples.
     dtype : float32 or float64, optional
-        Precision to train in; that of `X` if left out.
+        Precision to train in; None for that of `X`.
     n_threads : int, optional
-        Threads of the compiled kernels. (NumPy's matrix products use as many as its BLAS is set to.)
+        Threads of the kernels; the reference uses as many as NumPy's BLAS is set to.
     random_state : int
-        Seed of the split, the generated set and the shuffles.
+        Seed of the split, the generated data and the shuffles.
     on_progress : callable, optional
         Called with a line of text before each fit.
 
@@ -169,27 +168,14 @@ def compare(
         X_train, X_test = _standardize(X_train, X_test)
     m = X_train.shape[0]
     checked = [None if size is None else validation.check_batch_size(size, m) for size in batch_sizes]
-    sizes = list(dict.fromkeys(checked))  # clipped ones may be the same
+    sizes = list(dict.fromkeys(checked))  # without the duplicates that clipping makes
     rows = []
     for number, size in enumerate(sizes, start=1):
         label = f"[{number}/{len(sizes)}] batch size {'full' if size is None else size}"
-        rows.append(
-            _compare_batch_size(
-                X_train,
-                Y_train,
-                X_test,
-                Y_test,
-                {
-                    "learning_rate": learning_rate,
-                    "num_iterations": epochs,
-                    "batch_size": size,
-                    "random_state": random_state,
-                    "record_every": 1,
-                },
-                n_threads,
-                functools.partial(_report, on_progress, label),
-            )
-        )
+        report = functools.partial(_report, on_progress, label)
+        arguments: dict[str, Any] = {"learning_rate": learning_rate, "num_iterations": epochs, "record_every": 1}
+        arguments |= {"batch_size": size, "random_state": random_state}
+        rows.append(_compare_batch_size(X_train, Y_train, X_test, Y_test, arguments, n_threads, report))
     return Comparison(
         n_train=X_train.shape[0],
         n_test=X_test.shape[0],
@@ -203,13 +189,7 @@ def compare(
 
 
 def generate_data(rng: np.random.Generator, n_samples: int = 200_000, n_features: int = 100) -> tuple[Array, Array]:
-    """Draw standard normal float32 features and labels that follow a logistic model.
-
-    Returns
-    -------
-    X : (n_samples, n_features) of float32
-    Y : (1, n_samples) of int64
-    """
+    """Draw standard normal X (m, n) of float32, and labels Y (1, m) of int64 that follow a logistic model."""
     X = rng.standard_normal((n_samples, n_features), dtype=np.float32)
     weights = rng.standard_normal((n_features, 1)) * (3 / np.sqrt(n_features))
     probabilities = reference.forward_pass(X, weights.astype(np.float32), 0.5)
@@ -230,7 +210,7 @@ def _compare_batch_size(
 
     on_progress("compiling")
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # of divergence: it will come again
+        warnings.simplefilter("ignore", RuntimeWarning)  # the timed fit below repeats a warning of divergence
         train_fast(num_iterations=1)
     on_progress("NumPy reference")
     (W, b, costs), seconds, _ = _timed(lambda: reference.train_logistic_regression(X, Y, **arguments))
@@ -264,16 +244,17 @@ def _report(on_progress: Callable[[str], None] | None, label: str, text: str) ->
 
 
 def _cost(X: Array, Y: Array, W: Array, b: float) -> float:
-    """Mean loss from the scores: probabilities are rounded to 0 and 1, where a loss ends at 36 nats (of float64)."""
+    """Mean loss from the scores, because a loss from a probability rounded to 0 or 1 ends at 36 nats (in float64)."""
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):
         Z = scores(features(X, None, None), W, b)
         return float(np.mean(np.logaddexp(0, np.where(Y == 1, -Z, Z)), dtype=np.float64))
 
 
 def _timed(fit: Callable[[], Any], budget: float = 0.5, most: int = 5) -> tuple[Any, float, bool]:
-    """Return the fit's result, the median seconds of as many runs as the budget of seconds allows, and if it diverged.
+    """Return the fit's result, the median seconds of its runs, and whether it warned of divergence.
 
-    Fits tell of divergence by a RuntimeWarning: costs alone don't show what happened in the last pass.
+    Runs are repeated, `most` times at most, while they have taken less than `budget` seconds together. Costs can't tell
+    whether the last epoch diverged, because each is recorded before its update.
     """
     seconds: list[float] = []
     with warnings.catch_warnings(record=True) as caught:
@@ -282,9 +263,9 @@ def _timed(fit: Callable[[], Any], budget: float = 0.5, most: int = 5) -> tuple[
             start = time.perf_counter()
             result = fit()
             seconds.append(time.perf_counter() - start)
-            warnings.simplefilter("ignore")  # what was said once is enough
+            warnings.simplefilter("ignore")  # repeated runs repeat their warnings
     for warning in caught:
-        warnings.warn(warning.message, warning.category, stacklevel=4)  # at the caller of `compare`
+        warnings.warn(warning.message, warning.category, stacklevel=4)  # shown at the caller of `compare`
     diverged = any(issubclass(warning.category, RuntimeWarning) for warning in caught)
     return result, float(np.median(seconds)), diverged
 

@@ -1,4 +1,4 @@
-"""Which learning rates train: the range test."""
+"""The range test of learning rates: which ones lower the loss."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ from ..training.loop import train
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_STEPS = 80
+_STEPS = 80  # learning rates
 _BATCHES_A_STEP = 10
-_LOWEST, _HIGHEST = 1e-4, 1e3  # of the rate that "auto" would choose
-_SMOOTHING = 0.7
-_FAILED = 4.0
+_LOWEST, _HIGHEST = 1e-4, 1e3  # learning rates, as multiples of the one that "auto" would choose
+_SMOOTHING = 0.7  # weight of the loss before in the running mean
+_FAILED = 4.0  # multiple of the lowest loss at which the test ends
 
 
 class RangeTest(NamedTuple):
-    """What the range test found."""
+    """Result of `learning_rate_finder`."""
 
     rates: Array
-    losses: Array  # at each rate, smoothed
-    suggested: float  # a tenth of the rate of the lowest loss
+    losses: Array  # running mean of the loss in nats, at each rate
+    suggested: float  # a tenth of the rate with the lowest loss
 
     def plot(self, ax: Axes | None = None) -> Axes:
-        """Draw losses over rates, with the suggested rate; needs the extra ``plot``."""
+        """See `jitlogit.plots.plot_range_test`."""
         from .plots import plot_range_test
 
         return plot_range_test(self.rates, self.losses, self.suggested, ax)
@@ -48,18 +48,18 @@ def learning_rate_finder(
     random_state: Any = None,
     n_threads: int | None = None,
 ) -> RangeTest:
-    """Train for a while at ever higher learning rates, until the loss rises (Smith, "Cyclical learning rates for
-    training neural networks", 2017).
+    """Train at ever higher learning rates until the loss has risen to four times its lowest.
 
-    There are 80 rates in a geometric row, each for ten batches of random rows. An optimizer that remembers gradients
-    starts anew with each rate.
+    There are 80 rates in a geometric sequence, each used for ten batches of random samples. Parameters carry over from
+    rate to rate, the optimizer's state doesn't. Source: Smith, "Cyclical learning rates for training neural networks",
+    2017.
 
     Parameters
     ----------
     X : array_like, data frame or SciPy sparse array (n_samples, n_features)
         Used as in `MiniBatchLogisticRegression`.
     y : array_like (n_samples,)
-        Labels of two kinds or more.
+        Labels of two classes or more.
     batch_size, optimizer, standardize, alpha, n_threads
         As in `MiniBatchLogisticRegression`.
     random_state : None, int, SeedSequence or numpy.random.Generator
@@ -67,7 +67,7 @@ def learning_rate_finder(
     Returns
     -------
     RangeTest
-        Learning rates, losses, and a suggestion; ``.plot()`` draws them.
+        Fields `rates`, `losses` (smoothed, in nats) and `suggested`; ``.plot()`` draws them.
 
     Raises
     ------
@@ -91,18 +91,18 @@ def learning_rate_finder(
     seen = RunningMoments(class_weights=np.zeros(classes.size))
     seen = seen.after(X, places, None, check.check_bool(standardize, "standardize"), threads)
     offset, scale = seen.mean_and_scale()
-    usual = auto_learning_rate(X, None, offset, scale, True, optimizer, steps.alpha, size, classes.size == 2, rng)
-    count = 1 if classes.size == 2 else classes.size
-    parameters = np.zeros((count, X.shape[1] + 1))
+    binary = classes.size == 2
+    usual = auto_learning_rate(X, None, offset, scale, True, optimizer, steps.alpha, size, binary, rng)
+    parameters = np.zeros((1 if binary else classes.size, X.shape[1] + 1))
     rates = usual * np.geomspace(_LOWEST, _HIGHEST, _STEPS)
     losses: list[float] = []
     smoothed = lowest = np.log(classes.size)
     for rate in rates:
         chosen = np.sort(rng.choice(X.shape[0], min(X.shape[0], _BATCHES_A_STEP * size), replace=False))
-        labels, _ = check.check_class_labels(places[chosen], chosen.size, classes.size)
+        labels, count = places[chosen], chosen.size
         result = train(
             check.check_rows(X[chosen]),
-            labels if classes.size > 2 else check.check_labels(places[chosen], chosen.size),
+            check.check_labels(labels, count) if binary else check.check_class_labels(labels, count, classes.size)[0],
             learning_rate=float(rate),
             n_epochs=1,
             batch_size=min(size, chosen.size),
@@ -115,7 +115,7 @@ def learning_rate_finder(
             steps=steps,
             initial=parameters,
             name="X",
-            n_classes=None if classes.size == 2 else classes.size,
+            n_classes=None if binary else classes.size,
         )
         if result.diverged or not result.costs:
             break

@@ -1,4 +1,4 @@
-"""Cost curves. Needs the extra ``plot`` (matplotlib), which is imported on use."""
+"""Plots of costs, histories, range tests and searches; matplotlib (the extra ``plot``) is imported on use."""
 
 from __future__ import annotations
 
@@ -13,15 +13,7 @@ if TYPE_CHECKING:
 
     from .compare import Comparison
 
-__all__ = [
-    "check_picture",
-    "plot_comparison",
-    "plot_costs",
-    "plot_history",
-    "plot_range_test",
-    "require_matplotlib",
-    "save_comparison",
-]
+__all__ = ["plot_comparison", "plot_costs", "plot_history", "plot_path", "plot_range_test"]
 
 
 def plot_costs(
@@ -34,12 +26,12 @@ def plot_costs(
 
     Parameters
     ----------
-    costs : sequence of float, or several of them in a sequence, or in a mapping from label to sequence
-        Costs from `train_logistic_regression`.
+    costs : sequence of float, a sequence of such sequences, or a mapping from labels to them
+        Costs from `train_logistic_regression`, in nats.
     record_every : int
         Iterations between two recorded costs, as in training.
     ax : matplotlib Axes, optional
-        Where to draw; a new figure if left out.
+        None for a new figure.
 
     Returns
     -------
@@ -50,16 +42,13 @@ def plot_costs(
     ImportError
         If matplotlib isn't installed; names the extra to install.
     ValueError
-        If there is no cost to plot, or `record_every` isn't positive.
+        If a curve is empty, or `record_every` is less than 1.
     """
     require_matplotlib()
     curves = _curves(costs)
     if record_every < 1:
         raise ValueError(f"record_every must be at least 1; got {record_every!r}")
-    if ax is None:
-        import matplotlib.pyplot as plt
-
-        ax = plt.subplots()[1]
+    ax = _axes(ax)
     for label, curve in curves:
         marker = "o" if len(curve) == 1 else None
         ax.plot(np.arange(len(curve)) * record_every, curve, label=label, marker=marker)
@@ -71,9 +60,9 @@ def plot_costs(
 
 
 def plot_history(history: Mapping[str, Sequence[float]], ax: Axes | None = None) -> Axes:
-    """Plot the losses of an estimator's `history_` over epochs, and its learning rate on an axis of its own.
+    """Plot the losses of an estimator's `history_` over epochs, and its learning rate on a second axis.
 
-    Raises ImportError if matplotlib isn't installed, ValueError if there is no epoch in the history.
+    Raises ImportError if matplotlib isn't installed, ValueError if the history is empty.
     """
     names = {"loss": "training", "val_loss": "validation"}
     ax = plot_costs({label: history[name] for name, label in names.items() if name in history}, record_every=1, ax=ax)
@@ -86,7 +75,10 @@ def plot_history(history: Mapping[str, Sequence[float]], ax: Axes | None = None)
 
 
 def plot_range_test(rates: Any, losses: Any, suggested: float, ax: Axes | None = None) -> Axes:
-    """Plot what `learning_rate_finder` found: losses over learning rates, and a line at the suggested one."""
+    """Plot the losses of a `RangeTest` over its learning rates, and a line at the suggested rate.
+
+    Raises ImportError if matplotlib isn't installed.
+    """
     ax = _axes(ax)
     ax.semilogx(rates, losses)
     ax.axvline(suggested, linestyle="--", color="gray", label=f"suggested: {suggested:.2g}")
@@ -97,17 +89,9 @@ def plot_range_test(rates: Any, losses: Any, suggested: float, ax: Axes | None =
 
 
 def plot_path(model: Any, ax: Axes | None = None) -> Axes:
-    """Plot the scores on held-out rows over C, of a fitted `LogisticRegressionCV`: each fold's, their mean, the best C.
+    """Plot the held-out scores of a fitted `LogisticRegressionCV` over C: each fold's, their mean, and the best C.
 
-    Parameters
-    ----------
-    model : LogisticRegressionCV
-    ax : matplotlib Axes or None
-        None for a new figure.
-
-    Returns
-    -------
-    ax
+    Raises ImportError if matplotlib isn't installed.
     """
     ax = _axes(ax)
     losses = model.scoring is None
@@ -122,7 +106,7 @@ def plot_path(model: Any, ax: Axes | None = None) -> Axes:
 
 
 def plot_comparison(comparison: Comparison, ax: Axes | None = None) -> Axes:
-    """Plot both cost curves of each batch size: the reference wide and pale, the fast one dashed on top of it."""
+    """Plot two cost curves for each batch size: the reference wide and pale, the kernels' dashed on top of it."""
     curves = {}
     for row in comparison.rows:
         curves[f"{row.batch_label}, reference"] = row.reference_costs
@@ -137,7 +121,7 @@ def plot_comparison(comparison: Comparison, ax: Axes | None = None) -> Axes:
 
 
 def save_comparison(comparison: Comparison, path: str | Path) -> None:
-    """Write the picture of `plot_comparison` to a file, without a display."""
+    """Write `plot_comparison` to a file; needs no display."""
     require_matplotlib()
     from matplotlib.figure import Figure
 
@@ -147,7 +131,7 @@ def save_comparison(comparison: Comparison, path: str | Path) -> None:
 
 
 def check_picture(path: str | Path) -> None:
-    """Raise an error if a picture can't be written to such a file: no matplotlib, or a kind that it doesn't know."""
+    """Raise ImportError if matplotlib isn't installed, ValueError if it can't write files with this ending."""
     require_matplotlib()
     from matplotlib.backend_bases import FigureCanvasBase
 
@@ -157,7 +141,6 @@ def check_picture(path: str | Path) -> None:
 
 
 def _axes(ax: Axes | None) -> Axes:
-    """The axes, or new ones."""
     require_matplotlib()
     if ax is None:
         import matplotlib.pyplot as plt
@@ -167,7 +150,6 @@ def _axes(ax: Axes | None) -> Axes:
 
 
 def require_matplotlib() -> None:
-    """Raise an ImportError that names the extra if matplotlib isn't installed."""
     try:
         import matplotlib  # noqa: F401
     except ImportError as error:

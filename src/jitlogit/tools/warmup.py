@@ -1,4 +1,4 @@
-"""Compiling ahead."""
+"""Compilation ahead of the first fit."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from ..training.packing import PAYING_EPOCHS
 
 
 def warmup(dtypes: Any = ("float32", "float64"), orders: Iterable[str] = ("C",)) -> None:
-    """Compile, or load from the cache, what later fits and predictions on such data need.
+    """Compile, or load from the cache, the kernels that fits and predictions of `jitlogit`'s functions need.
 
-    Compiled kernels are kept on disk, so one call while an image or an environment is built serves every process after
-    it that may read the cache (beside the package, in the user's cache folder, or in ``NUMBA_CACHE_DIR``).
+    Compiled kernels are kept on disk: in ``NUMBA_CACHE_DIR``, beside the package or in the user's cache folder. So one
+    call while an image is built serves all later processes that read this cache.
 
     Parameters
     ----------
@@ -28,7 +28,7 @@ def warmup(dtypes: Any = ("float32", "float64"), orders: Iterable[str] = ("C",))
     Raises
     ------
     TypeError, ValueError
-        If something else is asked for.
+        If a dtype or an order is another one.
     """
     several = [dtypes] if isinstance(dtypes, str | type | np.dtype) else list(dtypes)
     orders = list(orders)
@@ -40,13 +40,13 @@ def warmup(dtypes: Any = ("float32", "float64"), orders: Iterable[str] = ("C",))
         for order in orders:
             n = 2 if order == "C" else LEAST_TURNED_FEATURES
             X = np.zeros((m, n), dtype, order=order)  # type: ignore[call-overload]
-            for scale in (None, 1.0):  # with a scale, updates follow a rule
-                for batch_size in (2, 32, FOLD_ROWS + 1, None):  # small, large, all
-                    for n_epochs, shuffle in ((1, True), (PAYING_EPOCHS, False)):  # and so have packed rows
+            for scale in (None, 1.0):  # scaled features have an update kernel of their own
+                for batch_size in (2, 32, FOLD_ROWS + 1, None):  # small, usual, large and full batches
+                    for n_epochs, shuffle in ((1, True), (PAYING_EPOCHS, False)):  # the latter packs narrow rows
                         W, b, _ = train_logistic_regression(
                             X, Y, 0.1, n_epochs, batch_size=batch_size, shuffle=shuffle, scale=scale
                         )
-            if order == "F":  # and so have small batches of many columns
+            if order == "F":  # two features, and many, have kernels of their own
                 train_logistic_regression(X[:, :2], Y, 0.1, 1, batch_size=2, shuffle=False)
                 wide = np.zeros((m, LEAST_SHARED_FEATURES), dtype, order=order)  # type: ignore[call-overload]
                 train_logistic_regression(wide, Y, 0.1, 1, batch_size=FOLD_ROWS, shuffle=False)
