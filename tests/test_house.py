@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import json
 import re
 import shutil
 import subprocess
@@ -97,11 +98,83 @@ def test_each_room_says_what_it_is_for():
             assert folder == SOURCE or len(re.findall(r"\.(\s|$)", text)) >= 3, folder
 
 
-def test_the_readme_names_functions_that_exist():
-    rows = re.findall(r"^\|.*\| `(kernels/\w+/\w+\.py)`: `(\w+)` \|$", (ROOT / "README.md").read_text(), re.MULTILINE)
-    assert len(rows) >= 9
-    for path, name in rows:
-        assert f"\ndef {name}(" in (SOURCE / path).read_text(), (path, name)
+#: Fits and calls of which the README's table names the functions, without the JIT, so that they can be traced.
+TRACED = """
+import json, sys, threading
+import numpy as np, jitlogit
+from jitlogit.training import order
+order.SMALL_SHUFFLE = 3  # so that kernels shuffle a few rows as they do many
+
+def rows(n):
+    X = np.random.default_rng(0).standard_normal((96, n), np.float32)
+    return X, X[:, 0] > 0
+
+def train(n, **options):
+    return lambda: jitlogit.train_logistic_regression(*rows(n), 0.01, 1, **options)
+
+calls = {
+    "short rows": train(28, batch_size=32),
+    "long rows": train(100, batch_size=32),
+    "longer rows": train(784, batch_size=32),
+    "single rows": train(28, batch_size=1),
+    "adam": train(28, batch_size=32, optimizer="adam"),
+    "classes": lambda: jitlogit.train_softmax_regression(*rows(28), 0.01, 1, batch_size=32),
+    "probabilities": lambda: jitlogit.forward_pass(rows(28)[0], np.zeros(28), 0.0),
+    "cost": lambda: jitlogit.compute_cost(np.full((1, 96), 0.5), np.zeros(96)),
+}
+found = set()
+
+def note(frame, event, _):
+    _, inside, path = frame.f_code.co_filename.rpartition("jitlogit/kernels/")
+    if event == "call" and inside:
+        found.add(f"kernels/{path}: {frame.f_code.co_name}")
+
+threading.setprofile(note)
+traces = {}
+for name, call in calls.items():
+    found.clear()
+    sys.setprofile(note)
+    call()
+    sys.setprofile(None)
+    traces[name] = sorted(found)
+print(json.dumps(traces))
+"""
+#: The trace that shows the functions of a row of the README's table; "short rows" where none is named.
+TRACE_OF = {
+    "probability": "probabilities",
+    "cost": "cost",
+    "the same, eight long rows at a time": "long rows",
+    "the same, two longer rows at a time": "longer rows",
+    "score to update, where a batch is one row": "single rows",
+    "update from sums of chunks": "longer rows",
+    "update by another optimizer, with a penalty": "adam",
+    "several classes": "classes",
+    "mini-batches, shared out among threads": "longer rows",
+}
+
+
+def not_called(readme, traces):
+    """Functions that a row of the table names, but the fit that the row is about doesn't call."""
+    missing, count = [], 0
+    for line in readme.splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        if line.startswith("|") and cells[-1].startswith("`kernels/"):
+            path, *names = re.findall(r"`([^`]+)`", cells[-1])
+            called = traces[TRACE_OF.get(cells[0], "short rows")]
+            missing += [(cells[0], name) for name in names if f"{path}: {name}" not in called]
+            count += len(names)
+    assert count >= 17
+    return missing
+
+
+def test_the_readme_names_the_functions_that_fits_call():
+    readme = (ROOT / "README.md").read_text()
+    traces = json.loads(run_python(TRACED, NUMBA_DISABLE_JIT="1"))
+    assert not_called(readme, traces) == []
+    without = traces | {"short rows": [call for call in traces["short rows"] if not call.endswith(": losses")]}
+    assert not_called(readme, without) == [("loss", "losses")]
+    fused = {f"kernels/{path}" for path in ("storage/operations.py: scores", "steps/link.py: residuals")}
+    assert fused.isdisjoint(traces["long rows"] + traces["longer rows"])  # as the text below the table says
 
 
 def test_every_public_function_has_a_reference_twin():

@@ -172,14 +172,28 @@ def test_hard_data_converge_or_say_that_they_did_not(name, solver):
     rng = np.random.default_rng(0)
     X = HARD[name][0](rng)
     y = HARD[name][1](X, rng)
-    for C in (1e-8, 1.0, 1e8, np.inf):
+    for C, max_iter in ((1e-8, 300), (1.0, 300), (1e8, 300), (np.inf, 300), (1.0, 1)):
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
-            model = LogisticRegression(C=C, solver=solver, random_state=0, max_iter=300).fit(X, y)
+            model = LogisticRegression(C=C, solver=solver, random_state=0, max_iter=max_iter).fit(X, y)
         assert np.isfinite(model.coef_).all()
-        assert np.isfinite(model.predict_proba(X)).all()
-        assert model.converged_ == (not caught)
-        assert all(warning.category is ConvergenceWarning for warning in caught)
+        largest = np.abs(gradient_by_scaled_features(model, X, np.asarray(y, int), C)).max()
+        assert model.gradient_norm_ == pytest.approx(largest, rel=1e-5, abs=1e-9)
+        converged = largest <= model.tol or model.optimality_gap_ <= 1e-12 * model.objective_
+        assert model.converged_ == converged
+        assert [warning.category for warning in caught] == [ConvergenceWarning] * (not converged)
+        assert model.n_iter_[0] <= max_iter
+
+
+def gradient_by_scaled_features(model, X, y, C):
+    """The gradient of `objective_`, from the model's probabilities and the formulas."""
+    scale = np.where(X.std(axis=0) == 0, 1, X.std(axis=0))
+    Z = np.column_stack([(X - X.mean(axis=0)) / scale, np.ones(len(y))])
+    residuals = model.predict_proba(X) - np.eye(len(model.classes_))[y]
+    penalty = model.coef_ / (C * len(y) * scale)
+    if len(model.classes_) == 2:
+        residuals = residuals[:, 1:]
+    return residuals.T @ Z / len(y) + np.column_stack([penalty, np.zeros(len(penalty))])
 
 
 def test_parameters_that_mean_nothing_are_errors():

@@ -101,9 +101,32 @@ def test_memory(monkeypatch, dimensions):
     assert dimensions == [2, 3, 3]
 
 
-def test_available_memory():
-    available = packing.available_memory()
-    assert available is None or 0 <= available < 2**50
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        ({}, None),
+        ({"proc/meminfo": "MemTotal: 9 kB\n"}, None),
+        ({"proc/meminfo": "MemTotal: 9 kB\nMemAvailable:    3000 kB\n"}, 3000 * 1024),
+        ({"sys/fs/cgroup/memory.max": "5000000", "sys/fs/cgroup/memory.current": "4000000"}, 1_000_000),
+        ({"sys/fs/cgroup/memory.max": "max", "sys/fs/cgroup/memory.current": "4000000"}, 3000 * 1024),
+        ({"sys/fs/cgroup/memory.max": "5000000", "sys/fs/cgroup/memory.current": "6000000"}, 0),
+        (
+            {
+                "sys/fs/cgroup/memory/memory.limit_in_bytes": "3000000",
+                "sys/fs/cgroup/memory/memory.usage_in_bytes": "1",
+            },
+            2_999_999,
+        ),
+    ],
+)
+def test_available_memory_is_that_of_the_system_or_of_a_tighter_group(files, expected, tmp_path, monkeypatch):
+    if files and "proc/meminfo" not in files:
+        files = files | {"proc/meminfo": "MemAvailable: 3000 kB\n"}
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    monkeypatch.setattr(packing, "Path", lambda path: tmp_path / path.lstrip("/"))
+    assert packing.available_memory() == expected
 
 
 @compiled
