@@ -64,9 +64,9 @@ def test_metadata_reach_it():
             StandardScaler().fit_transform(X), Y[0], sample_weight=weights
         )
         assert np.array_equal(piped[-1].coef_, alone.coef_)
-        search = GridSearchCV(model, {"alpha": [1e-4, 1e-3]}, cv=2).fit(X, Y[0], sample_weight=weights)
-        assert np.isfinite(search.cv_results_["mean_test_score"]).all()
+        search = GridSearchCV(model, {"alpha": [1e-4]}, cv=2).fit(X, Y[0], sample_weight=weights)
         passed = cross_validate(model, X, Y[0], params={"sample_weight": weights}, cv=2)["test_score"]
+        assert search.cv_results_["mean_test_score"] == [passed.mean()]
         assert not np.array_equal(
             passed, cross_validate(MiniBatchLogisticRegression(**COMMON), X, Y[0], cv=2)["test_score"]
         )
