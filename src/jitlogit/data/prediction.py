@@ -107,13 +107,8 @@ def mean_loss_and_accuracy(
     return total / rows.labels.size, right / rows.labels.size
 
 
-def row_losses(X: Any, labels: Array, coef: Array, intercept: Array, n_threads: int | None = None) -> Array:
-    """Losses (m,), in nats, of labels (m,) of 0 ... K - 1."""
-    return losses_of(scores_of(X, coef, intercept, n_threads), labels)
-
-
 def losses_of(scores: Array, labels: Array) -> Array:
-    """Losses (m,), in nats, from scores (m,) or (m, K)."""
+    """Losses (m,), in nats, from scores (m,) or (m, K) and labels (m,) of 0 ... K - 1."""
     if scores.ndim == 1:
         return np.asarray(np.logaddexp(0, np.where(labels == 1, -scores, scores)))
     scores = scores - scores.max(axis=1, keepdims=True)

@@ -12,7 +12,7 @@ from sklearn.metrics import get_scorer
 from sklearn.model_selection import check_cv
 
 from ..data import validation as check
-from ..data.prediction import row_losses
+from ..data.prediction import losses_of, scores_of
 from ..data.validation import Array
 from ..optimum.solve import Optimum
 from .base import restored_on_error
@@ -149,7 +149,7 @@ class LogisticRegressionCV(LogisticRegression):
             if not weights.any():
                 return np.nan
         if self.scoring is None:
-            losses = row_losses(data.X, data.labels, coef, intercept, self._threads())[held]
+            losses = losses_of(scores_of(data.X, coef, intercept, self._threads()), data.labels)[held]
             return -float(losses.mean() if weights is None else weights @ losses / weights.sum())
         fitted = copy.copy(self)
         fitted.__dict__.pop("feature_names_in_", None)  # held-out rows are an array, which has no names

@@ -224,18 +224,11 @@ def train_logistic_regression(
         return np.asarray(sigmoid(Z) - Y[:, rows])
 
     def losses(Z: Array, rows: Any) -> Array:
-        return _losses(Z, Y[:, rows])
+        # Step 3 from scores: -log(1 - sigmoid(z)) = log(1 + e^z) for y = 0, -log sigmoid(z) = log(1 + e^-z) for y = 1.
+        with np.errstate(under="ignore"):
+            return np.asarray(np.logaddexp(0, np.where(Y[:, rows] == 1, -Z, Z)))
 
     options = Options(batch_size, shuffle, record_every, verbose, alpha, l1_ratio, optimizer, schedule, average)
     rng = np.random.default_rng(random_state)
     W, b, costs = gradient_descent(X, 1, residuals, losses, sample_weight, learning_rate, num_iterations, rng, options)
     return W, float(b[0]), costs
-
-
-def _losses(Z: Array, Y: Array) -> Array:
-    """Step 3 from the scores: L = log(1 + e^q), q = z for label 0, -z for label 1.
-
-    With y = 0, L = -log(1 - sigmoid(z)) = log(1 + e^z); with y = 1, L = -log sigmoid(z) = log(1 + e^-z).
-    """
-    with np.errstate(under="ignore"):
-        return np.asarray(np.logaddexp(0, np.where(Y == 1, -Z, Z)))

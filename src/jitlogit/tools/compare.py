@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import math
 import numbers
 import platform
@@ -169,13 +168,13 @@ def compare(
     m = X_train.shape[0]
     checked = [None if size is None else validation.check_batch_size(size, m) for size in batch_sizes]
     sizes = list(dict.fromkeys(checked))  # without the duplicates that clipping makes
-    rows = []
+    rows: list[ComparisonRow] = []
+    tell = on_progress or (lambda text: None)
     for number, size in enumerate(sizes, start=1):
         label = f"[{number}/{len(sizes)}] batch size {'full' if size is None else size}"
-        report = functools.partial(_report, on_progress, label)
         arguments: dict[str, Any] = {"learning_rate": learning_rate, "num_iterations": epochs, "record_every": 1}
         arguments |= {"batch_size": size, "random_state": random_state}
-        rows.append(_compare_batch_size(X_train, Y_train, X_test, Y_test, arguments, n_threads, report))
+        rows.append(_compare_batch_size(X_train, Y_train, X_test, Y_test, arguments, n_threads, tell, label))
     return Comparison(
         n_train=X_train.shape[0],
         n_test=X_test.shape[0],
@@ -203,18 +202,19 @@ def _compare_batch_size(
     Y_test: Array,
     arguments: dict[str, Any],
     n_threads: int | None,
-    on_progress: Callable[[str], None],
+    tell: Callable[[str], None],
+    label: str,
 ) -> ComparisonRow:
     def train_fast(**changes: Any) -> tuple[Array, float, list[float]]:
         return functional.train_logistic_regression(X, Y, **(arguments | changes), n_threads=n_threads)
 
-    on_progress("compiling")
+    tell(f"{label}: compiling")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # the timed fit below repeats a warning of divergence
         train_fast(num_iterations=1)
-    on_progress("NumPy reference")
+    tell(f"{label}: NumPy reference")
     (W, b, costs), seconds, _ = _timed(lambda: reference.train_logistic_regression(X, Y, **arguments))
-    on_progress("Numba kernels")
+    tell(f"{label}: Numba kernels")
     time.sleep(0.05)  # NumPy's BLAS threads spin for a while after their last product
     (W_fast, b_fast, costs_fast), seconds_fast, diverged = _timed(train_fast)
     epochs = max(1, len(costs_fast))
@@ -236,11 +236,6 @@ def _compare_batch_size(
         reference_costs=costs,
         fast_costs=costs_fast,
     )
-
-
-def _report(on_progress: Callable[[str], None] | None, label: str, text: str) -> None:
-    if on_progress:
-        on_progress(f"{label}: {text}")
 
 
 def _cost(X: Array, Y: Array, W: Array, b: float) -> float:
