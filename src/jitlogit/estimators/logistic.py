@@ -113,8 +113,8 @@ class LogisticRegression(LinearClassifier):
 
         - "newton-cholesky": Newton's method; for more than two classes, L-BFGS with the classes' mean Hessian.
         - "newton-sample": L-BFGS, preconditioned by the Hessian of a sample of rows. The Hessian is taken at once if it
-          costs at most a read of X or the search on the sample was slow, else once the search is slow or takes more
-          than twelve iterations.
+          costs at most a read of X, or the search on the sample was slow. Else it is taken when the search is slow, or
+          after twelve iterations.
         - "newton-cg": Newton's method by conjugate gradients.
         - "lbfgs": L-BFGS; of sparse X with many more features than rows, in the space of the rows.
         - "minibatch": three epochs of mini-batches, then L-BFGS.

@@ -166,8 +166,8 @@ class MiniBatchLogisticRegression(CallbackSupportMixin, LinearClassifier):  # ty
         Parameters
         ----------
         X : array_like, data frame or SciPy sparse array (n_samples, n_features)
-            Arrays and memory maps of float32, float64, uint8, int8, bool and float16, in C or F order, are used without
-            a copy, and so is CSR of float32 and float64. Other sparse formats are converted to CSR once. For sparse X,
+            In C or F order, float32, float64, uint8, int8, bool and float16 are used without a copy, memory maps too,
+            and so is CSR of float32 and float64. Other sparse formats are converted to CSR once. For sparse X,
             an update costs time by stored values with the optimizers "sgd", "momentum" and "nesterov"; with other
             optimizers, an L1 penalty or `average`, it also takes time for every feature.
         y : array_like (n_samples,)

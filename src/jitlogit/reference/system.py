@@ -54,8 +54,8 @@ def forward_pass(X: Any, W: Any, b: Any, *, offset: Any = None, scale: Any = Non
 def compute_cost(A: Any, Y: Any) -> float:
     """Steps 3 and 4: J = -(1/m) sum [y log a + (1 - y) log(1 - a)].
 
-    A is clipped to [eps, 1 - eps], eps being the spacing of its dtype at 1, because a probability rounded to 0 or 1 has
-    lost its score. So no loss exceeds -log(eps), 36 for float64. Training computes costs from scores, without this
+    A probability rounded to 0 or 1 has lost its score, so A is clipped to [eps, 1 - eps]; eps is the spacing of its
+    dtype at 1. No loss exceeds -log(eps), 36 for float64. Training computes costs from scores, without this
     limit.
 
     Parameters
@@ -167,7 +167,7 @@ def train_logistic_regression(
     Parameters
     ----------
     X_train : (m, n)
-        float32 and float64 are used as they are, other dtypes are converted once.
+        Dtypes other than float32 and float64 are converted once.
     Y_train : (1, m), (m,) or (m, 1)
         Labels 0 and 1.
     learning_rate : float
@@ -199,8 +199,8 @@ def train_logistic_regression(
     schedule : str
         How the learning rate changes, see `scheduled_rate`; "adaptive" lowers it on a `Plateau` of the costs.
     average : bool
-        Whether to return the mean of W and b after each update instead of the last ones, without those of the first of
-        several epochs (Polyak and Juditsky, "Acceleration of stochastic approximation by averaging", 1992).
+        Whether to return the mean of W and b after each update instead of the last ones. The first of several epochs is
+        left out (Polyak and Juditsky, "Acceleration of stochastic approximation by averaging", 1992).
 
     Returns
     -------

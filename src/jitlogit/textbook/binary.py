@@ -80,9 +80,9 @@ def forward_pass(X: Any, W: Any, b: Any, *, offset: Any = None, scale: Any = Non
 def compute_cost(A: Any, Y: Any) -> float:
     """Cost J: the mean loss, in nats, of the probabilities `A`.
 
-    `A` is clipped to [eps, 1 - eps], eps being the spacing of its dtype at 1, because a probability rounded to 0 or 1
-    has lost its score. So no loss exceeds -log(eps), 36.04 for float64 and 15.9 for float32. Training computes costs
-    from scores, without this limit.
+    A probability rounded to 0 or 1 has lost its score, so `A` is clipped to [eps, 1 - eps]; eps is the spacing of its
+    dtype at 1. No loss exceeds -log(eps), 36.04 for float64 and 15.9 for float32. Training computes costs from scores, without this
+    limit.
 
     Parameters
     ----------
@@ -300,10 +300,10 @@ def train_logistic_regression(
         Whether to return the mean of the parameters after each update instead of the last ones (Polyak-Ruppert
         averaging). The first of several epochs is left out.
     pack : bool
-        Whether narrow data may be copied for the time of the fit, where the epochs pay for it and the copy takes at
-        most half of the available memory. Data are narrow with up to 8 features of float32 or 10 of a smaller dtype in
-        C order, and 16 to 32 of float32 in F order; the copy needs batches of 32 or more, and no full shuffle. Results
-        with and without the copy differ by rounding.
+        Whether narrow data may be copied for the time of the fit, where that saves time and half of the available
+        memory holds the copy. Narrow is up to 8 features of float32 or 10 of a smaller dtype in C order, and 16 to 32
+        of float32 in F order. The copy needs batches of 32 or more, and no full shuffle. It changes results by
+        rounding.
     n_threads : int or None
         Most threads to use, None for as many as Numba is set to. Results have the same bits for any number.
 
@@ -324,8 +324,8 @@ def train_logistic_regression(
     -----
     RuntimeWarning
         If training diverged: parameters were no longer finite, or a recorded or the last cost exceeded 745 nats.
-        Training then stops with the last finite parameters. Also if the last cost exceeds the log 2 of W = 0 by more
-        than 1 %, or, of several batches, is more than twice that. The learning rate is then too large.
+        Training then stops with the last finite parameters. Also if the last cost is above 1.01 times the log 2 of
+        W = 0 (2 times with several batches an epoch). The learning rate is then too large.
     UserWarning
         If `batch_size` is more than n_samples; it is clipped.
     """

@@ -26,7 +26,7 @@ def plot_costs(
 
     Parameters
     ----------
-    costs : sequence of float, a sequence of such sequences, or a mapping from labels to them
+    costs : sequence of float, a sequence of sequences, or a mapping from labels to sequences
         Costs from `train_logistic_regression`, in nats.
     record_every : int
         Iterations between two recorded costs, as in training.
