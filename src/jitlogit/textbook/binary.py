@@ -81,8 +81,8 @@ def compute_cost(A: Any, Y: Any) -> float:
     """Cost J: the mean loss, in nats, of the probabilities `A`.
 
     A probability rounded to 0 or 1 has lost its score, so `A` is clipped to [eps, 1 - eps]; eps is the spacing of its
-    dtype at 1. No loss exceeds -log(eps), 36.04 for float64 and 15.9 for float32. Training computes costs from scores, without this
-    limit.
+    dtype at 1. No loss exceeds -log(eps), 36.04 for float64 and 15.9 for float32. Training computes costs from scores,
+    without this limit.
 
     Parameters
     ----------
