@@ -8,10 +8,10 @@ from conftest import JIT_OFF, make_classes
 from scipy import sparse
 
 from jitlogit import LogisticRegression, LogisticRegressionCV
+from jitlogit.data.moments import RunningMoments
 from jitlogit.data.validation import check_rows
 from jitlogit.estimators import logistic
 from jitlogit.optimum import samples
-from jitlogit.training.defaults import RunningMoments
 
 M, N = 800 if JIT_OFF else 4000, 5
 FORMS = {"C": np.asarray, "F": np.asfortranarray, "csr": sparse.csr_array}

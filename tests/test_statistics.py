@@ -8,8 +8,8 @@ from conftest import make_data
 from scipy import sparse
 from sklearn.utils.sparsefuncs import mean_variance_axis
 
+from jitlogit.data.moments import RunningMoments, curvature
 from jitlogit.data.validation import check_X
-from jitlogit.training.defaults import RunningMoments, curvature
 
 
 @pytest.mark.parametrize("weighted", [False, True])

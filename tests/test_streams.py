@@ -9,10 +9,11 @@ from scipy import sparse
 from sklearn.metrics import log_loss
 
 from jitlogit import MiniBatchLogisticRegression, learning_rate_finder
+from jitlogit.data.moments import RunningMoments
 from jitlogit.estimators.weights import generator_from, held_out
 from jitlogit.kernels.storage import sparse_work
 from jitlogit.reference import DIVERGED_COST
-from jitlogit.training.defaults import RunningMoments, auto_epochs
+from jitlogit.training.defaults import auto_epochs
 
 M = 100 if JIT_OFF else 1000
 

@@ -12,12 +12,12 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
 from ..data import validation as check
+from ..data.moments import RunningMoments
 from ..data.validation import Array
 from ..kernels.steps.labels import class_weights
 from ..optimum.cost import Cost
 from ..optimum.samples import Sample, first_sample, moments_of
 from ..optimum.solve import SOLVERS, Optimum, choose_solver, find_optimum
-from ..training.defaults import RunningMoments
 from .base import LinearClassifier, restored_on_error
 from .callbacks import check_callbacks
 from .history import raw_parameters, scaled_parameters

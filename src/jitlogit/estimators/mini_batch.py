@@ -10,9 +10,10 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
 from ..data import validation as check
+from ..data.moments import RunningMoments
 from ..data.prediction import SomeRows
 from ..data.validation import Array
-from ..training.defaults import RunningMoments, auto_batch_size, auto_epochs, auto_learning_rate, auto_optimizer
+from ..training.defaults import auto_batch_size, auto_epochs, auto_learning_rate, auto_optimizer
 from ..training.fits import Steps, check_steps
 from ..training.loop import TrainingResult, divergence, train, worsening
 from .base import LinearClassifier, restored_on_error

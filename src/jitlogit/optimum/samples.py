@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..compiler.threads import members_for, run
+from ..data.moments import RunningMoments
 from ..data.validation import Array, is_sparse, read_only
 from ..kernels.passes.gather import gather
-from ..training.defaults import RunningMoments
 
 # So many rows, or so many for each feature, or so small a part of all, which searching for its optimum reads for a
 # fraction of one read of all; at most so large a part; fewer than the least tell too little.

@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..data.moments import curvature as curvature_of
 from ..data.validation import Array, computed_dtype, is_sparse
 from ..training.defaults import auto_batch_size, auto_learning_rate
-from ..training.defaults import curvature as curvature_of
 from ..training.fits import Steps
 from ..training.loop import train
 from .blas import one_thread

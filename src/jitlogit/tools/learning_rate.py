@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from ..data import validation as check
+from ..data.moments import RunningMoments
 from ..data.validation import Array
 from ..kernels.steps.update import OPTIMIZERS
-from ..training.defaults import RunningMoments, auto_batch_size, auto_learning_rate
+from ..training.defaults import auto_batch_size, auto_learning_rate
 from ..training.fits import Steps
 from ..training.loop import train
 
