@@ -46,9 +46,9 @@ def slowdown(folder: Path) -> None:
 def memory_copy(folder: Path) -> None:
     edit(
         folder,
-        "training/fits.py",
-        "self._rows, self._labels = as_rows(problem.X), problem.labels\n",
-        'self._rows, self._labels = as_rows(problem.X.copy("A")), problem.labels\n',
+        "training/dense.py",
+        "rows, labels = as_rows(problem.X), problem.weighted_labels\n",
+        'rows, labels = as_rows(problem.X.copy("A")), problem.weighted_labels\n',
     )
 
 

@@ -79,8 +79,7 @@ def wide_functions(text, most=10):
 #: Functions that still take more than ten arguments, to become fewer.
 WIDE = {
     "train_logistic_regression", "train_softmax_regression", "compare",  # public
-    "train",
-    "minimise", "_train",
+    "minimise",
 }  # fmt: skip
 
 

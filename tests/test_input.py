@@ -17,7 +17,7 @@ from sklearn.preprocessing import StandardScaler
 
 from jitlogit import MiniBatchLogisticRegression
 from jitlogit.estimators.history import Record
-from jitlogit.training.fits import Epoch
+from jitlogit.training.problem import Epoch
 
 COMMON = {"max_iter": 2 if JIT_OFF else 5, "random_state": 0}
 

@@ -8,7 +8,7 @@ from conftest import JIT_OFF, any_members, assert_close, compiled
 
 import jitlogit
 from jitlogit import reference
-from jitlogit.training import fits, packing
+from jitlogit.training import dense, packing
 from jitlogit.training.packing import PAYING_EPOCHS
 
 M = 211 if JIT_OFF else 1501
@@ -37,7 +37,7 @@ def dimensions(monkeypatch):
         found.append(rows.ndim)
         return rows, labels
 
-    monkeypatch.setattr(fits, "packed", spy)
+    monkeypatch.setattr(dense, "packed", spy)
     return found
 
 

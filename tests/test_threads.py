@@ -19,18 +19,18 @@ BITS = """
 import sys, zlib, numpy as np, jitlogit
 from jitlogit.compiler import threads
 from jitlogit.kernels.epochs import team
-from jitlogit.training import fits
+from jitlogit.training import loop
 threads._LEAST_BYTES = 0
 
 met = set()
 controls = []
-class Counted(fits.DenseFit):
+class Counted(loop.DenseFit):
     def run(self):
         loss_sum = super().run()
         met.add(max(1, team.members_seen(self._control)))
         controls.append(self._control)
         return loss_sum
-fits.DenseFit = Counted
+loop.DenseFit = Counted
 
 def bits(n_threads, dtype, order, n, batch_size, shuffle=True, m=3001):
     rng = np.random.default_rng(0)
@@ -168,7 +168,7 @@ def test_the_thread_count_is_honoured_and_restored():
 import numba
 numba.set_num_threads(2)
 fit(); print(numba.get_num_threads(), threads.members_for(None, 8, 1))
-real = jitlogit.training.fits.threads.run
+real = threads.run
 seen = []
 def fail(*given):
     seen.append(numba.get_num_threads())
@@ -181,7 +181,7 @@ X[3, 4] = np.nan
 try: fit()
 except ValueError: print(numba.get_num_threads())
 """
-    out = run_python("import jitlogit.training.fits\n" + SMALL + code, NUMBA_NUM_THREADS="3")
+    out = run_python(SMALL + code, NUMBA_NUM_THREADS="3")
     assert out.split() == ["2", "2", "3", "2", "2"]
 
 

@@ -14,20 +14,20 @@ import jitlogit
 from jitlogit import MiniBatchLogisticRegression
 from jitlogit.data.validation import check_labels, check_X
 from jitlogit.estimators.interrupts import stopped_by_interrupt
-from jitlogit.training.fits import Steps
 from jitlogit.training.loop import train
+from jitlogit.training.problem import Problem, Steps
 
 
-def trained(X, Y, rate, n_epochs=20, **options):
-    settings = {"batch_size": len(X), "rng": np.random.default_rng(0), "shuffle": False, "record_every": 1}
+def trained(X, Y, rate, n_epochs=20, alpha=0.0, initial=None, **options):
     labels = check_labels(Y, len(X))
-    return train(check_X(X), labels, learning_rate=rate, n_epochs=n_epochs, n_threads=1, **settings | options)
+    problem = Problem(check_X(X), labels, len(X), shuffle=False, steps=Steps(alpha=alpha), initial=initial)
+    return train(problem, rate, n_epochs, np.random.default_rng(0), 1, **options)
 
 
 def test_what_diverges_goes_on_from_the_best_with_half_of_the_rate():
     X, Y = make_data(60, 3)
     seen = []
-    result = trained(X, Y, 1e4, retry=True, steps=Steps(alpha=0.01), on_epoch=lambda epoch: seen.append(epoch) or False)
+    result = trained(X, Y, 1e4, retry=True, alpha=0.01, on_epoch=lambda epoch: seen.append(epoch) or False)
     assert not result.diverged
     assert result.n_epochs == 20
     assert max(result.costs) <= 2 * np.log(2)
@@ -35,14 +35,14 @@ def test_what_diverges_goes_on_from_the_best_with_half_of_the_rate():
     assert rates[-1] < 1e4
     assert np.log2(1e4 / rates[-1]) == pytest.approx(round(np.log2(1e4 / rates[-1])))
     assert seen[-1].number == 19
-    slow = trained(X, Y, rates[-1], steps=Steps(alpha=0.01))
+    slow = trained(X, Y, rates[-1], alpha=0.01)
     assert result.costs[0] == slow.costs[0]
 
 
 def test_a_rate_beyond_reason_is_an_error():
     X, Y = make_data(60, 3)
     with pytest.raises(ValueError, match="training diverges at any learning rate"):
-        trained(X, Y, 1e300, retry=True, steps=Steps(alpha=1.0))
+        trained(X, Y, 1e300, retry=True, alpha=1.0)
 
 
 @pytest.mark.parametrize("seed", [0, 1])

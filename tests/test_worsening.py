@@ -8,6 +8,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 import jitlogit
 from jitlogit.training.loop import TrainingResult, worsening
+from jitlogit.training.problem import Problem
 
 
 def exam_scores():
@@ -67,9 +68,10 @@ def test_classes_begin_at_the_logarithm_of_their_number():
 
 def test_a_rate_below_the_safe_one_is_not_told_of_it():
     X = np.ones((4, 1))
+    problem = Problem(X, np.zeros(4, np.uint8), batch_size=4)
     result = TrainingResult(X, X, [], 1, False, 0.693, 5.0, True)
-    assert worsening(X, None, None, 0.1, result).endswith("or choose a lower rate")
-    assert worsening(X, None, None, 100.0, result).endswith("or choose a rate of about 2, which is safe for them")
+    assert worsening(problem, 0.1, result).endswith("or choose a lower rate")
+    assert worsening(problem, 100.0, result).endswith("or choose a rate of about 2, which is safe for them")
 
 
 def test_an_estimator_says_that_its_rate_made_it_worse():

@@ -36,9 +36,3 @@ class ScaledRows:
         inverse = 1 / self._scale**2
         crossed = self._rows @ (self._offset * inverse)
         return np.asarray(self._rows.power(2) @ inverse - 2 * crossed + np.sum(self._offset**2 * inverse))
-
-
-def row_squares(X: Any, offset: Array | None, scale: Array | None) -> Array:
-    """Squared length of each scaled row, (m,); None for no offset, or no scale."""
-    n = X.shape[1]
-    return ScaledRows(X, np.zeros(n) if offset is None else offset, np.ones(n) if scale is None else scale).squares()

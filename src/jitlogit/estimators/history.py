@@ -10,7 +10,7 @@ import numpy as np
 from ..data.parameters import check_count, check_not_negative
 from ..data.prediction import SomeRows, mean_loss_and_accuracy
 from ..data.validation import Array
-from ..training.fits import Epoch
+from ..training.problem import Epoch
 from .callbacks import FitTasks, check_callbacks
 
 HISTORY = ("loss", "val_loss", "val_accuracy", "learning_rate", "gradient_norm", "seconds", "rows_per_second")

@@ -14,8 +14,8 @@ from ..data.moments import RunningMoments
 from ..data.prediction import SomeRows
 from ..data.validation import Array
 from ..training.defaults import auto_batch_size, auto_epochs, auto_learning_rate, auto_optimizer
-from ..training.fits import Steps, check_steps
 from ..training.loop import TrainingResult, divergence, train, worsening
+from ..training.problem import Problem, Steps, check_steps
 from .base import LinearClassifier, restored_on_error
 from .callbacks import CallbackSupportMixin, FitTasks, check_callbacks, with_callbacks
 from .history import Record, raw_parameters, scaled_parameters
@@ -210,12 +210,15 @@ class MiniBatchLogisticRegression(CallbackSupportMixin, LinearClassifier):  # ty
             validation = SomeRows(X, labels[held], held)
             weights = without(weights, held, X.shape[0])
         seen = self._see(RunningMoments(class_weights=np.zeros(self.classes_.size)), X, labels, weights)
-        initial = None
-        if self._begins_warm(self.warm_start, before, X.shape[1]):
-            initial = scaled_parameters(self.coef_, self.intercept_, *self._scaling(seen))
+        goes_on = self._begins_warm(self.warm_start, before, X.shape[1])
+        # Adam's rate is for standardised features.
+        usual = auto_optimizer(X) if self._has_auto_rate() and self.standardize else "nesterov"
+        problem = self._problem(X, labels, weights, seen, goes_on, self._steps(self.schedule, usual))
         n_epochs = self._n_epochs(X.shape[0])
         tasks = FitTasks(self, X, y, n_epochs)
-        result = self._train(X, labels, weights, seen, initial, n_epochs, self.schedule, rng, validation, tasks)
+        record = Record(self, X.shape[0], validation, problem.scaling, {}, tasks, self._threads())
+        result = self._train(problem, n_epochs, rng, record)
+        self._seen = seen
         tasks.end(lambda: {"coef_": self.coef_, "intercept_": self.intercept_})
         self.n_iter_ = result.n_epochs
         return self
@@ -261,90 +264,77 @@ class MiniBatchLogisticRegression(CallbackSupportMixin, LinearClassifier):  # ty
         fresh = RunningMoments(class_weights=np.zeros(self.classes_.size))
         seen = self._see(fresh if first else self._seen, X, labels, weights)
         calls = 0 if first else self.n_iter_
-        initial = None
-        if not first:
-            initial = scaled_parameters(self.coef_, self.intercept_, *self._scaling(seen))
+        # Adam would need more than one epoch: its state is not kept between calls.
+        problem = self._problem(X, labels, weights, seen, not first, self._steps("constant", "nesterov"))
         decay = 1.0 if self.schedule == "constant" else 1 / math.sqrt(1 + calls)
-        rng = generator_from(self.random_state, calls)
-        self._train(X, labels, weights, seen, initial, 1, "constant", rng, None, None, decay, first)
+        history = {} if first else self.history_
+        record = Record(self, X.shape[0], None, problem.scaling, history, None, self._threads())
+        self._train(problem, 1, generator_from(self.random_state, calls), record, decay)
+        self._seen = seen
         self.n_iter_ = calls + 1
         return self
 
-    def _train(
-        self,
-        X: Array,
-        labels: Array,
-        weights: Array | None,
-        seen: RunningMoments,
-        initial: Array | None,
-        n_epochs: int,
-        schedule: str,
-        rng: np.random.Generator,
-        validation: SomeRows | None,
-        tasks: FitTasks | None = None,
-        decay: float = 1.0,
-        reset: bool = True,
-    ) -> TrainingResult:
-        m = X.shape[0]
+    # -----------------------------------------------------------------------------------------------------------------
+
+    def _problem(
+        self, X: Array, labels: Array, weights: Array | None, seen: RunningMoments, goes_on: bool, steps: Steps
+    ) -> Problem:
+        """What is trained; `goes_on` from the coefficients that are there."""
+        m, n_classes = X.shape[0], self.classes_.size
         factors = class_factors(self.classes_, self.class_weight, seen.class_weights)
         mean = float(np.sum(seen.class_weights * (1 if factors is None else factors)) / seen.n_rows)
         weights = of_mean_one(with_class_weights(weights, labels, factors), m, mean, check.computed_dtype(X))
         offset, scale = self._scaling(seen)
         batch_size = self._batch_size(m)
-        auto = isinstance(self.learning_rate, str) and self.learning_rate == "auto"
-        intercept = check.check_bool(self.fit_intercept, "fit_intercept")
-        # Adam's state doesn't outlive a call of partial_fit (no tasks), and its automatic rate suits scaled features.
-        adam = tasks is not None and auto and self.standardize
-        steps = self._steps(schedule, auto_optimizer(X) if adam else "nesterov")
-        binary = self.classes_.size == 2
-        if auto:
-            l2, _ = steps.penalties
-            rate = auto_learning_rate(
-                X, weights, offset, scale, intercept, steps.optimizer, l2, batch_size, binary, rng
-            )
-        else:
-            rate = check.check_positive(self.learning_rate, "learning_rate")
-        history = {} if reset else self.history_
-        record = Record(self, m, validation, (offset, scale), history, tasks, self._threads())
         shuffle = check.check_shuffle(self.shuffle)
+        return Problem(
+            X,
+            labels,
+            batch_size,
+            shuffle if batch_size < m else False,
+            weights,
+            offset,
+            scale,
+            steps,
+            check.check_bool(self.fit_intercept, "fit_intercept"),
+            scaled_parameters(self.coef_, self.intercept_, offset, scale) if goes_on else None,
+            n_classes if n_classes > 2 else None,
+        )
+
+    def _train(
+        self, problem: Problem, n_epochs: int, rng: np.random.Generator, record: Record, decay: float = 1.0
+    ) -> TrainingResult:
+        """Train, and set the fitted attributes; the rate is multiplied by `decay`."""
+        auto = self._has_auto_rate()
+        rate = auto_learning_rate(problem, rng) if auto else check.check_positive(self.learning_rate, "learning_rate")
         with stopped_by_interrupt() as interrupted:
             result = train(
-                X,
-                labels,
-                learning_rate=rate * decay,
-                n_epochs=n_epochs,
-                batch_size=batch_size,
-                rng=rng,
-                shuffle=shuffle if batch_size < m else False,
-                record_every=1,
-                n_threads=self._threads(),
+                problem,
+                rate * decay,
+                n_epochs,
+                rng,
+                self._threads(),
                 verbose=bool(self.verbose),
-                offset=offset,
-                scale=scale,
-                sample_weight=weights,
-                steps=steps,
-                initial=initial,
-                fit_intercept=intercept,
-                n_classes=None if binary else self.classes_.size,
                 retry=auto,
-                name="X",
                 on_epoch=lambda epoch: record.add(epoch, bool(interrupted)),
             )
         if not auto:
-            _check_end(X, offset, scale, rate, result)
+            _check_end(problem, rate, result)
         if interrupted:
             warnings.warn(
                 f"training was interrupted after {result.n_epochs} of {n_epochs} epochs; the model is that of the last",
                 ConvergenceWarning,
                 stacklevel=4,
             )
-        self.coef_, self.intercept_ = raw_parameters(result.weights, result.bias, offset, scale)
-        self._seen = seen
+        self.coef_, self.intercept_ = raw_parameters(result.weights, result.bias, *problem.scaling)
         self.learning_rate_ = rate
-        self.batch_size_ = batch_size
-        self.optimizer_ = steps.optimizer
+        self.batch_size_ = problem.batch_size
+        self.optimizer_ = problem.steps.optimizer
         self.history_ = record.history
         return result
+
+    def _has_auto_rate(self) -> bool:
+        return isinstance(self.learning_rate, str) and self.learning_rate == "auto"
 
     def _see(self, seen: RunningMoments, X: Array, labels: Array, weights: Array | None) -> RunningMoments:
         standardize = check.check_bool(self.standardize, "standardize")
@@ -391,9 +381,9 @@ class MiniBatchLogisticRegression(CallbackSupportMixin, LinearClassifier):  # ty
         check.check_fraction(self.validation_fraction, "validation_fraction")
 
 
-def _check_end(X: Array, offset: Array, scale: Array, rate: float, result: TrainingResult) -> None:
-    """Raise ValueError if training diverged; warn if it ended at a higher cost than it began with."""
+def _check_end(problem: Problem, rate: float, result: TrainingResult) -> None:
+    """Raise ValueError where a given rate diverged; warn where training ended above where it began."""
     if result.diverged:
-        raise ValueError(f'{divergence(X, offset, scale, rate, result)}; or pass learning_rate="auto"')
+        raise ValueError(f'{divergence(problem, rate, result)}; or pass learning_rate="auto"')
     if result.is_worse:
-        warnings.warn(worsening(X, offset, scale, rate, result), ConvergenceWarning, stacklevel=5)
+        warnings.warn(worsening(problem, rate, result), ConvergenceWarning, stacklevel=5)

@@ -11,8 +11,8 @@ import numpy as np
 from ..data.moments import curvature as curvature_of
 from ..data.validation import Array, computed_dtype, is_sparse
 from ..training.defaults import auto_batch_size, auto_learning_rate
-from ..training.fits import Steps
 from ..training.loop import train
+from ..training.problem import Problem, Steps
 from .blas import one_thread
 from .certificate import certify, l1_gap
 from .cost import Cost
@@ -189,31 +189,20 @@ def _start_from_rows(
 
 def _start_from_batches(cost: Cost, rng: np.random.Generator) -> Array:
     """Where some epochs of mini-batches end, with the penalty's mean strength for all features."""
-    m = cost.X.shape[0]
-    weights, l2 = cost.sample_weight, float(cost.l2.mean())
+    m, l2 = cost.X.shape[0], float(cost.l2.mean())
     batch = auto_batch_size(m)
-    binary = cost.n_classes is None
-    rate = auto_learning_rate(
-        cost.X, weights, cost.offset, cost.scale, cost.fit_intercept, "nesterov", l2, batch, binary, rng
-    )
-    result = train(
+    problem = Problem(
         cost.X,
         cost.labels,
-        learning_rate=rate,
-        n_epochs=_EPOCHS_BEFORE,
-        batch_size=batch,
-        rng=rng,
-        shuffle=batch < m,
-        record_every=1,
-        n_threads=cost.n_threads,
-        offset=cost.offset,
-        scale=cost.scale,
-        sample_weight=weights,
-        steps=Steps("nesterov", "cosine", l2),
-        fit_intercept=cost.fit_intercept,
+        batch,
+        batch < m,
+        cost.sample_weight,
+        cost.offset,
+        cost.scale,
+        Steps("nesterov", "cosine", l2),
+        cost.fit_intercept,
         n_classes=cost.n_classes,
-        name="X",
-        retry=True,
     )
+    result = train(problem, auto_learning_rate(problem, rng), _EPOCHS_BEFORE, rng, cost.n_threads, retry=True)
     cost.passes += _EPOCHS_BEFORE
     return np.column_stack([result.weights, result.bias]).astype(np.float64)

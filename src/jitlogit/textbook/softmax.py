@@ -9,8 +9,8 @@ import numpy as np
 from ..data import validation as check
 from ..data.prediction import probabilities_of, scores_of
 from ..data.validation import Array
-from ..training.fits import check_steps
 from ..training.loop import train, warn_if_it_failed
+from ..training.problem import Problem, check_steps
 
 
 def forward_softmax(X: Any, W: Any, b: Any, *, offset: Any = None, scale: Any = None) -> Array:
@@ -109,22 +109,26 @@ def train_softmax_regression(
     rate = check.check_positive(learning_rate, "learning_rate")
     order = check.check_shuffle(shuffle)
     offset, scale = check.check_scaling(offset, scale, X.shape[1])
-    result = train(
+    problem = Problem(
         X,
         labels,
-        learning_rate=rate,
-        n_epochs=check.check_count(num_iterations, "num_iterations"),
-        batch_size=check.check_batch_size(batch_size, X.shape[0]),
-        shuffle=order if batch_size is not None else False,
-        offset=offset,
-        scale=scale,
-        rng=check.check_random_state(random_state),
+        check.check_batch_size(batch_size, X.shape[0]),
+        order if batch_size is not None else False,
+        check.check_sample_weight(sample_weight, X.shape[0], check.computed_dtype(X)),
+        offset,
+        scale,
+        check_steps(optimizer, schedule, alpha, l1_ratio, average),
+        n_classes=count,
+        name="X_train",
+    )
+    result = train(
+        problem,
+        rate,
+        check.check_count(num_iterations, "num_iterations"),
+        check.check_random_state(random_state),
+        check.check_n_threads(n_threads),
         record_every=check.check_count(record_every, "record_every"),
         verbose=verbose,
-        n_threads=check.check_n_threads(n_threads),
-        sample_weight=check.check_sample_weight(sample_weight, X.shape[0], check.computed_dtype(X)),
-        steps=check_steps(optimizer, schedule, alpha, l1_ratio, average),
-        n_classes=count,
     )
-    warn_if_it_failed(X, offset, scale, rate, result)
+    warn_if_it_failed(problem, rate, result)
     return result.weights.T, result.bias, result.costs

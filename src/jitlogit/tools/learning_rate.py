@@ -11,8 +11,8 @@ from ..data.moments import RunningMoments
 from ..data.validation import Array
 from ..kernels.steps.update import OPTIMIZERS
 from ..training.defaults import auto_batch_size, auto_learning_rate
-from ..training.fits import Steps
 from ..training.loop import train
+from ..training.problem import Problem, Steps
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -92,32 +92,22 @@ def learning_rate_finder(
     seen = RunningMoments(class_weights=np.zeros(classes.size))
     seen = seen.after(X, places, None, check.check_bool(standardize, "standardize"), threads)
     offset, scale = seen.mean_and_scale()
-    binary = classes.size == 2
-    usual = auto_learning_rate(X, None, offset, scale, True, optimizer, steps.alpha, size, binary, rng)
-    parameters = np.zeros((1 if binary else classes.size, X.shape[1] + 1))
-    rates = usual * np.geomspace(_LOWEST, _HIGHEST, _STEPS)
+    n_classes = None if classes.size == 2 else classes.size
+    problem = Problem(X, places, size, offset=offset, scale=scale, steps=steps, n_classes=n_classes)
+    parameters = np.zeros((problem.n_scores, X.shape[1] + 1))
+    rates = auto_learning_rate(problem, rng) * np.geomspace(_LOWEST, _HIGHEST, _STEPS)
     losses: list[float] = []
     smoothed = lowest = np.log(classes.size)
     for rate in rates:
         chosen = np.sort(rng.choice(X.shape[0], min(X.shape[0], _BATCHES_A_STEP * size), replace=False))
-        labels, count = places[chosen], chosen.size
-        result = train(
-            check.check_rows(X[chosen]),
-            check.check_labels(labels, count) if binary else check.check_class_labels(labels, count, classes.size)[0],
-            learning_rate=float(rate),
-            n_epochs=1,
+        labels, _ = check.check_class_labels(places[chosen], chosen.size, classes.size)
+        part = problem._replace(
+            X=check.check_rows(X[chosen]),
+            labels=labels if classes.size > 2 else check.check_labels(places[chosen], chosen.size),
             batch_size=min(size, chosen.size),
-            rng=rng,
-            shuffle=True,
-            record_every=1,
-            n_threads=threads,
-            offset=offset,
-            scale=scale,
-            steps=steps,
             initial=parameters,
-            name="X",
-            n_classes=None if binary else classes.size,
         )
+        result = train(part, float(rate), 1, rng, threads)
         if result.diverged or not result.costs:
             break
         smoothed = _SMOOTHING * smoothed + (1 - _SMOOTHING) * result.costs[0]

@@ -1,5 +1,5 @@
 """The loop over epochs.
 
-Checked rows and labels come in, with the options of gradient descent. Weights, biases and costs go out. Order of the
-rows, schedule, stopping, packing and progress are decided here; updates are computed by kernels.
+Checked data and the options of gradient descent come in. Weights, biases and costs go out. This room decides order,
+schedule, stopping, packing and progress; kernels compute the updates.
 """

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from ..data.moments import curvature
-from ..data.validation import Array, is_sparse, raise_if_not_finite
+from ..data.validation import is_sparse, raise_if_not_finite
+from .problem import Problem
 
 # Samples of a batch: the least, the usual number, and the most where the samples are very many.
 _LEAST_BATCH, _USUAL_BATCH, _LARGE_BATCH = 32, 64, 256
@@ -42,39 +43,33 @@ def auto_optimizer(X: Any) -> str:
     return "nesterov" if is_sparse(X) or X.shape[1] < _MANY_FEATURES else "adam"
 
 
-def auto_learning_rate(
-    X: Any,
-    sample_weight: Array | None,
-    offset: Array,
-    scale: Array,
-    fit_intercept: bool,
-    optimizer: str,
-    l2: float,
-    batch_size: int,
-    binary: bool,
-    rng: np.random.Generator,
-) -> float:
+def auto_learning_rate(problem: Problem, rng: np.random.Generator) -> float:
     """A learning rate at which training is stable, and fast.
 
-    Stochastic gradient descent with batches of B rows contracts for rates up to  2 / (L + (T - L) / B),  L the largest
-    eigenvalue of the mean Hessian and T that of the mean of the squared Hessians of rows over L, at most the mean of
-    their traces (Bottou, Curtis and Nocedal, "Optimization Methods for Large-Scale Machine Learning", 2018, section
-    4.2; Ma, Bassily and Belkin, "The power of interpolation", 2018). Half of that is taken, the curvature `l2` of the
-    penalty added to L. Momentum adds up ten steps, and so ten times the noise; of softmax's, three times are counted,
-    since the probabilities of several classes are mostly far from 1/2, where L and T would be reached. The steps of
-    adagrad and adam have the size of the rate, whatever the gradient's, and suit standardised features; one of adam's
-    changes all n weights, and so scores by the rate times the square root of n, which is kept.
+    Stochastic gradient descent with batches of B samples contracts for rates up to  2 / (L + (T - L) / B).  L is the
+    largest eigenvalue of the cost's Hessian. T is that of the mean squared Hessian of single losses, divided by L: at
+    most the mean of their traces (Bottou, Curtis and Nocedal, "Optimization Methods for Large-Scale Machine Learning",
+    2018, section 4.2; Ma, Bassily and Belkin, "The power of interpolation", 2018). The rate is half of that bound, with
+    the penalty's curvature added to L.
+
+    Momentum adds up ten gradients, and so ten times the noise. For softmax, three times are enough: most probabilities
+    of several classes are far from 1/2, where a loss has the curvature that L and T assume.
+
+    Steps of adagrad and adam have the size of the rate, which suits standardised features. One of adam's changes all n
+    weights; the rate times the square root of n, by which scores then change, is the same for all n.
     """
+    optimizer = problem.steps.optimizer
     if optimizer == "adagrad":
         return _ADAGRAD_RATE
     if optimizer == "adam":
-        return _ADAM_RATE / math.sqrt(X.shape[1])
-    largest, trace = curvature(X, sample_weight, offset, scale, fit_intercept, rng)
-    noise = trace / batch_size if batch_size < X.shape[0] else 0.0
+        return _ADAM_RATE / math.sqrt(problem.X.shape[1])
+    largest, trace = curvature(problem.X, problem.sample_weight, *problem.scaling, problem.fit_intercept, rng)
+    noise = trace / problem.batch_size if problem.n_batches > 1 else 0.0
     if optimizer != "sgd":
-        noise *= _MOMENTUM_NOISE if binary else _MOMENTUM_NOISE_OF_CLASSES
+        noise *= _MOMENTUM_NOISE if problem.n_classes is None else _MOMENTUM_NOISE_OF_CLASSES
+    l2, _ = problem.steps.penalties
     bound = largest + l2 + noise
     if not np.isfinite(bound):
-        raise_if_not_finite(X)
+        raise_if_not_finite(problem.X)
         raise ValueError("X holds values so large that no learning rate is small enough: scale its columns")
     return 1 / bound if bound > 0 else 1.0

@@ -1,4 +1,4 @@
-"""The loop over epochs: order of the rows, recorded costs, progress, divergence."""
+"""The loop over epochs: recorded costs, progress, divergence, stopping."""
 
 from __future__ import annotations
 
@@ -7,135 +7,108 @@ import sys
 import time
 import warnings
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
-from ..data.scaling import row_squares
-from ..data.validation import Array
-from .fits import PLAIN, Epoch, Problem, Steps, make_fit
+from ..data.scaling import ScaledRows
+from ..data.validation import Array, is_sparse
+from .dense import DenseFit
 from .order import Order
+from .problem import Epoch, Problem
 from .progress import Progress
 from .schedule import Schedule
+from .sparse import SparseFit
 
 
 class TrainingResult(NamedTuple):
     """What a training run ends with."""
 
-    weights: Array  # (1, n), or (K, n) for K classes
+    weights: Array  # (1, n), or (K, n) for K classes; of the scaled features
     bias: Array  # (1,) or (K,) of float64
     costs: list[float]
     n_epochs: int
     diverged: bool
     began: float  # cost at zeros
     ended: float  # cost of the last epoch
-    is_worse: bool  # whether it began at zeros, and ended above them without divergence
+    is_worse: bool  # whether training began at zeros, and ended above their cost without divergence
 
 
-# Part of the cost with twice the rate.
-_AS_HIGH = 0.9
-# A mean loss above this, in nats, means that the typical label has a probability that float64 can't hold: e^-745 = 0.
+# Mean loss in nats. One above this means that the typical label has a probability below what float64 holds: e^-745 = 0.
 _DIVERGED_COST = 745.0
-# Training from zeros has made the model worse if it ends above so many times their cost, log K. One batch a pass never
-# exceeds it but by rounding; the noise of mini-batches alone can nearly double it.
+# Training from zeros has made the model worse if it ends above this multiple of their cost, log K. Batch gradient
+# descent exceeds log K by rounding alone; the noise of mini-batches can nearly double it.
 _WORSE, _WORSE_OF_BATCHES = 1.01, 2.0
-# Part of the cost at zeros, below which no epoch counts as diverged. The best cost of separable data nears zero, and
-# sound epochs cost many times as much. Parts from 0.02 to 0.25 did the same on 72 separable sets.
-_SMALL = 0.1
+# Epochs below this part of the cost at zeros never count as diverged. The best cost of separable data nears zero, and
+# sound epochs cost many times as much. Parts from 0.02 to 0.25 did the same on 72 separable data sets.
+_SMALL_COST = 0.1
+# Half of the rate should lower the cost of a diverged epoch to this part. If not, the rate isn't what makes it high.
+_LOWERED_COST = 0.9
 
 
 def train(
-    X: Any,
-    labels: Array,
-    *,
+    problem: Problem,
     learning_rate: float,
     n_epochs: int,
-    batch_size: int,
     rng: np.random.Generator,
-    shuffle: bool | str,
-    record_every: int,
     n_threads: int | None,
-    pack: bool = True,
+    *,
+    record_every: int = 1,
     verbose: bool = False,
-    offset: Array | None = None,
-    scale: Array | None = None,
-    sample_weight: Array | None = None,
-    steps: Steps = PLAIN,
-    initial: Array | None = None,
-    fit_intercept: bool = True,
-    n_classes: int | None = None,
     retry: bool = False,
-    name: str = "X_train",
     on_epoch: Callable[[Epoch], bool] | None = None,
 ) -> TrainingResult:
-    """Gradient descent on validated arguments; see `jitlogit.train_logistic_regression`.
+    """Train by gradient descent; see `jitlogit.train_logistic_regression`.
 
     Parameters
     ----------
-    initial : (1, n + 1), (K, n + 1) or None
-        Weights and bias to start from, those of the features as trained on; None for zeros.
-    n_classes : int or None
-        K for labels 0 ... K - 1 and softmax; None for labels 0 and 1 and one score.
     retry : bool
-        Whether to go on, when training diverges (the cost of an epoch is twice as high as one before, and above a tenth
-        of the cost at zeros), with half of the learning rate from the parameters that had the lowest cost, however
-        high. A first epoch from `initial` whose cost half of the rate leaves as high has begun at parameters that don't
-        suit the data, and is none.
-    name : str
-        Of X, in errors.
+        Whether to go on after divergence, with half of the learning rate, from the parameters with the lowest cost. An
+        epoch diverges here whose cost exceeds twice the lowest one, and a tenth of the cost at zeros. The first epoch
+        from `problem.initial` is kept if half of the rate leaves its cost as high: the parameters don't suit the data.
+        Needs `record_every` of 1.
     on_epoch : callable or None
-        Called after each epoch, which then costs the time to compute the losses; training stops when it returns True.
-        After such a return, with a number that it has been called with before.
+        Called after each epoch; the losses are then computed in each, which takes time. Training stops when it returns
+        True. After a return to earlier parameters, it is called with the numbers of these epochs again.
+
+    Raises
+    ------
+    ValueError
+        If X isn't finite, or with `retry` training diverges at any learning rate.
     """
-    m = X.shape[0]
-    began = math.log(n_classes or 2)
-    problem = Problem(
-        X,
-        labels,
-        batch_size,
-        shuffle,
-        sample_weight,
-        offset,
-        scale,
-        steps,
-        fit_intercept,
-        initial,
-        n_classes,
-        on_epoch is not None,
-        name,
-    )
-    fit = make_fit(problem, n_epochs, pack, n_threads)
-    order = Order(m, batch_size, shuffle, rng)
-    schedule = Schedule(steps.schedule, learning_rate, n_epochs, -(-m // batch_size))
-    costs: list[float] = []
-    diverged = False
+    m, steps = problem.X.shape[0], problem.steps
+    began = math.log(problem.n_classes or 2)
+    order = Order(m, problem.batch_size, problem.shuffle, rng)
+    schedule = Schedule(steps.schedule, learning_rate, n_epochs, problem.n_batches)
+    make_fit = SparseFit if is_sparse(problem.X) else DenseFit
+    fit = make_fit(problem, order, n_epochs, n_threads, watched=on_epoch is not None)
+    judge = _Judge(began, problem.initial is not None)
     progress = Progress(n_epochs) if verbose else None
-    judge = _Judge(began, initial is not None)
-    i = -1
-    fit.prepare(order, n_threads, n_epochs)
-    while not diverged and i + 1 < n_epochs:
-        i += 1
-        record = i % record_every == 0
-        # whether to look at the cost, which takes time
-        look = record or i == n_epochs - 1 or schedule.adaptive or retry or on_epoch is not None
+    costs: list[float] = []
+    done, diverged = 0, False
+    while done < n_epochs and not diverged:
+        i = done
+        recorded = i % record_every == 0
+        with_loss = recorded or i == n_epochs - 1 or schedule.adaptive or retry or on_epoch is not None
         order.draw()
-        fit.start_epoch(schedule.rates(i), look, steps.average and (i > 0 or n_epochs == 1))
+        fit.start_epoch(schedule.rates(i), with_loss, steps.average and (i > 0 or n_epochs == 1))
         start = time.perf_counter()
         cost = fit.run() / m
         seconds = time.perf_counter() - start
         diverged = not fit.is_sound(cost, sys.float_info.max if retry else _DIVERGED_COST)
         if retry and judge.rejects(i, cost, diverged):
-            schedule.halve(X)
+            schedule.halve(problem.X)
             fit.go_back()
-            i, diverged = judge.good - 1, False
-            del costs[judge.good :]
+            done, diverged = judge.good, False
+            del costs[done:]
             continue
+        done += 1
         if judge.is_best(i, cost):
             fit.keep()
-        if record and math.isfinite(cost):
+        if recorded and math.isfinite(cost):
             costs.append(cost)
         if progress:
-            progress.update(i, cost if record else None)
+            progress.update(i, cost if recorded else None)
         if diverged:
             fit.undo_if_not_finite()
         elif on_epoch and on_epoch(fit.epoch(i, cost, schedule.rates(i)[0], seconds)):
@@ -143,46 +116,44 @@ def train(
         schedule.note(cost)
     if progress:
         progress.close()
-    weights, bias = fit.result()
-    worse = _WORSE_OF_BATCHES if batch_size < m else _WORSE
-    is_worse = initial is None and not diverged and cost > worse * began
-    return TrainingResult(weights, bias, costs, i + 1, diverged, began, cost, is_worse)
+    worse = _WORSE_OF_BATCHES if problem.batch_size < m else _WORSE
+    is_worse = problem.initial is None and not diverged and cost > worse * began
+    return TrainingResult(*fit.result(), costs, done, diverged, began, cost, is_worse)
 
 
 class _Judge:
-    """Tells epochs that diverged by their costs; `good` is the number of the one to go back to."""
+    """Tells by their costs which epochs diverged; `good` is the number of the best epoch, to return to."""
 
-    def __init__(self, cost: float, was_given: bool) -> None:
-        """From parameters of zeros, which have that cost, or from some that were given."""
+    def __init__(self, cost_at_zeros: float, was_given: bool) -> None:
         self.good = 0
-        self._was_given = was_given
-        self._small = _SMALL * cost
-        self._best = self._before = self._previous = cost  # of the good epoch, before that one, and of the last
-        self._tried = math.inf  # cost of the first epoch with twice the rate
+        self._was_given = was_given  # whether training began at given parameters, not at zeros
+        self._small = _SMALL_COST * cost_at_zeros
+        self._best = self._before_best = self._last = cost_at_zeros  # costs of these epochs
+        self._cost_at_twice_the_rate = math.inf  # of the first epoch
 
     def rejects(self, i: int, cost: float, diverged: bool) -> bool:
-        """Whether an epoch is to be done again with half of the rate."""
-        # Parameters to begin with that don't suit the data: the rate isn't why the cost is high.
-        unsuited = self._was_given and i == 0 and cost > _AS_HIGH * self._tried
+        """Whether to return to the best epoch, with half of the rate."""
+        rate_matters = cost <= _LOWERED_COST * self._cost_at_twice_the_rate
+        unsuited = self._was_given and i == 0 and not rate_matters
         if not diverged and (cost <= max(2 * self._best, self._small) or unsuited):
             return False
         if i == 0 and math.isfinite(cost):
-            self._tried = cost
-        self._best = self._previous = self._before
+            self._cost_at_twice_the_rate = cost
+        self._best = self._last = self._before_best
         return True
 
     def is_best(self, i: int, cost: float) -> bool:
-        """Take note of an epoch that is kept; whether no other cost as little."""
+        """Take note of an epoch that is kept; return whether none has a lower cost."""
         best = cost <= self._best or i == 0
         if best:
-            self._best, self.good, self._before = cost, i, self._previous
-        self._previous = cost
+            self._best, self.good, self._before_best = cost, i, self._last
+        self._last = cost
         return best
 
 
-def divergence(X: Any, offset: Array | None, scale: Array | None, learning_rate: float, result: TrainingResult) -> str:
+def divergence(problem: Problem, learning_rate: float, result: TrainingResult) -> str:
     """Say that training diverged, and which rate would not."""
-    safe = _safe_rate(X, offset, scale)
+    safe = _safe_rate(problem)
     advice = f"about {safe:.1g} is safe for these features" if safe > 0 else "these features are too large for any"
     return (
         f"training diverged in iteration {result.n_epochs - 1} and was stopped: learning_rate={learning_rate:g} is too "
@@ -190,12 +161,12 @@ def divergence(X: Any, offset: Array | None, scale: Array | None, learning_rate:
     )
 
 
-def worsening(X: Any, offset: Array | None, scale: Array | None, learning_rate: float, result: TrainingResult) -> str:
-    """Say that training ended above where it began, and what would help.
+def worsening(problem: Problem, learning_rate: float, result: TrainingResult) -> str:
+    """Say that training ended above the cost at which it began, and what would help.
 
-    The rate that is safe for the mean row is no help where the given one is lower still: batches have noise as well.
+    If the given rate is below the safe one, the noise of batches makes it too large. The safe one is then no advice.
     """
-    safe = _safe_rate(X, offset, scale)
+    safe = _safe_rate(problem)
     lower = f"a rate of about {safe:.1g}, which is safe for them" if 0 < safe < learning_rate else "a lower rate"
     return (
         f"training ended at a cost of {result.ended:.3g}, above the {result.began:.3g} that it began with: "
@@ -204,21 +175,20 @@ def worsening(X: Any, offset: Array | None, scale: Array | None, learning_rate: 
     )
 
 
-def warn_if_it_failed(
-    X: Any, offset: Array | None, scale: Array | None, learning_rate: float, result: TrainingResult
-) -> None:
-    """Warn, where the caller was called, of training that diverged or ended above where it began."""
+def warn_if_it_failed(problem: Problem, learning_rate: float, result: TrainingResult) -> None:
+    """Warn of divergence or worsening, at the line that called the caller."""
     words = divergence if result.diverged else worsening if result.is_worse else None
     if words:
-        warnings.warn(words(X, offset, scale, learning_rate, result), RuntimeWarning, stacklevel=3)
+        warnings.warn(words(problem, learning_rate, result), RuntimeWarning, stacklevel=3)
 
 
-def _safe_rate(X: Any, offset: Array | None, scale: Array | None) -> float:
-    """Half of the rates at which batch gradient descent can diverge; 0 for features whose squares overflow.
+def _safe_rate(problem: Problem) -> float:
+    """Half of the least rate at which batch gradient descent can diverge; 0 for features whose squares overflow.
 
-    The cost's curvature is at most a quarter of the mean squared length of a row, the 1 of the bias included (Bohning,
-    "Multinomial logistic regression algorithm", 1992): batch gradient descent can't diverge below 2 / curvature.
+    That rate is 2 / curvature. The cost's curvature is at most a quarter of the mean squared length of a sample, with a
+    1 for the bias (Bohning, "Multinomial logistic regression algorithm", 1992).
     """
+    X = problem.X
     with np.errstate(over="ignore"):
-        squares = row_squares(X[:: max(1, X.shape[0] // 1000)], offset, scale)
+        squares = ScaledRows(X[:: max(1, X.shape[0] // 1000)], *problem.scaling).squares()
         return 1 / (0.25 * (1 + float(np.mean(squares))))

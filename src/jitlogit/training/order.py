@@ -1,4 +1,4 @@
-"""The order in which an epoch visits the rows, drawn anew for each."""
+"""The order in which an epoch visits the samples, drawn anew for each."""
 
 from __future__ import annotations
 
@@ -9,53 +9,40 @@ import numpy as np
 from ..data.validation import Array
 from ..kernels.steps.batches import RowOrder
 
-# Rows up to which a shuffle is NumPy's own permutation, and rows of a block that is moved as a whole.
+# Samples up to which a shuffle is NumPy's own permutation, and samples of a block that is moved as a whole.
 SMALL_SHUFFLE, BLOCK_ROWS = 10_000, 4096
 
 
 class Order:
-    """The order in which an epoch visits the rows, as kernels take it."""
+    """Holds the order in `arrays`, for kernels."""
 
     def __init__(self, m: int, batch_size: int, shuffle: bool | str, rng: np.random.Generator) -> None:
-        by_row = shuffle is True
         self._m, self._batch_size, self._rng = m, batch_size, rng
-        self.rows = np.empty(m, np.uint32 if m <= 2**32 else np.uint64) if by_row else None
-        self.tables = empty_tables(m if by_row and m > SMALL_SHUFFLE else 0)
-        self.blocks = np.arange(-(-m // batch_size) if shuffle == "blocks" else 0)
-
-    @property
-    def arrays(self) -> RowOrder:
-        """What `draw` writes to."""
-        return RowOrder(*self.tables, self.rows, self.blocks)
+        by_row, self._by_block = shuffle is True, shuffle == "blocks"
+        self._by_tables = by_row and m > SMALL_SHUFFLE
+        n_columns = math.isqrt(m - 1) + 1 if self._by_tables else 0
+        self.arrays = RowOrder(
+            np.empty((2, n_columns), np.uint32),
+            np.empty((2, -(-m // n_columns) if self._by_tables else 0), np.uint32),
+            np.empty(m, np.uint32 if m <= 2**32 else np.uint64) if by_row else None,
+            np.arange(-(-m // batch_size) if self._by_block else 0),
+        )
 
     def draw(self) -> None:
-        """Make a new one."""
-        if self.tables[0].size:
-            fill_tables(self.tables, self._rng)
-        elif self.rows is not None:
-            self.rows[:] = self._rng.permutation(self._m)
-        elif self.blocks.size:
-            self.blocks[:] = shuffled_blocks(self._m, self._batch_size, self._rng)
-
-
-def empty_tables(m: int) -> tuple[Array, Array]:
-    """Tables of shifts for a random order of m rows; `jitlogit.reference.shuffled_order` says what they mean."""
-    n_columns = math.isqrt(m - 1) + 1 if m else 0
-    n_rows = -(-m // n_columns) if m else 0
-    return np.empty((2, n_columns), np.uint32), np.empty((2, n_rows), np.uint32)
-
-
-def fill_tables(tables: tuple[Array, Array], rng: np.random.Generator) -> None:
-    """Draw new shifts."""
-    column_shifts, row_shifts = tables
-    column_shifts[:] = rng.integers(row_shifts.shape[1], size=column_shifts.shape)
-    row_shifts[:] = rng.integers(column_shifts.shape[1], size=row_shifts.shape)
+        """Draw the order of the next epoch; `jitlogit.reference.shuffled_order` says what the shifts mean."""
+        columns, rows = self.arrays.column_shifts, self.arrays.row_shifts
+        if self._by_tables:
+            columns[:] = self._rng.integers(rows.shape[1], size=columns.shape)
+            rows[:] = self._rng.integers(columns.shape[1], size=rows.shape)
+        elif self.arrays.rows is not None:
+            self.arrays.rows[:] = self._rng.permutation(self._m)
+        elif self._by_block:
+            self.arrays.blocks[:] = shuffled_blocks(self._m, self._batch_size, self._rng)
 
 
 def shuffled_blocks(m: int, batch_size: int, rng: np.random.Generator) -> Array:
-    """Numbers of the batches, neighbours together, in an order that `jitlogit.reference.shuffled_blocks` describes."""
+    """Numbers of the batches in the random order that `jitlogit.reference.shuffled_blocks` describes."""
     n_batches = -(-m // batch_size)
     length = max(1, min(BLOCK_ROWS, m // 64) // batch_size)
-    order = rng.permutation(-(-n_batches // length))
-    starts = order * length
+    starts = rng.permutation(-(-n_batches // length)) * length
     return np.concatenate([np.arange(start, min(start + length, n_batches)) for start in starts])

@@ -1,4 +1,4 @@
-"""Whether narrow data are copied into packed blocks for a fit, and the copy; see `kernels.packed`."""
+"""Copies narrow data into packed blocks for a fit, where that pays; see `jitlogit.kernels.storage.packed`."""
 
 from __future__ import annotations
 
@@ -12,44 +12,38 @@ from ..kernels.simd.arrays import PADDING
 from ..kernels.simd.lane_types import VECTOR_BYTES
 from ..kernels.storage.packed import pack
 
-# By `python benchmarks/regimes.py packing` (float32): in C order, packed rows of up to 8 features take 0.4 to 1.0 of
-# the time, packing as long as 2 to 15 passes; in F order 0.6 to 1.1 and 5 to 50, worst where a batch is all rows. By
-# hand: smaller dtypes gain up to 10 features in C order, nothing in F order; float64 and longer rows gain nothing.
+# Features and epochs for which packing pays, tuned by `python benchmarks/regimes.py packing` on a Zen 4, two cores.
+# Packed float32 rows of up to 8 features in C order take 0.4 to 1.0 of an epoch's time; packing takes 2 to 15 epochs.
+# In F order they take 0.6 to 1.1, and packing 5 to 50 epochs; both are worst where a batch is all rows. Smaller dtypes
+# gain for up to 10 features in C order and lose in F order; float64 and longer rows gain nothing.
 _MOST_ROW_FEATURES = 8
 _MOST_COMPACT_ROW_FEATURES = 10
 _ROW_EPOCHS = 16
 _COLUMN_FEATURES = range(16, 33)
 _COLUMN_EPOCHS = 40
-#: Passes after which every packing that ever pays has paid.
+#: Epochs after which each packing that ever pays has paid.
 PAYING_EPOCHS = max(_ROW_EPOCHS, _COLUMN_EPOCHS)
 _LEAST_BATCH = 32
-# Empty places: at most one for so many rows of a batch.
+# At most one empty place for so many rows of a batch.
 _ROWS_PER_EMPTY_PLACE = 8
-# Where a system doesn't say how much memory is available.
+# Largest copy where the system doesn't say how much memory is available.
 _SMALL_BYTES = 256 * 1024 * 1024
 
 
 def packed(rows: Array, labels: Array, batch_size: int, n_epochs: int, n_threads: int | None) -> tuple[Array, Array]:
-    """Rows (n_blocks, n, lanes) and labels (n_positions,) for a fit, or the given ones where that doesn't pay.
-
-    Parameters
-    ----------
-    rows : (m, n), labels : (m,)
-        As kernels take them, in their own order.
-    """
+    """Rows (n_blocks, n, lanes) and labels (n_positions,), or the given (m, n) and (m,) where packing doesn't pay."""
     m, n = rows.shape
-    step = VECTOR_BYTES // computed_dtype(rows).itemsize
-    blocks_per_batch = -(-batch_size // step)
-    n_batches = -(-m // batch_size)
-    last_size = m - (n_batches - 1) * batch_size
-    n_blocks = (n_batches - 1) * blocks_per_batch + -(-last_size // step)
-    n_positions = (n_batches - 1) * blocks_per_batch * step + last_size
-    n_bytes = n_blocks * step * (n * rows.itemsize + 1)
-    if not pays(rows, batch_size, blocks_per_batch * step, n_epochs) or not fits(n_bytes):
+    lanes = VECTOR_BYTES // computed_dtype(rows).itemsize
+    spacing = -(-batch_size // lanes) * lanes
+    n_whole = -(-m // batch_size) - 1
+    n_positions = n_whole * spacing + m - n_whole * batch_size
+    n_blocks = -(-n_positions // lanes)
+    n_bytes = n_blocks * lanes * (n * rows.itemsize + 1)
+    if not pays(rows, batch_size, spacing, n_epochs) or not fits(n_bytes):
         return rows, labels
     try:
-        out_rows = np.empty((n_blocks, n, step), rows.dtype)
-        out_labels = np.empty(n_blocks * step + PADDING, np.uint8)
+        out_rows = np.empty((n_blocks, n, lanes), rows.dtype)
+        out_labels = np.empty(n_blocks * lanes + PADDING, np.uint8)
     except MemoryError:
         return rows, labels
     run(pack, members_for(n_threads, n_blocks, n_bytes), rows, labels, batch_size, out_rows, out_labels)
@@ -57,7 +51,7 @@ def packed(rows: Array, labels: Array, batch_size: int, n_epochs: int, n_threads
 
 
 def pays(rows: Array, batch_size: int, spacing: int, n_epochs: int) -> bool:
-    """Whether a fit is sooner done on packed rows, whose batches take `spacing` places."""
+    """Whether a fit is faster on packed rows, whose batches take `spacing` places."""
     if rows.dtype == np.float64 or batch_size < _LEAST_BATCH:
         return False
     if (spacing - batch_size) * _ROWS_PER_EMPTY_PLACE > batch_size:
@@ -75,19 +69,17 @@ def fits(n_bytes: int) -> bool:
 
 
 def available_memory() -> int | None:
-    """Bytes that this process may still use without swapping, None where the system doesn't say."""
+    """Bytes that this process may still use without swapping; None where the system doesn't say."""
     try:
         lines = Path("/proc/meminfo").read_text().splitlines()
         available = next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:"))
     except (OSError, StopIteration):
         return None
-    for limit, used in (
-        ("memory.max", "memory.current"),
-        ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"),
-    ):
-        folder = Path("/sys/fs/cgroup")
+    folder = Path("/sys/fs/cgroup")
+    v1, v2 = ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"), ("memory.max", "memory.current")
+    for limit, used in (v1, v2):
         try:
             available = min(available, int((folder / limit).read_text()) - int((folder / used).read_text()))
-        except (OSError, ValueError):  # no such group; or "max"
+        except (OSError, ValueError):  # no such control group, or no limit
             continue
     return max(0, available)

@@ -1,4 +1,4 @@
-"""How far training is."""
+"""How far training is, on standard output."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 
 def _live_bar(n_epochs: int) -> Any:
-    """tqdm's bar on a terminal, where it is installed."""
+    """A bar of tqdm, or None without tqdm or a terminal."""
     if not sys.stdout.isatty():
         return None
     try:
@@ -18,7 +18,7 @@ def _live_bar(n_epochs: int) -> Any:
 
 
 class Progress:
-    """A live bar with the cost on a terminal, by tqdm; elsewhere, or without it, a line for each recorded cost."""
+    """Shows a live bar with the cost, where tqdm has a terminal; else prints a line for each recorded cost."""
 
     def __init__(self, n_epochs: int) -> None:
         self._bar = _live_bar(n_epochs)
@@ -28,7 +28,7 @@ class Progress:
         if self._bar is not None:
             if cost is not None:
                 self._bar.set_postfix_str(f"cost {cost:.6f}", refresh=False)
-            self._bar.update(iteration + 1 - self._bar.n)  # which is less after training went back
+            self._bar.update(iteration + 1 - self._bar.n)  # negative after a return to an earlier epoch
         elif cost is not None:
             print(f"Cost at iteration {iteration}: {cost:.6f}")
 

@@ -8,15 +8,13 @@ from typing import Any
 from ..data.validation import computed_dtype, raise_if_not_finite
 
 SCHEDULES = ("constant", "invscaling", "cosine", "step", "adaptive")
-# The "adaptive" rate is divided, whenever the cost hasn't fallen by the tolerance for so many epochs.
+# The "adaptive" rate is divided whenever the cost, in nats, hasn't fallen by the tolerance for so many epochs.
 _PLATEAU_EPOCHS, _PLATEAU_TOLERANCE, _PLATEAU_DIVISOR = 2, 1e-4, 5.0
-# 2^-60: a rate that is too large by more than that isn't the problem.
+# A rate still too large at 2^-60 of its first value isn't the problem: the features are too large.
 _MOST_HALVINGS = 60
 
 
 class Schedule:
-    """Learning rates of the epochs."""
-
     def __init__(self, name: str, rate: float, n_epochs: int, n_batches: int) -> None:
         self._name, self._rate, self._n_epochs, self._n_batches = name, rate, n_epochs, n_batches
         self._plateau = _Plateau() if name == "adaptive" else None
@@ -27,7 +25,7 @@ class Schedule:
         return self._plateau is not None
 
     def rates(self, epoch: int) -> tuple[float, float]:
-        """Rate of an epoch's first update, and by how much it grows from update to update."""
+        """Rate of an epoch's first update, and its growth from update to update."""
         last = 1 - 1 / self._n_batches
         start, end = (_part_of_rate(self._name, epoch, part, self._n_epochs) for part in (0.0, last))
         return self._rate * start, self._rate * (end - start) / max(1, self._n_batches - 1)
@@ -37,7 +35,7 @@ class Schedule:
             self._rate /= _PLATEAU_DIVISOR
 
     def halve(self, X: Any) -> None:
-        """Half of the rate from here on, which some halvings later is too small for data that aren't beyond reason."""
+        """Halve all later rates; raises ValueError if that has been done too often."""
         self._rate /= 2
         self._halvings += 1
         if self._halvings > _MOST_HALVINGS:
@@ -49,30 +47,25 @@ class Schedule:
 
 
 def _part_of_rate(name: str, epoch: int, part: float, n_epochs: int) -> float:
-    """The rate within an epoch, of which a part is done, as a fraction of the first."""
+    """Rate after a part of an epoch, as a fraction of the first rate."""
     if name == "invscaling":
         start, end = (1 / math.sqrt(1 + t) for t in (epoch, epoch + 1))
-        return start + part * (end - start)
-    if name == "cosine":
+    elif name == "cosine":
         start, end = ((1 + math.cos(math.pi * t / n_epochs)) / 2 for t in (epoch, epoch + 1))
-        return start + part * (end - start)
-    if name == "step":
+    elif name == "step":
         return float(0.1 ** ((2 * epoch >= n_epochs) + (4 * epoch >= 3 * n_epochs)))
-    return 1.0
+    else:
+        return 1.0
+    return start + part * (end - start)
 
 
 class _Plateau:
-    """Notices that the cost no longer falls."""
-
     def __init__(self) -> None:
         self._lowest, self._epochs = math.inf, 0
 
     def reached(self, cost: float) -> bool:
-        """Take note of an epoch's cost; whether the plateau is reached with it."""
-        if cost < self._lowest - _PLATEAU_TOLERANCE:
-            self._epochs = 0
-        else:
-            self._epochs += 1
+        """Take note of an epoch's cost; return whether costs have stopped falling, and begin to count anew."""
+        self._epochs = 0 if cost < self._lowest - _PLATEAU_TOLERANCE else self._epochs + 1
         self._lowest = min(self._lowest, cost)
         if self._epochs < _PLATEAU_EPOCHS:
             return False

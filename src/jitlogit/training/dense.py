@@ -1,0 +1,64 @@
+"""Fits to rows in an array, which may be packed."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..compiler.threads import members_for
+from ..data.validation import Array, as_rows, computed_dtype
+from ..kernels.epochs.epoch import epoch, epoch_kernel
+from ..kernels.steps.batches import Cut
+from ..kernels.steps.update import start
+from ..kernels.storage.plan import class_plan, plan
+from ..kernels.storage.work_spaces import ClassWorkSpace, FeatureWorkSpace, WorkSpace, class_work_space, work_space
+from .fit import Fit
+from .order import Order
+from .packing import packed
+from .problem import Problem, Steps
+
+
+class DenseFit(Fit):
+    _work: WorkSpace | FeatureWorkSpace | ClassWorkSpace
+
+    def __init__(self, problem: Problem, order: Order, n_epochs: int, n_threads: int | None, watched: bool) -> None:
+        super().__init__(problem)
+        batch_size, classes, steps = problem.batch_size, problem.n_classes, problem.steps
+        n, dtype = problem.X.shape[1], computed_dtype(problem.X)
+        rows, labels = as_rows(problem.X), problem.weighted_labels
+        weighted, shuffled = problem.sample_weight is not None, problem.shuffle is True
+        scaled = problem.offset is not None or problem.initial is not None
+        ruled = scaled or classes is not None or steps != Steps(schedule=steps.schedule)
+        plain = not (ruled or weighted)
+        if problem.pack and not (weighted or shuffled) and classes is None:
+            rows, labels = packed(rows, labels, batch_size, n_epochs, n_threads)
+        if classes is None:
+            cut = plan(batch_size, rows, shuffled, not plain)
+        else:
+            cut = class_plan(batch_size, rows, classes, shuffled)
+        n_bytes, n_chunks = problem.X.nbytes * problem.n_scores, max(cut.n_chunks, cut.n_parts)
+        members = members_for(n_threads, n_chunks, n_bytes * n_epochs)
+        if classes is None:
+            self._work, n_copies = work_space(cut, n, dtype, members), members
+            kernel = epoch_kernel(cut, batch_size, plain)
+        else:
+            self._work, n_copies = class_work_space(classes, cut.tile_rows, cut.n_chunks, n, dtype, members), classes
+            kernel = epoch
+        if ruled:
+            self._rule = self._make_rule(n_copies, watched)
+        if self._rule is not None and problem.initial is not None:
+            for k, parameters in enumerate(problem.initial):
+                start(self._rule, k, parameters, self._work.weights[k], self._work.bias[k])
+        batches = Cut(batch_size, cut.tile_rows, n_chunks, n_bytes // problem.n_batches)
+        self._prepare(kernel, members, rows, labels, order, batches)
+
+    def parameters(self) -> Array:
+        if self._rule is not None:
+            return self._parameters_of(self._rule)
+        return np.concatenate(self._raw_parameters(), axis=1).astype(np.float64)
+
+    def _raw_parameters(self) -> list[Array]:
+        scores = slice(self._problem.n_scores)
+        return [self._work.weights[scores, : self._problem.X.shape[1]], self._work.bias[scores, :1]]
+
+    def _state(self) -> list[Array]:
+        return self._raw_parameters() + ([] if self._rule is None else self._state_of(self._rule))
