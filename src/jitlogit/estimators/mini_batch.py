@@ -264,7 +264,7 @@ class MiniBatchLogisticRegression(CallbackSupportMixin, LinearClassifier):  # ty
         fresh = RunningMoments(class_weights=np.zeros(self.classes_.size))
         seen = self._see(fresh if first else self._seen, X, labels, weights)
         calls = 0 if first else self.n_iter_
-        # Adam would need more than one epoch: its state is not kept between calls.
+        # Never adam: its state would begin anew in each call.
         problem = self._problem(X, labels, weights, seen, not first, self._steps("constant", "nesterov"))
         decay = 1.0 if self.schedule == "constant" else 1 / math.sqrt(1 + calls)
         history = {} if first else self.history_

@@ -45,9 +45,9 @@ class DenseFit(Fit):
             kernel = epoch
         if ruled:
             self._rule = self._make_rule(n_copies, watched)
-        if self._rule is not None and problem.initial is not None:
-            for k, parameters in enumerate(problem.initial):
-                start(self._rule, k, parameters, self._work.weights[k], self._work.bias[k])
+            if problem.initial is not None:
+                for k, parameters in enumerate(problem.initial):
+                    start(self._rule, k, parameters, self._work.weights[k], self._work.bias[k])
         batches = Cut(batch_size, cut.tile_rows, n_chunks, n_bytes // problem.n_batches)
         self._prepare(kernel, members, rows, labels, order, batches)
 

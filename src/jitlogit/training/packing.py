@@ -15,7 +15,7 @@ from ..kernels.storage.packed import pack
 # Features and epochs for which packing pays, tuned by `python benchmarks/regimes.py packing` on a Zen 4, two cores.
 # Packed float32 rows of up to 8 features in C order take 0.4 to 1.0 of an epoch's time; packing takes 2 to 15 epochs.
 # In F order they take 0.6 to 1.1, and packing 5 to 50 epochs; both are worst where a batch is all rows. Smaller dtypes
-# gain for up to 10 features in C order and lose in F order; float64 and longer rows gain nothing.
+# gain for up to 10 features in C order, by single measurements; in F order, float64 or longer rows nothing is gained.
 _MOST_ROW_FEATURES = 8
 _MOST_COMPACT_ROW_FEATURES = 10
 _ROW_EPOCHS = 16
@@ -23,9 +23,8 @@ _COLUMN_FEATURES = range(16, 33)
 _COLUMN_EPOCHS = 40
 #: Epochs after which each packing that ever pays has paid.
 PAYING_EPOCHS = max(_ROW_EPOCHS, _COLUMN_EPOCHS)
-_LEAST_BATCH = 32
-# At most one empty place for so many rows of a batch.
-_ROWS_PER_EMPTY_PLACE = 8
+# Rows that a packed batch has at least, and rows for each of its empty places at least.
+_LEAST_BATCH, _ROWS_PER_EMPTY_PLACE = 32, 8
 # Largest copy where the system doesn't say how much memory is available.
 _SMALL_BYTES = 256 * 1024 * 1024
 

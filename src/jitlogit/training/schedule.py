@@ -17,12 +17,8 @@ _MOST_HALVINGS = 60
 class Schedule:
     def __init__(self, name: str, rate: float, n_epochs: int, n_batches: int) -> None:
         self._name, self._rate, self._n_epochs, self._n_batches = name, rate, n_epochs, n_batches
-        self._plateau = _Plateau() if name == "adaptive" else None
-        self._halvings = 0
-
-    @property
-    def adaptive(self) -> bool:
-        return self._plateau is not None
+        self.adaptive = name == "adaptive"
+        self._lowest_cost, self._epochs_on_plateau, self._halvings = math.inf, 0, 0
 
     def rates(self, epoch: int) -> tuple[float, float]:
         """Rate of an epoch's first update, and its growth from update to update."""
@@ -31,8 +27,13 @@ class Schedule:
         return self._rate * start, self._rate * (end - start) / max(1, self._n_batches - 1)
 
     def note(self, cost: float) -> None:
-        if self._plateau and self._plateau.reached(cost):
+        """Take note of an epoch's cost, which decides on the "adaptive" rate."""
+        falls = cost < self._lowest_cost - _PLATEAU_TOLERANCE
+        self._epochs_on_plateau = 0 if falls else self._epochs_on_plateau + 1
+        self._lowest_cost = min(self._lowest_cost, cost)
+        if self.adaptive and self._epochs_on_plateau == _PLATEAU_EPOCHS:
             self._rate /= _PLATEAU_DIVISOR
+            self._epochs_on_plateau = 0
 
     def halve(self, X: Any) -> None:
         """Halve all later rates; raises ValueError if that has been done too often."""
@@ -57,17 +58,3 @@ def _part_of_rate(name: str, epoch: int, part: float, n_epochs: int) -> float:
     else:
         return 1.0
     return start + part * (end - start)
-
-
-class _Plateau:
-    def __init__(self) -> None:
-        self._lowest, self._epochs = math.inf, 0
-
-    def reached(self, cost: float) -> bool:
-        """Take note of an epoch's cost; return whether costs have stopped falling, and begin to count anew."""
-        self._epochs = 0 if cost < self._lowest - _PLATEAU_TOLERANCE else self._epochs + 1
-        self._lowest = min(self._lowest, cost)
-        if self._epochs < _PLATEAU_EPOCHS:
-            return False
-        self._epochs = 0
-        return True
