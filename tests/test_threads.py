@@ -12,8 +12,9 @@ import pytest
 from conftest import JIT_OFF, any_members, compiled, make_data, run_python
 
 import jitlogit
-from jitlogit.compiler import threads
+from jitlogit.compiler import jit, threads
 from jitlogit.kernels.epochs import team
+from jitlogit.kernels.steps.labels import Weighted, weigh
 
 BITS = """
 import sys, zlib, numpy as np, jitlogit
@@ -331,3 +332,22 @@ def test_members_that_run_in_turn_are_left_out_for_longer_and_longer():
         span = team.begin_span(control, 3, 0, 10_000)
         assert team.members_of(span) == 3
         team.judge_span(control, 3, span, 512 * 1024, 8)
+
+
+@compiled
+def test_weighted_sums_have_the_same_bits_wherever_arrays_lie():
+    """A row's weights just before the tile that they are multiplied into, and far from it."""
+
+    @jit.kernel
+    def weighted_sum(labels, sample_weight, value):
+        return weigh(Weighted(labels, sample_weight), None, 0, value.size, value[0], value)
+
+    rng = np.random.default_rng(0)
+    memory, labels = np.zeros(1000), np.zeros(100, np.uint8)
+    weights, values = rng.random(100), rng.standard_normal(100)
+    sums = set()
+    for place in (*range(0, 101, 5), 800):
+        sample_weight, value = memory[place : place + 100], memory[200:300]
+        sample_weight[:], value[:] = weights, values
+        sums.add(weighted_sum(labels, sample_weight, value))
+    assert len(sums) == 1

@@ -10,6 +10,7 @@ from ...compiler.jit import by_type, helper, outline, parallel_kernel, prange
 from ..simd import lanes
 from ..simd.arrays import PADDING
 from ..steps import link
+from ..steps.labels import sum_of
 from ..steps.shares import share_of
 from ..storage import operations as storage
 
@@ -115,7 +116,7 @@ def _gradient(rows, labels, probability, tiles, gradients, share, out_sums):
             count = min(block_rows, stop - first)
             for t in range(count):
                 residual[t] = probability[first + t] - labels[first + t]
-                residual_sum += residual[t]
+            residual_sum = sum_of(residual, count, residual_sum)
             lanes.store(residual, count, lanes.fill(residual, 0.0))
             storage.accumulate(rows, None, first, count, residual, work)
             for j in range(n_features):

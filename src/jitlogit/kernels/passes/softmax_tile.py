@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...compiler.jit import helper, inline, outline
+from ...compiler.jit import helper, outline, strict
 from ..simd import lanes
 from ..steps import link
 from ..steps.labels import label_of, weigh
@@ -91,7 +91,7 @@ def sum_chunk(examples, positions, tile_rows, with_loss, room, out_sums):
             storage.class_accumulate(rows, order, first, count, ahead, tile, out_gradient)
 
 
-@inline
+@strict
 def gradient_sum(gradient, sums, k, j, n_rows, tile_rows):
     """An element of the gradient of a chunk of so many rows, from what `sum_chunk` left."""
     last = np.float64(gradient[k, j])

@@ -8,7 +8,7 @@ from __future__ import annotations
 from ...compiler.jit import helper, inline_by_type, outline, parallel_kernel, prange
 from ..simd import lanes
 from ..steps.batches import Examples, Positions, Room
-from ..steps.labels import count_of
+from ..steps.labels import count_of, sum_of
 from ..steps.shares import share_of
 from ..storage import operations as storage
 from ..storage.plan import FOLD_ROWS
@@ -102,7 +102,7 @@ def _curve_score_tile(rows, probabilities, counts, positions, work, member, sums
     for t in range(count):
         p = probabilities[first + t, 0]
         z[t] *= counts[first + t] * (p * (one - p))
-        sums[0, n_features] += z[t]
+    sums[0, n_features] = sum_of(z, count, sums[0, n_features])
     lanes.store(z, count, lanes.fill(weights, 0.0))
     storage.accumulate(rows, None, first, count, z, work.gradients[member])
 
@@ -118,8 +118,8 @@ def _curve_class_tile(rows, probabilities, counts, positions, work, member, sums
             mean += probabilities[first + t, k] * tile[k, t]
         for k in range(n_classes):
             tile[k, t] = counts[first + t] * probabilities[first + t, k] * (tile[k, t] - mean)
-            sums[k, n_features] += tile[k, t]
     for k in range(n_classes):
+        sums[k, n_features] = sum_of(tile[k], count, sums[k, n_features])
         lanes.store(tile[k], count, lanes.fill(weights, 0.0))
     storage.class_accumulate(rows, None, first, count, stop, tile, work.gradients[member])
 

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ...compiler.jit import by_type
+from ...compiler.jit import by_type, helper
 from ..simd import lanes
 from ..simd.arrays import PADDING
 from .row_order import is_own, row_at
@@ -113,8 +113,19 @@ def _weigh_equally(labels, order, first, count, total, out_value):
 
 
 def _weigh(labels, order, first, count, total, out_value):
-    total = total - total  # a zero of its type
     for t in range(count):
         out_value[t] *= labels.sample_weight[row_at(order, first + t)]
-        total = total + out_value[t]
+    return sum_of(out_value, count, total - total)
+
+
+@helper
+def sum_of(value, count, zero):
+    """Sum of the first `count` values, from a zero of its type on.
+
+    A sum has a loop of its own. In a loop that also writes to another array, LLVM asks at run time whether the arrays
+    are close to each other, and sums in another order if they are: bits would depend on addresses.
+    """
+    total = zero
+    for t in range(count):
+        total += value[t]
     return total
