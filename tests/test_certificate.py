@@ -16,7 +16,7 @@ from jitlogit.data.validation import check_rows
 from jitlogit.kernels.steps.labels import with_room
 from jitlogit.optimum import certificate
 from jitlogit.optimum.cost import Cost
-from jitlogit.optimum.lbfgs import Found, minimise
+from jitlogit.optimum.lbfgs import Found, Stopping, minimise
 
 M = 60 if JIT_OFF else 400
 
@@ -51,15 +51,15 @@ def test_a_bias_is_bettered_where_it_makes_most_of_the_bound_but_never_where_it_
     X, y = make_classes(M, 3, 2)
     labels = with_room(y.astype(np.uint8))
     cost = Cost(check_rows(X), labels, None, None, np.zeros(3), np.ones(3), np.full(3, 0.1), True, 1)
-    best = minimise(cost, np.zeros((1, 4)), lambda g: g, tol=1e-10, max_iter=500, rounding=1e-13)
+    best = minimise(cost, np.zeros((1, 4)), lambda g: g, Stopping(1e-10, 500, 1e-13))
     off = best.parameters + np.array([0, 0, 0, 1e-3])
     found = Found(off, *cost(off), 3)
-    better, gap = certificate.certify(cost, found, 0.0, 1e-13, np.random.default_rng(0))
+    better, gap = certificate.certify(cost, found, 0.0, np.random.default_rng(0))
     assert better.cost < found.cost
     assert abs(better.gradient[0, -1]) < 0.1 * abs(found.gradient[0, -1])
     assert better.cost - best.cost <= gap < sum(certificate._gap(cost, found))
     wrong = found._replace(gradient=-found.gradient)  # a step the other way
-    assert certificate.certify(cost, wrong, 0.0, 1e-13, np.random.default_rng(0))[0] is wrong
+    assert certificate.certify(cost, wrong, 0.0, np.random.default_rng(0))[0] is wrong
 
 
 @pytest.mark.parametrize(
@@ -74,7 +74,7 @@ def test_a_better_bias_is_worth_a_read_only_for_a_bound_much_tighter_or_where_th
     begin = np.array([[0.0, 0.0, 0.0, 1e-3]])
     found = Found(begin, *cost(begin), 3)
     monkeypatch.setattr(certificate, "_gap", lambda *_: parts)
-    certificate.certify(cost, found, tol, 1e-13, np.random.default_rng(0))
+    certificate.certify(cost, found, tol, np.random.default_rng(0))
     assert cost.passes == 1 + reads
 
 
@@ -82,11 +82,11 @@ def test_the_read_for_a_better_bias_is_that_of_the_next_step_where_the_search_is
     X, y = make_classes(M, 3, 2)
     labels = with_room(y.astype(np.uint8))
     cost = Cost(check_rows(X), labels, None, None, np.zeros(3), np.ones(3), np.full(3, 0.1), True, 1)
-    found, best = (minimise(cost, np.zeros((1, 4)), lambda g: 4 * g, tol, 500, 1e-13) for tol in (1e-3, 1e-10))
-    monkeypatch.setattr(certificate, "_gap", lambda *_: (1.0, 11.0))
-    with_step, without = (
-        certificate.certify(cost, found, tol, 1e-13, np.random.default_rng(0))[0] for tol in (1.0, 0.0)
+    found, best = (
+        minimise(cost, np.zeros((1, 4)), lambda g: 4 * g, Stopping(tol, 500, 1e-13)) for tol in (1e-3, 1e-10)
     )
+    monkeypatch.setattr(certificate, "_gap", lambda *_: (1.0, 11.0))
+    with_step, without = (certificate.certify(cost, found, tol, np.random.default_rng(0))[0] for tol in (1.0, 0.0))
     off = found.parameters + found.next_step()
     np.testing.assert_array_equal(with_step.parameters[:, :-1], off[:, :-1])
     np.testing.assert_array_equal(without.parameters[:, :-1], found.parameters[:, :-1])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from jitlogit.optimum.lbfgs import Pairs, minimise
+from jitlogit.optimum.lbfgs import Pairs, Stopping, minimise
 from jitlogit.optimum.proximal import minimise_with_l1
 
 
@@ -15,9 +15,7 @@ def test_the_line_search_handles_steps_that_are_far_too_short_or_long():
             lambda p: (float(np.sum(np.logaddexp(p - 3, 3 - p))), np.tanh(p - 3)),
             np.zeros((1, 2)),
             lambda g, factor=factor: factor * g,
-            tol=1e-8,
-            max_iter=100,
-            rounding=1e-14,
+            Stopping(1e-8, 100, 1e-14),
         )
         np.testing.assert_allclose(found.parameters, 3, atol=1e-7)
 
@@ -31,7 +29,7 @@ def test_steps_that_were_too_long_are_scaled():
         return float(np.sum(curvature * np.log(np.cosh(p)))), curvature * np.tanh(p)
 
     start = np.full((1, 40), 2.0)
-    found = minimise(cost, start, lambda g: 2 * g, tol=1e-8, max_iter=200, rounding=1e-13, memory=5)
+    found = minimise(cost, start, lambda g: 2 * g, Stopping(1e-8, 200, 1e-13), pairs=Pairs(5))
     assert np.abs(found.gradient).max() <= 1e-8
     assert len(tries) < 1.3 * found.iterations + 5
 
@@ -47,7 +45,7 @@ def test_a_probe_tells_how_long_the_first_step_may_be():
     taken = []
     for probe in (False, True):
         evaluations.clear()
-        found = minimise(cost, np.zeros((1, 50)), lambda g: g, 1e-8, 50, 1e-14, probe=probe)
+        found = minimise(cost, np.zeros((1, 50)), lambda g: g, Stopping(1e-8, 50, 1e-14), probe=probe)
         np.testing.assert_allclose(found.parameters, 1 / 51, atol=1e-8)
         taken.append(len(evaluations))
     assert taken[1] == 3 < taken[0]
@@ -56,21 +54,18 @@ def test_a_probe_tells_how_long_the_first_step_may_be():
 def test_pairs_of_a_cost_that_is_nearly_the_same_save_steps():
     curvature = np.linspace(1, 30, 8).reshape(1, -1)
 
-    def steps(centre, **begin):
+    def steps(centre, pairs):
         return minimise(
             lambda p: (float(np.sum(curvature * (p - centre) ** 2)) / 2, curvature * (p - centre)),
             np.zeros((1, 8)),
             lambda g: g / 30,
-            tol=1e-8,
-            max_iter=200,
-            rounding=1e-14,
-            memory=20,
-            **begin,
+            Stopping(1e-8, 200, 1e-14),
+            pairs=pairs,
         )
 
-    alone = steps(1.1)
+    alone = steps(1.1, Pairs(20))
     np.testing.assert_allclose(alone.parameters, 1.1, atol=1e-7)
-    assert steps(1.1, pairs=steps(1.0).pairs).iterations < 0.75 * alone.iterations
+    assert steps(1.1, steps(1.0, Pairs(20)).pairs).iterations < 0.75 * alone.iterations
 
 
 def two_loops(gradient, pairs, solve, scaled):
@@ -136,15 +131,15 @@ def test_l1_penalties_end_at_the_closed_form_also_where_values_are_rounded(round
         value = 3 + float(np.sum(curvature * (p - centre) ** 2)) / 2
         return round(value / rounding) * rounding if rounding else value, curvature * (p - centre)
 
-    found = minimise_with_l1(
-        cost, np.ones((1, 8)), l1, 1.0, 1e-6, 500, rounding, lambda *state: told.append(state[0]) or False
-    )
+    stopping = Stopping(1e-6, 500, rounding, lambda *state: told.append(state[0]) or False)
+    found = minimise_with_l1(cost, np.ones((1, 8)), l1, 1.0, stopping)
     threshold = np.append(l1, 0.0) / curvature
     expected = np.sign(centre) * np.maximum(np.abs(centre) - threshold, 0)
     np.testing.assert_allclose(found.parameters, expected, atol=1e-5)
     assert np.array_equal(found.parameters == 0, expected == 0)
     assert np.abs(found.gradient).max() <= 1e-6
     assert told == list(range(found.iterations))
-    stopped = minimise_with_l1(cost, np.ones((1, 8)), l1, 1.0, 1e-6, 500, rounding, lambda *state: state[0] == 1)
+    stopping = stopping._replace(on_step=lambda *state: state[0] == 1)
+    stopped = minimise_with_l1(cost, np.ones((1, 8)), l1, 1.0, stopping)
     assert stopped.stopped
     assert stopped.iterations == 2

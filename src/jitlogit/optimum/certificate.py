@@ -18,7 +18,7 @@ _L1_STEPS = 3
 _BLOCK = 1 << 14
 
 
-def certify(cost: Cost, found: Found, tol: float, rounding: float, rng: np.random.Generator) -> tuple[Found, float]:
+def certify(cost: Cost, found: Found, tol: float, rng: np.random.Generator) -> tuple[Found, float]:
     """A bound on how far what was found is above the minimum, and that, with better biases where it wants them.
 
     That costs a read of X, and is for bounds that biases make several times as large, or that alone can tell that the
@@ -32,10 +32,10 @@ def certify(cost: Cost, found: Found, tol: float, rounding: float, rng: np.rando
     if not cost.l2.all():
         return found, found.cost if np.abs(found.gradient).max() > 0 else 0.0
     of_weights, of_biases = _gap(cost, found)
-    near = max(of_weights, rounding * found.cost)
+    near = max(of_weights, cost.rounding * found.cost)
     if of_biases > _WORTH_A_READ * near or (np.abs(found.gradient).max() > tol and of_biases > near):
-        found = _with_better_biases(cost, found, tol, rounding, rng)
-    return found, sum(_gap(cost, found)) + rounding * found.cost
+        found = _with_better_biases(cost, found, tol, rng)
+    return found, sum(_gap(cost, found)) + cost.rounding * found.cost
 
 
 def _gap(cost: Cost, found: Found) -> tuple[float, float]:
@@ -48,25 +48,26 @@ def _of_biases(found: Found) -> float:
     return float(np.abs(found.gradient[:, -1]).sum() * reach)
 
 
-def l1_gap(cost: Cost, parameters: Array, rounding: float, rng: np.random.Generator) -> float:
+def certify_l1(cost: Cost, found: Found, _tol: float, rng: np.random.Generator) -> tuple[Found, float]:
     """As `certify`, with an L1 penalty: Fenchel's dual at the residuals, scaled down so far that it is finite.
 
     They are those with better biases, which are not returned: where the given ones are far off, the gap includes what
     that gains.
     """
-    found = Found(parameters, *cost(parameters), 0)
-    primal = found.cost + float(np.sum(cost.l1 * np.abs(parameters[:, :-1])))
+    parameters = found.parameters
+    at = Found(parameters, *cost(parameters), 0)
+    primal = at.cost + float(np.sum(cost.l1 * np.abs(parameters[:, :-1])))
     for _ in range(_L1_STEPS):
-        better = _with_better_biases(cost, found, np.inf, rounding, rng) if _of_biases(found) else found
-        if better is found:
+        better = _with_better_biases(cost, at, np.inf, rng) if _of_biases(at) else at
+        if better is at:
             break
-        found = better
-    slopes = np.abs(found.gradient[:, :-1] - cost.l2 * parameters[:, :-1])
+        at = better
+    slopes = np.abs(at.gradient[:, :-1] - cost.l2 * parameters[:, :-1])
     part = 1.0 if cost.l2.all() else min(1.0, float((cost.l1 / np.maximum(slopes, 1e-300)).min()))
     excess = np.maximum(part * slopes - cost.l1, 0)
     conjugate = float(np.sum(excess**2 / (2 * cost.l2))) if cost.l2.all() else 0.0
-    dual = _mean_entropy(cost, found.parameters, part) - conjugate - part * _of_biases(found)
-    return max(primal - dual, 0.0) + rounding * primal
+    dual = _mean_entropy(cost, at.parameters, part) - conjugate - part * _of_biases(at)
+    return found, max(primal - dual, 0.0) + cost.rounding * primal
 
 
 def _mean_entropy(cost: Cost, parameters: Array, part: float) -> float:
@@ -86,7 +87,7 @@ def _mean_entropy(cost: Cost, parameters: Array, part: float) -> float:
     return float(total / m)
 
 
-def _with_better_biases(cost: Cost, found: Found, tol: float, rounding: float, rng: np.random.Generator) -> Found:
+def _with_better_biases(cost: Cost, found: Found, tol: float, rng: np.random.Generator) -> Found:
     """A step of Newton's method on the biases alone, with the curvature of a sample's losses; or what was found.
 
     Where the gradient is as small as tol, it comes after the search's next step, of which the sample tells how it
@@ -106,7 +107,7 @@ def _with_better_biases(cost: Cost, found: Found, tol: float, rounding: float, r
     hessian[np.diag_indices_from(hessian)] += LEAST_CURVATURE
     parameters[:, -1] -= np.linalg.solve(hessian, slopes)
     value, gradient = cost(parameters)
-    no_higher = value <= found.cost + rounding * found.cost
+    no_higher = value <= found.cost + cost.rounding * found.cost
     no_steeper = np.abs(gradient).max() <= max(tol, np.abs(found.gradient).max())
     if no_higher and no_steeper and np.abs(gradient[:, -1]).sum() < np.abs(found.gradient[:, -1]).sum():
         return found._replace(parameters=parameters, cost=value, gradient=gradient)

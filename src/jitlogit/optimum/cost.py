@@ -9,13 +9,14 @@ from typing import Any
 import numpy as np
 
 from ..data.prediction import probabilities_of, scores_of
-from ..data.validation import Array, raise_if_not_finite
+from ..data.validation import Array, computed_dtype, raise_if_not_finite
 from ..kernels.steps.labels import class_weights, with_room
 from .passes import Walk, make_walk
 
 #: A loss whose score is large is all but flat; it is not taken to be less curved than this part of it.
 LEAST_CURVATURE = 1e-6
 _LEAST_SHARE = 1e-6
+_ROUNDING = {np.dtype(np.float32): 1e-6, np.dtype(np.float64): 1e-13}
 
 
 class Cost:
@@ -50,11 +51,12 @@ class Cost:
         self._inverse_scale, self._centred = 1 / scale, bool(offset.any())
         self.l1 = np.zeros(l2.size) if l1 is None else l1
         self.fit_intercept = fit_intercept
-        self.n_scores = n_classes or 1
+        self.n_classes, self.n_scores = n_classes, n_classes or 1
+        self.equal_curvature = (max(2, self.n_scores) - 1) / max(2, self.n_scores) ** 2
         self.labels, self.sample_weight = labels, sample_weight
         self.n_threads = n_threads
+        self.rounding = _ROUNDING[computed_dtype(X)]
         self.passes = 0.0
-        self.n_classes = n_classes
         self._known_to_be_finite = False
 
     @cached_property

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-from typing import Any
 
 import numpy as np
 from scipy.linalg.lapack import dpotrs
@@ -14,49 +13,60 @@ from .cost import Cost
 from .hessian import PRODUCTS_A_VALUE, dense, mean_hessian
 from .samples import Sample, rows_of, spread
 
-# Rows of a sample: so many products, but so many rows for each feature at least, and in all.
+# Thresholds were tuned on Zen 4, two cores. The sample that a Hessian is made of has as many rows as make the first of
+# rows times features squared, but at least the second per feature, and at most the third unless features want more.
 _SAMPLE_PRODUCTS = 5e8
 _SAMPLE_ROWS_A_FEATURE = 4
 _MOST_SAMPLE_ROWS = 10_000
 _ITERATIONS_BEFORE_A_HESSIAN, _ITERATIONS_OF_A_HESSIAN = 12, 10
-# What part of the gradient's norm is left after two slow iterations: that of well-conditioned costs is a tenth at most.
+# Share of the gradient's norm left after two iterations, above which they were slow; well-conditioned costs leave a
+# tenth at most.
 _SLOW = 0.2
-# Rows of a sample for each feature where that is so, and how many reads of X its Hessian may take then, and at once.
+# After slow iterations: rows per feature of the sample, and reads of X that its Hessian may take. The last: reads of X
+# that the Hessian of the full sample may take to be made in the first iteration.
 _FEW_ROWS_A_FEATURE, _WORTH_READS, _MOST_READS_AT_ONCE = 60, 4, 1
-# Products that take as long as what there is to do beside a read.
+# Products that take as long as what an iteration does beside reading X.
 _PRODUCTS_A_CALL = 1e6
-_MOST_PRODUCTS = 50
+_MOST_PRODUCTS = 50  # of the Hessian and a vector in one step
 
 
-class Preconditioner:
-    """An approximate Hessian: of the classes' mean curvature, from a sample of rows, or of unit variance alone.
+class UnitVariance:
+    """The diagonal Hessian of independent features of variance 1, at equal probabilities."""
 
-    That of a sample is drawn towards unit variance, the more the fewer rows it has for a feature: in directions that
-    its rows don't show, steps would be far too long (Ledoit and Wolf, "A well-conditioned estimator for
-    large-dimensional covariance matrices", 2004). What the sample lacks of a feature's variance, that of a rare one's
-    mostly, is taken to be as curved as the others.
+    def __init__(self, cost: Cost) -> None:
+        self._diagonal = cost.equal_curvature + np.append(cost.l2, 0.0)
+
+    def at(self, parameters: Array, gradient: Array) -> None:
+        """The same at all parameters."""
+
+    def solve(self, gradient: Array) -> Array:
+        """Product of the inverse and a gradient (K, n + 1)."""
+        return np.asarray(gradient / self._diagonal)
+
+
+class Preconditioner(UnitVariance):
+    """The classes' mean Hessian over the rows of a sample.
+
+    In directions that few rows show, steps would be far too long. The Hessian is therefore drawn towards that of unit
+    variance, the more the fewer rows there are per feature (Ledoit and Wolf, "A well-conditioned estimator for
+    large-dimensional covariance matrices", 2004). A rare feature may vary less in the sample
+    than over all rows, where its scaled variance is 1; the difference is added.
     """
 
-    def __init__(self, cost: Cost, sample: Sample | None = None, n_rows: int = 0) -> None:
-        """Of a sample, which stands for so many rows; the others weigh nothing."""
+    def __init__(self, cost: Cost, sample: Sample, n_rows: int) -> None:
+        """The sample stands for `n_rows` rows; all others weigh nothing."""
+        super().__init__(cost)
         self._cost = cost
-        classes = max(2, cost.n_scores)
-        self._penalties = np.append(cost.l2, 0.0)
-        self._diagonal = (classes - 1) / classes**2 + self._penalties
-        self._factor: Any = None
-        self._rows: Array | None = None
-        if sample is not None:
-            self._drawn, self._part = sample.chosen.size < n_rows, n_rows / cost.X.shape[0]
-            self._rows = dense(sample.X, computed_dtype(cost.X) if self._drawn else np.float64)
-            self._weights = 1.0 if cost.sample_weight is None else cost.sample_weight[sample.chosen]
+        self._factor: Array | None = None
+        self._drawn, self._part = sample.chosen.size < n_rows, n_rows / cost.X.shape[0]
+        self._rows = dense(sample.X, computed_dtype(cost.X) if self._drawn else np.float64)
+        self._weights = 1.0 if cost.sample_weight is None else cost.sample_weight[sample.chosen]
 
-    def at(self, parameters: Array, _gradient: Array) -> None:
-        """Take the curvature at these parameters; what was before stays where it can't be had."""
-        if self._rows is None:
-            return
+    def at(self, parameters: Array, gradient: Array) -> None:
+        """Take the Hessian at these parameters; the one before stays where it can't be computed."""
         try:
             self._factor = self._factored(parameters, self._rows)
-        except np.linalg.LinAlgError:  # float32 hasn't room, or digits enough, for the products
+        except np.linalg.LinAlgError:  # products overflow in float32, or need more digits
             self._rows = self._rows.astype(np.float64)
             with contextlib.suppress(np.linalg.LinAlgError):
                 self._factor = self._factored(parameters, self._rows)
@@ -72,36 +82,35 @@ class Preconditioner:
             hessian *= 1 - part
             hessian[diagonal] += curvature * (part + np.append(np.maximum(1 - variances, 0), 0.0))
         hessian *= self._part
-        hessian[diagonal] += self._penalties + 1e-12 * max(1e-300, float(np.trace(hessian)))
+        hessian[diagonal] += np.append(self._cost.l2, 0.0) + 1e-12 * max(1e-300, float(np.trace(hessian)))
         if not self._cost.fit_intercept:
             hessian[-1] = np.append(np.zeros(len(hessian) - 1), 1.0)
         return np.asarray(np.linalg.cholesky(hessian).T)
 
     def solve(self, gradient: Array) -> Array:
-        """Product of the inverse and a gradient (K, n + 1)."""
         if self._factor is None:
-            return np.asarray(gradient / self._diagonal)
+            return super().solve(gradient)
         return np.asarray(dpotrs(self._factor, gradient.T)[0].T)
 
 
 class SampledCurvature:
     """Unit variances while they suffice, then the Hessian of a sample of rows.
 
-    That of few rows is taken as soon as the gradient shrinks slowly, as that of the first sample's cost may have, if it
-    takes no longer than some reads of X; that of more rows after some iterations, at what they found, or at once where
-    it takes no longer than a read. It is taken anew now and then where the sample is most of the rows, and so nearly
-    the Hessian of all.
+    As soon as the gradient shrinks slowly, the Hessian of a small sample is taken, if it costs few reads of X. The
+    Hessian of the full sample follows after some iterations, at the parameters found by then. It is taken in the first
+    iteration if it costs no more than a read. A sample of most rows is nearly as good as all: its Hessian is renewed
+    every few iterations.
 
     Attributes
     ----------
     at_once : bool
-        Whether the Hessian is taken in the first iteration.
+        Whether a Hessian is taken in the first iteration.
     """
 
     def __init__(
-        self, cost: Cost, diagonal: Preconditioner, first: Sample | None, slow: bool, rng: np.random.Generator
+        self, cost: Cost, diagonal: UnitVariance, first: Sample | None, slow: bool, rng: np.random.Generator
     ) -> None:
-        """The rows are those of the first sample if there are enough; `slow`: as the search for its optimum was."""
+        """Rows are taken from the sample `first` if it has enough; `slow` tells how the search on it went."""
         m, n = cost.X.shape
         values = cost.n_scores * (COST * cost.X.nnz if is_sparse(cost.X) else m * n)
         rows_a_read = (PRODUCTS_A_VALUE * values + _PRODUCTS_A_CALL) / n**2
@@ -111,11 +120,12 @@ class SampledCurvature:
         self._size, self._anew = size, 2 * size >= m
         self._late = 0 if size <= _MOST_READS_AT_ONCE * rows_a_read else _ITERATIONS_BEFORE_A_HESSIAN
         self.at_once = self._late == 0 or (slow and self._few > 0)
-        self._cost, self._now, self._first, self._rng = cost, diagonal, first, rng
+        self._cost, self._first, self._rng = cost, first, rng
+        self._now = diagonal
         self._norms: list[float] = []
 
     def at(self, parameters: Array, gradient: Array) -> None:
-        """Take the curvature at these parameters, if it is time."""
+        """Take a Hessian at these parameters if it is time."""
         self._norms.append(float(np.linalg.norm(gradient)))
         since = len(self._norms) - 1 - self._late
         if since == 0:
@@ -130,7 +140,7 @@ class SampledCurvature:
         return self._now.solve(gradient)
 
     def _of_rows(self, size: int) -> Preconditioner:
-        """Of so many random rows that weigh anything, or all of these."""
+        """The Hessian of random rows whose weight isn't zero, or of all such rows if they are fewer."""
         cost = self._cost
         weights, m = cost.sample_weight, cost.X.shape[0]
         if self._first is not None and weights is None and size <= self._first.chosen.size:
@@ -142,13 +152,14 @@ class SampledCurvature:
 
 
 class ConjugateGradients:
-    """The inverse of the exact Hessian, by conjugate gradients, as exactly as steps far from the minimum need it.
+    """The inverse of the exact Hessian, by preconditioned conjugate gradients.
 
-    As many iterations as make the residual smaller than the gradient by the square root of its norm (Dembo and
-    Steihaug, "Truncated-Newton algorithms for large-scale unconstrained optimization", 1983).
+    They end when the residual's norm is the gradient's times the square root of the gradient's norm, or half of it
+    (Dembo and Steihaug, "Truncated-Newton algorithms for large-scale unconstrained optimization", 1983): steps far from
+    the minimum need no exact inverse.
     """
 
-    def __init__(self, cost: Cost, diagonal: Preconditioner) -> None:
+    def __init__(self, cost: Cost, diagonal: UnitVariance) -> None:
         self._cost, self._diagonal = cost, diagonal
 
     def at(self, parameters: Array, _gradient: Array) -> None:
@@ -163,7 +174,7 @@ class ConjugateGradients:
         for _ in range(_MOST_PRODUCTS):
             image = self._times(direction)
             along = float(np.sum(direction * image))
-            if not along > 0:  # flat, as exactly as it is computed
+            if not along > 0:  # flat to rounding
                 break
             solution += product / along * direction
             residual -= product / along * image
@@ -176,11 +187,11 @@ class ConjugateGradients:
 
 
 def is_slow(norms: list[float]) -> bool:
-    """Whether gradients of such norms, one an iteration, shrink so slowly that a Hessian pays."""
+    """Whether gradients of these norms, one per iteration, shrink so slowly that a Hessian pays."""
     return len(norms) > 2 and norms[-1] > _SLOW * norms[-3]
 
 
 def sample_size(m: int, n: int) -> int:
-    """Rows that stand for all in a Hessian."""
+    """Rows that a Hessian is made of."""
     size = max(_SAMPLE_ROWS_A_FEATURE * n, min(_MOST_SAMPLE_ROWS, int(_SAMPLE_PRODUCTS / n**2)))
     return min(m, size)

@@ -10,35 +10,56 @@ from scipy.linalg.lapack import dtrtrs
 
 from ..data.validation import Array
 
-# Parts of the slope along a step: by how much of it the cost must fall, and how much of it may be left (Nocedal and
-# Wright, "Numerical Optimization", 2006, section 3.1).
-_SUFFICIENT = 1e-4
-_LEFT = 0.9
+Function = Callable[[Array], tuple[float, Array]]  # value and gradient
+OnStep = Callable[[int, float, Array], bool]
+
+# A step is long enough, and short enough, by these shares of the slope at its start: the cost falls by the first at
+# least, and the second is left at most (Nocedal and Wright, "Numerical Optimization", 2006, section 3.1).
+_SUFFICIENT_DECREASE = 1e-4
+_SLOPE_LEFT = 0.9
 _MOST_TRIES = 30
-# Part of the first step that tells how long that may be.
+# Length of the probe, as a share of the first step.
 _PROBE = 0.01
-# With so many pairs, steps that are too long show that the given approximation of the Hessian is too small.
+# Pairs from which on a step that is too long shows that the given Hessian is too small; not tuned.
 _PAIRS_THAT_TELL = 3
 
 
-class Pairs:
-    """Steps and by how much the gradient changed in each, the last so many: what L-BFGS knows of the Hessian.
+class Stopping(NamedTuple):
+    """When a search ends."""
 
-    Their products are kept too, so that of four reads of all pairs two are left (Byrd, Nocedal and Schnabel,
-    "Representations of quasi-Newton matrices and their use in limited memory methods", 1994, section 3).
+    tol: float  # size of the gradient at which it stops
+    max_iter: int
+    rounding: float  # relative error of the cost's values
+    on_step: OnStep | None = None  # called with iteration, cost and parameters; the search stops when it returns True
+
+    def after(self, done: int) -> Stopping:
+        """The rest of a search of which `done` iterations were made elsewhere."""
+
+        def on_step(iteration: int, value: float, parameters: Array) -> bool:
+            return self.on_step is not None and self.on_step(done + iteration, value, parameters)
+
+        return self._replace(max_iter=self.max_iter - done, on_step=on_step)
+
+
+class Pairs:
+    """The last `memory` steps and the changes of the gradient along them, which approximate the Hessian.
+
+    Products of steps and changes are kept too: `inverse_times` then reads all pairs twice, not four times (Byrd,
+    Nocedal and Schnabel, "Representations of quasi-Newton matrices and their use in limited memory methods", 1994,
+    section 3).
     """
 
-    def __init__(self, memory: int) -> None:
+    def __init__(self, memory: int = 10) -> None:
         self._memory = memory
-        self._places: list[int] = []  # of pairs in the arrays, the oldest first
+        self._places: list[int] = []  # rows of the arrays that hold the pairs, the oldest pair first
         self._steps = self._changes = np.empty((0, 0))
-        self._products = np.empty((memory, memory))  # of a step and a change, where the step is no newer
+        self._products = np.empty((memory, memory))  # of each step and the changes that are as new or newer
 
     def __len__(self) -> int:
         return len(self._places)
 
     def add(self, step: Array, change: Array) -> None:
-        """Keep a pair whose product is positive."""
+        """Keep a pair, unless its product isn't positive: the approximation stays positive definite."""
         product = float(np.vdot(step, change))
         if not self._memory or not product > 0:
             return
@@ -49,15 +70,16 @@ class Pairs:
         self._places.append(place)
         self._steps[place], self._changes[place] = step.reshape(-1), change.reshape(-1)
         self._products[: len(self), place] = self._steps[: len(self)] @ self._changes[place]
-        self._products[place, place] = product  # summed in another order, it might not be positive
+        self._products[place, place] = product  # the product above, summed in another order, may not be positive
 
     def clear(self) -> None:
         self._places.clear()
 
     def inverse_times(self, gradient: Array, solve: Callable[[Array], Array], scaled: bool) -> Array:
-        """The approximate inverse Hessian times the gradient; `solve` is the one without the pairs.
+        """Product of the approximate inverse Hessian and the gradient.
 
-        `scaled`: that one times what it missed in the last step (Nocedal and Wright, equation 7.20).
+        `solve` multiplies by the inverse that the pairs correct. If `scaled`, it is first multiplied by a factor that
+        fits the last step (Nocedal and Wright, equation 7.20).
         """
         if not self._places:
             return solve(gradient)
@@ -81,31 +103,26 @@ class Pairs:
 
 
 class Found(NamedTuple):
-    """Where a minimisation ended."""
+    """Where a search ended."""
 
     parameters: Array
     cost: float
     gradient: Array
     iterations: int
-    stopped: bool = False  # because `on_step` said so
-    pairs: Pairs | None = None  # that approximate the Hessian
-    next_step: Callable[[], Array] | None = None  # as long as without a search
+    stopped: bool = False  # by `on_step`
+    pairs: Pairs | None = None
+    next_step: Callable[[], Array] | None = None  # makes the step of the next iteration, before its line search
 
 
 def largest(gradient: Array) -> float:
-    """Size of the largest element."""
     return float(np.abs(gradient).max())
 
 
 def minimise(
-    cost: Callable[[Array], tuple[float, Array]],
+    cost: Function,
     parameters: Array,
     solve: Callable[[Array], Array],
-    tol: float,
-    max_iter: int,
-    rounding: float,
-    memory: int = 10,
-    on_step: Callable[[int, float, Array], bool] | None = None,
+    stopping: Stopping,
     at: Callable[[Array, Array], None] | None = None,
     pairs: Pairs | None = None,
     probe: bool = False,
@@ -118,35 +135,31 @@ def minimise(
     ----------
     cost : callable
         Value and gradient.
+    parameters : array
+        Where the search begins.
     solve : callable
-        Product of the approximate inverse Hessian and an array like the parameters.
-    tol : float
-        Size of the gradient at which to stop.
-    rounding : float
-        Relative error of a cost's value: steps may raise it by that much where the slope says that they are good
-        (Hager and Zhang, "A new conjugate gradient method with guaranteed descent", 2005).
-    memory : int
-        Pairs of steps and changes of the gradient that are kept, unless `pairs` are given; 0 for steps by `solve`
-        alone.
-    on_step : callable or None
-        Called with the iteration, the cost and the parameters; stops when it returns True.
+        Product of the inverse of the given Hessian and an array like the parameters.
+    stopping : Stopping
+        Steps may raise the cost by its rounding where the slope says that they are good (Hager and Zhang, "A new
+        conjugate gradient method with guaranteed descent", 2005).
     at : callable or None
-        Called with the parameters and the gradient before `solve` is in each iteration, which may be another one there.
+        Called with the parameters and the gradient before each iteration; `solve` may change with it.
     pairs : Pairs or None
-        Of a cost that is nearly the same, to begin with and go on with, in place of new ones.
+        The search begins with these, and adds its own; `Pairs(0)` for steps by `solve` alone. None: new ones.
     probe : bool
-        Whether to begin with the pair of a short step: without, the first step along correlated features would be far
-        too long for a `solve` that takes them apart.
+        Whether a short step makes the first pair. Without one, the first step is far too long where features are
+        correlated and `solve` takes them to be independent.
     scaled : bool
-        Whether the approximation is taken times what it missed in the last step, at once; else where steps show that
-        they are too long.
+        Whether `solve` is scaled by the last pair from the start; else it is once a step proves too long.
     size : callable
-        Of a gradient; the largest of its elements unless given.
+        Norm of a gradient, to compare with `tol`.
     """
+    tol, max_iter, rounding, on_step = stopping
     value, gradient = cost(parameters)
-    kept = pairs if pairs is not None and memory else Pairs(memory)
+    kept = Pairs() if pairs is None else pairs
     if probe and size(gradient) > tol:
-        kept.add(*_probe(cost, parameters, gradient, solve))
+        step = -_PROBE * solve(gradient)
+        kept.add(step, cost(parameters + step)[1] - gradient)
 
     def here(iterations: int, stopped: bool = False) -> Found:
         def step(at: Array = gradient, scaled: bool = scaled) -> Array:
@@ -178,30 +191,14 @@ def minimise(
     return here(max_iter)
 
 
-def _probe(
-    cost: Callable[[Array], tuple[float, Array]],
-    parameters: Array,
-    gradient: Array,
-    solve: Callable[[Array], Array],
-) -> tuple[Array, Array]:
-    """A short first step, and by how much the gradient changed in it."""
-    step = -_PROBE * solve(gradient)
-    return step, cost(parameters + step)[1] - gradient
-
-
 def _search(
-    cost: Callable[[Array], tuple[float, Array]],
-    parameters: Array,
-    value: float,
-    direction: Array,
-    slope: float,
-    rounding: float,
+    cost: Function, parameters: Array, value: float, direction: Array, slope: float, rounding: float
 ) -> tuple[float, float, Array] | None:
-    """A step's length along the direction, with the cost and the gradient there; None where no step helps.
+    """Length of a step along the direction, with the cost and the gradient there; None where no step helps.
 
-    The whole step is tried first; then twice as much, or the minimum of the parabola with the slopes at both ends. A
-    cost that is nearly straight behind a bend has its minimum far before the parabola's: after one that was too long,
-    steps get four times shorter at least.
+    The whole step is tried first. Next comes its double, or the minimum of the parabola with the slopes at both ends.
+    A cost that is nearly straight behind a bend has its minimum far before the parabola's. After two tries in
+    succession that were too long, the next one therefore goes into the bracket by a quarter of its length at most.
     """
     length, low, high = 1.0, 0.0, np.inf
     low_slope, high_slope = slope, np.inf
@@ -210,11 +207,11 @@ def _search(
         new_value, gradient = cost(parameters + length * direction)
         new_slope = float(np.vdot(gradient, direction))
         sound = np.isfinite(new_value) and np.isfinite(new_slope)
-        lower = sound and new_value <= value + _SUFFICIENT * length * slope
-        flat = sound and new_value <= value + rounding * abs(value) and abs(new_slope) <= _LEFT * abs(slope)
-        if (lower and new_slope >= _LEFT * slope) or flat:
+        lower = sound and new_value <= value + _SUFFICIENT_DECREASE * length * slope
+        flat = sound and new_value <= value + rounding * abs(value) and abs(new_slope) <= _SLOPE_LEFT * abs(slope)
+        if (lower and new_slope >= _SLOPE_LEFT * slope) or flat:
             return length, new_value, gradient
-        if lower and new_slope < 0:  # still steep: on
+        if lower and new_slope < 0:  # the minimum lies further on
             low, low_slope, too_long = length, new_slope, 0
             if np.isinf(high):
                 length *= 2

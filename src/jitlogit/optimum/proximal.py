@@ -2,66 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 from scipy.optimize import Bounds, OptimizeResult, minimize
 
 from ..data.validation import Array
-from .lbfgs import Found
+from .lbfgs import Found, Function, Stopping, largest
 
-_MOST_TRIES = 20  # of a step's length
-
-Smooth = Callable[[Array], tuple[float, Array]]
-OnStep = Callable[[int, float, Array], bool]
+_MOST_TRIES = 20  # evaluations of the cost per iteration, on average
 
 
-def minimise_with_l1(
-    cost: Smooth,
-    parameters: Array,
-    l1: Array,
-    curvature: float,
-    tol: float,
-    max_iter: int,
-    rounding: float,
-    on_step: OnStep | None = None,
-) -> Found:
-    """Minimise a smooth cost plus  sum_j l1_j |w_j|  over parameters (K, n + 1), the last of which are biases.
+def minimise_with_l1(cost: Function, parameters: Array, l1: Array, curvature: float, stopping: Stopping) -> Found:
+    """Minimise a smooth cost plus  sum_j l1_j |w_j|  over parameters (K, n + 1), the last column of which are biases.
 
     L-BFGS-B takes few steps, but none that lowers the cost by less than its rounding; proximal steps go on from there.
-    The gradient of what is found is the change by the last proximal step over its length: zero at the minimum.
+    The gradient in the result is minus the last proximal step over its length, which is zero at the minimum.
 
     Parameters
     ----------
     cost : callable
         Value and gradient of the smooth part.
+    parameters : (K, n + 1)
+        Where the search begins.
+    l1 : (n,)
+        Strength of the penalty per feature; biases have none.
     curvature : float
         A guess of the gradient's Lipschitz constant.
-    tol, max_iter, rounding, on_step
-        As in `descent.minimise`.
+    stopping : Stopping
     """
-    found = _by_parts(cost, parameters, l1, tol, max_iter, on_step)
+    found = _by_parts(cost, parameters, l1, stopping)
     done = found.iterations
-    if np.abs(found.gradient).max() <= tol or found.stopped or done == max_iter:
+    if largest(found.gradient) <= stopping.tol or found.stopped or done == stopping.max_iter:
         return found
-
-    def further(iteration: int, value: float, now: Array) -> bool:
-        return on_step is not None and on_step(done + iteration, value, now)
-
-    found = _by_proximal_steps(cost, found.parameters, l1, curvature, tol, max_iter - done, rounding, further)
+    found = _by_proximal_steps(cost, found.parameters, l1, curvature, stopping.after(done))
     return found._replace(iterations=done + found.iterations)
 
 
-def _by_parts(
-    cost: Smooth,
-    parameters: Array,
-    l1: Array,
-    tol: float,
-    max_iter: int,
-    on_step: OnStep | None,
-) -> Found:
-    """By L-BFGS-B on the weights' positive and negative parts, in which the penalty is linear (Schmidt, Fung and
-    Rosales, "Fast optimization methods for L1 regularization", 2007)."""
+def _shrunk(weights: Array, by: Array) -> Array:
+    """Soft threshold: each weight that much nearer to zero, or zero."""
+    return np.asarray(np.sign(weights) * np.maximum(np.abs(weights) - by, 0))
+
+
+def _by_parts(cost: Function, parameters: Array, l1: Array, stopping: Stopping) -> Found:
+    """By L-BFGS-B on the weights' positive and negative parts, in which the penalty is linear.
+
+    Schmidt, Fung and Rosales, "Fast optimization methods for L1 regularization", 2007.
+    """
+    tol, max_iter, _, on_step = stopping
     n_scores, n = parameters.shape[0], l1.size
     size = n_scores * n
     iterations, stopped = 0, False
@@ -79,8 +65,8 @@ def _by_parts(
     def after_step(intermediate_result: OptimizeResult) -> None:
         nonlocal iterations, stopped
         iterations += 1
-        given = intermediate_result
-        if on_step and on_step(iterations - 1, float(given.fun), joined(given.x)):
+        state = intermediate_result  # SciPy passes the state to this name only
+        if on_step and on_step(iterations - 1, float(state.fun), joined(state.x)):
             stopped = True
             raise StopIteration
 
@@ -97,32 +83,24 @@ def _by_parts(
     found = joined(result.x)
     value, gradient = cost(found)
     threshold = np.append(l1, 0.0)
-    moved = found - gradient
-    step = found - np.sign(moved) * np.maximum(np.abs(moved) - threshold, 0)
+    step = found - _shrunk(found - gradient, threshold)
     return Found(found, value + float(np.sum(threshold * np.abs(found))), step, iterations, stopped)
 
 
-def _by_proximal_steps(
-    cost: Smooth,
-    parameters: Array,
-    l1: Array,
-    curvature: float,
-    tol: float,
-    max_iter: int,
-    rounding: float,
-    on_step: OnStep,
-) -> Found:
-    """By accelerated proximal gradient descent (Beck and Teboulle, "A fast iterative shrinkage-thresholding algorithm
-    for linear inverse problems", 2009), begun anew where the momentum points uphill (O'Donoghue and Candes, "Adaptive
-    restart for accelerated gradient schemes", 2015). `curvature` is doubled where a step proves it too small."""
+def _by_proximal_steps(cost: Function, parameters: Array, l1: Array, curvature: float, stopping: Stopping) -> Found:
+    """By accelerated proximal gradient descent, restarted where the momentum points uphill.
+
+    Beck and Teboulle, "A fast iterative shrinkage-thresholding algorithm for linear inverse problems", 2009; O'Donoghue
+    and Candes, "Adaptive restart for accelerated gradient schemes", 2015. A step that proves `curvature` too small
+    doubles it.
+    """
+    tol, max_iter, rounding, on_step = stopping
     threshold = np.append(l1, 0.0)
     ahead, momentum = parameters, 1.0
     value, gradient = cost(ahead)
-    residual = gradient
     for iteration in range(max_iter):
         while True:
-            moved = ahead - gradient / curvature
-            new = np.sign(moved) * np.maximum(np.abs(moved) - threshold / curvature, 0)
+            new = _shrunk(ahead - gradient / curvature, threshold / curvature)
             step = new - ahead
             new_value, new_gradient = cost(new)
             bound = value + float(np.sum(gradient * step)) + curvature / 2 * float(np.sum(step**2))
@@ -138,8 +116,8 @@ def _by_proximal_steps(
             following = (1 + np.sqrt(1 + 4 * momentum**2)) / 2
             momentum, factor = following, (momentum - 1) / following
         parameters = new
-        stopped = on_step(iteration, total, new)
-        if np.abs(residual).max() <= tol or stopped:
+        stopped = on_step is not None and on_step(iteration, total, new)
+        if largest(residual) <= tol or stopped:
             return Found(new, total, residual, iteration + 1, stopped)
         ahead = new + factor * change
         value, gradient = cost(ahead) if factor else (new_value, new_gradient)

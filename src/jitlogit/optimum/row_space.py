@@ -65,7 +65,6 @@ class RowSpace:
             np.zeros(n_chunks),
         )
         inverse_scale = 1 / cost.scale
-        self._curvature = (max(2, K) - 1) / max(2, K) ** 2
         self._first = 0.0
         weights, self._begun = initial[:, :-1], bool(initial[:, :-1].any())
         penalised: Array = np.zeros((0, K))
@@ -117,17 +116,17 @@ class RowSpace:
         Without first weights, that is the largest of the weights' curvatures, in the metric of the penalty, or near it,
         and 1 the least; the biases' is taken to lie between.
         """
-        m = self._cost.X.shape[0]
+        m, curvature = self._cost.X.shape[0], self._cost.equal_curvature
         image, itself = gradient[_ITSELF, :m], gradient[_GRADIENT, :m]
         eta, along_eta = gradient[_GRADIENT, _MULTIPLE, 0], gradient[_ITSELF, _MULTIPLE, 0]
         if not self._first:
             squared = float(np.vdot(image, itself)) + float(eta * along_eta)
             along = float(np.vdot(image, image)) / m / squared if squared > 0 else 0.0
-            self._first = 1 / (1 + self._curvature * along)
+            self._first = 1 / (1 + curvature * along)
         step = self._zeros()
         step[_ITSELF, :m], step[_SCORES, :m] = self._first * itself, self._first * image
         step[_ITSELF, _MULTIPLE, 0] = self._first * eta
-        step[_ITSELF, _BIASES] = self._first**0.5 / self._curvature * gradient[_ITSELF, _BIASES]
+        step[_ITSELF, _BIASES] = self._first**0.5 / curvature * gradient[_ITSELF, _BIASES]
         return step
 
     def parameters(self, found: Array) -> Array:

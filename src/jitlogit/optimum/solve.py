@@ -1,4 +1,4 @@
-"""From data to the minimum of the penalised cost: solvers, and the rule that chooses one."""
+"""From data to the minimum of the penalised cost: the table of solvers, and the rule that chooses one."""
 
 from __future__ import annotations
 
@@ -9,43 +9,69 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..data.moments import curvature as curvature_of
-from ..data.validation import Array, computed_dtype, is_sparse
+from ..data.validation import Array, is_sparse
 from ..training.defaults import auto_batch_size, auto_learning_rate
 from ..training.loop import train
 from ..training.problem import Problem, Steps
 from .blas import one_thread
-from .certificate import certify, l1_gap
+from .certificate import certify, certify_l1
 from .cost import Cost
-from .curvature import ConjugateGradients, Preconditioner, SampledCurvature, is_slow
-from .lbfgs import Found, Pairs, minimise
+from .curvature import ConjugateGradients, Preconditioner, SampledCurvature, UnitVariance, is_slow
+from .lbfgs import Found, OnStep, Pairs, Stopping, largest, minimise
 from .proximal import minimise_with_l1
 from .row_space import RowSpace, is_wide
 from .samples import Sample
 
-SOLVERS = ("auto", "gd", "minibatch", "newton-sample", "newton-cholesky", "newton-cg", "lbfgs", "proximal")
-# Most features of which a Hessian is made, and most rows times features squared with all rows in it.
+# "auto" makes no Hessian for more features than the first; it makes that of all rows for at most the second number of
+# rows times features squared. Both were tuned on Zen 4, two cores.
 _MOST_FEATURES = 1500
 _FEW_PRODUCTS = 3e7
-_EPOCHS_BEFORE = 3
-# The largest element of the gradient at which a sample has told enough, times the square root of its size: an element
-# of its gradient is off by half of that or less, the largest of a hundred by 2.5 times as much.
+_EPOCHS_BEFORE = 3  # of mini-batches
+# Largest element of the gradient at which the search on a sample stops, times the square root of the sample's size.
+# Sampling changes an element by half of 1 / sqrt(size) at most, and the largest of a hundred by 2.5 times as much.
 _FIRST_TOLERANCE, _FIRST_ITERATIONS = 0.7, 100
-# Relative error of a cost's value, and how many of them are as near to the minimum as can be told.
+# The minimum is reached if the cost is at most this many rounding errors above it.
 _FEW_ROUNDINGS = 10
-_ROUNDING = {np.dtype(np.float32): 1e-6, np.dtype(np.float64): 1e-13}
 
 
 class Optimum(NamedTuple):
-    """What a solver ended with."""
+    """The result of a solver."""
 
-    parameters: Array  # (K, n + 1), of the features as scaled
+    parameters: Array  # (K, n + 1), of the scaled features
     cost: float
     gradient: Array
     gap: float  # bound on how far the cost is above the minimum
     iterations: int
     passes: float
     converged: bool
-    stopped: bool  # because `on_step` said so
+    stopped: bool  # by `on_step`
+
+
+class Task(NamedTuple):
+    """What a solver is given."""
+
+    cost: Cost
+    stopping: Stopping
+    initial: Array | None
+    sample: Sample | None
+    rng: np.random.Generator
+
+
+class Start(NamedTuple):
+    """Where the search over all rows begins."""
+
+    parameters: Array
+    pairs: Pairs | None = None  # of the search on a sample
+    slow: bool = False  # whether that search was slow
+    iterations: int = 0  # that the start took
+    stopped: bool = False
+
+
+class Solver(NamedTuple):
+    """How a solver finds the minimum, and how far above the minimum its result is found to be."""
+
+    find: Callable[[Task], Found]
+    certify: Callable[[Cost, Found, float, np.random.Generator], tuple[Found, float]] = certify
 
 
 def choose_solver(X: Any, n_classes: int | None, with_l1: bool) -> str:
@@ -72,71 +98,95 @@ def find_optimum(
     initial: Array | None,
     sample: Sample | None,
     rng: np.random.Generator,
-    on_step: Callable[[int, float, Array], bool] | None = None,
+    on_step: OnStep | None = None,
 ) -> Optimum:
-    """Minimise the cost, beginning with the sample of its rows; see `jitlogit.LogisticRegression`."""
+    """Minimise the cost by a solver of the table, which may begin on the sample; see `jitlogit.LogisticRegression`.
+
+    Raises ValueError if X isn't finite.
+    """
+    find, certified = _SOLVERS[solver]
     with one_thread:
-        return _find(cost, solver, tol, max_iter, initial, sample, rng, on_step)
-
-
-def _find(
-    cost: Cost,
-    solver: str,
-    tol: float,
-    max_iter: int,
-    initial: Array | None,
-    sample: Sample | None,
-    rng: np.random.Generator,
-    on_step: Callable[[int, float, Array], bool] | None,
-) -> Optimum:
-    m, rounding = cost.X.shape[0], _ROUNDING[computed_dtype(cost.X)]
-    parameters = _without_features(cost) if initial is None else initial
-    if solver == "proximal":
-        largest, _ = curvature_of(cost.X, cost.sample_weight, cost.offset, cost.scale, cost.fit_intercept, rng)
-        guess = largest + cost.l2.max()
-        found = minimise_with_l1(cost, parameters, cost.l1, guess, tol, max_iter, rounding, on_step)
-        return _ended(cost, found, l1_gap(cost, found.parameters, rounding, rng), tol, rounding)
-    pairs, slow, begun = None, False, None
-    if initial is None and solver == "minibatch":
-        parameters = _start_from_batches(cost, rng)
-    elif solver == "lbfgs" and is_wide(cost):
-        begun = _start_from_rows(cost, parameters, tol, max_iter, rounding, on_step)
-        parameters, max_iter = begun.parameters, 0 if begun.stopped else max_iter - begun.iterations
-    elif initial is None and solver != "gd" and sample is not None:
-        parameters, pairs, slow = _start_from_sample(cost, parameters, rounding, sample)
-    curvature: Any = Preconditioner(cost)
-    by_variance = solver in ("lbfgs", "minibatch")
-    if solver == "newton-cholesky":
-        curvature = Preconditioner(cost, Sample(np.arange(m), cost.X), m)
-    elif solver == "newton-cg":
-        curvature = ConjugateGradients(cost, curvature)
-    elif solver == "newton-sample":
-        curvature = SampledCurvature(cost, curvature, sample, slow, rng)
-        by_variance = not curvature.at_once
-        pairs = pairs if by_variance else None
-    at = curvature.at if solver.startswith("newton") else None
-    whole_newton = solver == "newton-cg" or (solver == "newton-cholesky" and cost.n_scores == 1)
-    memory = 0 if whole_newton or solver == "gd" else 10
-    probe = by_variance and pairs is None
-    told = on_step if begun is None or on_step is None else _after(on_step, begun.iterations)
-    found = minimise(cost, parameters, curvature.solve, tol, max_iter, rounding, memory, told, at, pairs, probe)
-    if solver == "newton-cg":  # which reads X for a step
-        found = found._replace(next_step=None)
-    if begun is not None:
-        found = found._replace(iterations=begun.iterations + found.iterations, stopped=begun.stopped or found.stopped)
-    return _ended(cost, *certify(cost, found, tol, rounding, rng), tol, rounding)
-
-
-def _ended(cost: Cost, found: Found, gap: float, tol: float, rounding: float) -> Optimum:
-    """Converged is what has a gradient as small as asked for, or a cost within some rounding of the minimum."""
-    gap = min(gap, found.cost)  # which is a bound too: losses aren't negative
-    converged = bool(np.abs(found.gradient).max() <= tol) or gap <= _FEW_ROUNDINGS * rounding * found.cost
+        found = find(Task(cost, Stopping(tol, max_iter, cost.rounding, on_step), initial, sample, rng))
+        found, gap = certified(cost, found, tol, rng)
+    gap = min(gap, found.cost)  # losses aren't negative
+    converged = largest(found.gradient) <= tol or gap <= _FEW_ROUNDINGS * cost.rounding * found.cost
     parameters, value, gradient, iterations, stopped, *_ = found
     return Optimum(parameters, value, gradient, gap, iterations, cost.passes, converged, stopped)
 
 
-def _without_features(cost: Cost) -> Array:
-    """The best parameters with no weights: each class's share of the rows."""
+def _gd(task: Task) -> Found:
+    return _descend(task, Start(_first_parameters(task)), UnitVariance(task.cost), Pairs(0))
+
+
+def _minibatch(task: Task) -> Found:
+    start = Start(_after_batches(task) if task.initial is None else task.initial)
+    return _descend(task, start, UnitVariance(task.cost), probe=True)
+
+
+def _newton_sample(task: Task) -> Found:
+    start = _near_sample(task)
+    curvature = SampledCurvature(task.cost, UnitVariance(task.cost), task.sample, start.slow, task.rng)
+    if curvature.at_once:
+        return _descend(task, start, curvature)
+    return _descend(task, start, curvature, start.pairs, probe=start.pairs is None)
+
+
+def _newton_cholesky(task: Task) -> Found:
+    """The Hessian is exact for two classes; for more it is their mean, and pairs correct it."""
+    cost, m = task.cost, task.cost.X.shape[0]
+    start = _near_sample(task)
+    pairs = Pairs(0) if cost.n_scores == 1 else start.pairs
+    return _descend(task, start, Preconditioner(cost, Sample(np.arange(m), cost.X), m), pairs)
+
+
+def _newton_cg(task: Task) -> Found:
+    found = _descend(task, _near_sample(task), ConjugateGradients(task.cost, UnitVariance(task.cost)), Pairs(0))
+    return found._replace(next_step=None)  # the step would read X
+
+
+def _lbfgs(task: Task) -> Found:
+    start = _from_row_space(task) if is_wide(task.cost) else _near_sample(task)
+    return _descend(task, start, UnitVariance(task.cost), start.pairs, probe=start.pairs is None)
+
+
+def _proximal(task: Task) -> Found:
+    cost = task.cost
+    curvature, _ = curvature_of(cost.X, cost.sample_weight, cost.offset, cost.scale, cost.fit_intercept, task.rng)
+    return minimise_with_l1(cost, _first_parameters(task), cost.l1, curvature + cost.l2.max(), task.stopping)
+
+
+_SOLVERS = {
+    "gd": Solver(_gd),
+    "minibatch": Solver(_minibatch),
+    "newton-sample": Solver(_newton_sample),
+    "newton-cholesky": Solver(_newton_cholesky),
+    "newton-cg": Solver(_newton_cg),
+    "lbfgs": Solver(_lbfgs),
+    "proximal": Solver(_proximal, certify_l1),
+}
+SOLVERS = ("auto", *_SOLVERS)
+
+
+def _descend(
+    task: Task,
+    start: Start,
+    curvature: UnitVariance | SampledCurvature | ConjugateGradients,
+    pairs: Pairs | None = None,
+    probe: bool = False,
+) -> Found:
+    """Go on from the start by L-BFGS, for the iterations that are left."""
+    rest = task.stopping.after(start.iterations)
+    if start.stopped:
+        rest = rest._replace(max_iter=0)
+    found = minimise(task.cost, start.parameters, curvature.solve, rest, curvature.at, pairs, probe)
+    return found._replace(iterations=start.iterations + found.iterations, stopped=start.stopped or found.stopped)
+
+
+def _first_parameters(task: Task) -> Array:
+    """The given ones, or no weights, and the biases that are best without weights."""
+    cost = task.cost
+    if task.initial is not None:
+        return task.initial
     parameters = np.zeros((cost.n_scores, cost.X.shape[1] + 1))
     if cost.fit_intercept:
         logs = np.log(cost.class_shares())
@@ -144,52 +194,39 @@ def _without_features(cost: Cost) -> Array:
     return parameters
 
 
-def _start_from_sample(
-    cost: Cost, parameters: Array, rounding: float, sample: Sample
-) -> tuple[Array, Pairs | None, bool]:
-    """Near a sample's optimum, with what its steps show of the Hessian, and whether they were slow.
+def _near_sample(task: Task) -> Start:
+    """The optimum of the sample, unless there is none, or initial parameters are given.
 
-    The same as subsampled quasi-Newton methods begin with (Byrd, Hansen, Nocedal and Singer, "A stochastic quasi-Newton
-    method for large-scale optimization", 2016), since a sample's Hessian differs from that of all rows by little.
+    A sample's Hessian is near that of all rows, so the search over all rows goes on with its pairs (Byrd, Hansen,
+    Nocedal and Singer, "A stochastic quasi-Newton method for large-scale optimization", 2016).
     """
-    first = cost.of_rows(sample.chosen, sample.X)
-    diagonal = Preconditioner(first)
-    tol = _FIRST_TOLERANCE / math.sqrt(sample.chosen.size)
+    cost, sample, parameters = task.cost, task.sample, _first_parameters(task)
+    if task.initial is not None or sample is None:
+        return Start(parameters)
+    first, size = cost.of_rows(sample.chosen, sample.X), sample.chosen.size
+    stopping = Stopping(_FIRST_TOLERANCE / math.sqrt(size), _FIRST_ITERATIONS, cost.rounding)
     norms: list[float] = []
 
-    def at(parameters: Array, gradient: Array) -> None:
+    def at(_parameters: Array, gradient: Array) -> None:
         norms.append(float(np.linalg.norm(gradient)))
 
-    found = minimise(first, parameters, diagonal.solve, tol, _FIRST_ITERATIONS, rounding, at=at, probe=True)
+    found = minimise(first, parameters, UnitVariance(first).solve, stopping, at, probe=True)
     at(found.parameters, found.gradient)
-    cost.passes += first.passes * sample.chosen.size / cost.X.shape[0]
-    return found.parameters, found.pairs, is_slow(norms)
+    cost.passes += first.passes * size / cost.X.shape[0]
+    return Start(found.parameters, found.pairs, is_slow(norms))
 
 
-def _after(on_step: Callable[[int, float, Array], bool], done: int) -> Callable[[int, float, Array], bool]:
-    """The same, told of iterations after so many."""
-    return lambda iteration, *others: on_step(done + iteration, *others)
-
-
-def _start_from_rows(
-    cost: Cost,
-    parameters: Array,
-    tol: float,
-    max_iter: int,
-    rounding: float,
-    on_step: Callable[[int, float, Array], bool] | None,
-) -> Found:
+def _from_row_space(task: Task) -> Start:
     """The minimum, as near as it is found in the space of the rows."""
-    space = RowSpace(cost, parameters)
-    found = minimise(
-        space, space.begin(), space.solve, tol, max_iter, rounding, on_step=on_step, scaled=True, size=space.size
-    )
-    return found._replace(parameters=space.parameters(found.parameters))
+    space = RowSpace(task.cost, _first_parameters(task))
+    found = minimise(space, space.begin(), space.solve, task.stopping, scaled=True, size=space.size)
+    return Start(space.parameters(found.parameters), iterations=found.iterations, stopped=found.stopped)
 
 
-def _start_from_batches(cost: Cost, rng: np.random.Generator) -> Array:
-    """Where some epochs of mini-batches end, with the penalty's mean strength for all features."""
-    m, l2 = cost.X.shape[0], float(cost.l2.mean())
+def _after_batches(task: Task) -> Array:
+    """Parameters after some epochs of mini-batches, with the penalty's mean strength for all features."""
+    cost, rng, m = task.cost, task.rng, task.cost.X.shape[0]
+    l2 = float(cost.l2.mean())
     batch = auto_batch_size(m)
     problem = Problem(
         cost.X,
