@@ -131,7 +131,7 @@ def test_what_a_sample_lacks_of_a_variance_is_taken_to_be_there():
     X = rng.standard_normal((1000, 2))
     X[:, 1] = 0
     cost = cost_of(X)
-    cost.offset[:], cost.scale[:] = 0, 1
+    cost.offset[:], cost.scale[:], cost.inverse_scale[:] = 0, 1, 1
     preconditioner = Preconditioner(cost, Sample(np.arange(500), X[:500]), 1000)
     preconditioner.at(np.zeros((1, 3)), np.zeros((1, 3)))
     matrix = solved(preconditioner, 2)

@@ -1,4 +1,4 @@
-"""Linear algebra's own threads, kept out of the way of ours."""
+"""One thread for BLAS during a fit, so that its threads don't compete with ours."""
 
 from __future__ import annotations
 
@@ -12,13 +12,12 @@ from threadpoolctl import ThreadpoolController
 class _OneThread:
     """Context in which BLAS libraries use one thread.
 
-    Theirs go on spinning after each product, and take the cores that our threads are to run on. The libraries' setting
-    is the whole process's: it is changed by the first of several fits at once, and is as before after the last.
+    Their threads go on spinning after each product, on cores that our threads need. The setting belongs to the whole
+    process: the first of several overlapping fits changes it, and the last restores it.
     """
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._entered = 0
+        self._lock, self._entered = threading.Lock(), 0
         self._limit: Any = None
 
     def __enter__(self) -> None:

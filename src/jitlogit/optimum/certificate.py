@@ -1,4 +1,4 @@
-"""How far what was found is above the minimum, at most."""
+"""A bound on how far the cost of a solver's result is above the minimum."""
 
 from __future__ import annotations
 
@@ -7,33 +7,34 @@ import numpy as np
 from ..data.prediction import probabilities_of
 from ..data.validation import Array
 from .cost import LEAST_CURVATURE, Cost
-from .lbfgs import Found
+from .lbfgs import Found, largest
 from .samples import spread
 
-# Rows that stand for all, at least and as a part of them; and steps on the biases with an L1 penalty, a read of X each.
+# Better biases come from the curvature of a sample: of this many rows, or this fraction of all if that is more.
 _BIAS_ROWS, _BIAS_PART = 2000, 50
-# How much larger than the weights' part of the bound the biases' must be for better ones to be worth a read of X.
+# How many times the weights' part of the bound the biases' part must be for better biases to be worth a read of X.
 _WORTH_A_READ = 10
-_L1_STEPS = 3
-_BLOCK = 1 << 14
+_L1_STEPS = 3  # on the biases with an L1 penalty; each reads X
+_BLOCK = 1 << 14  # rows
 
 
 def certify(cost: Cost, found: Found, tol: float, rng: np.random.Generator) -> tuple[Found, float]:
-    """A bound on how far what was found is above the minimum, and that, with better biases where it wants them.
-
-    That costs a read of X, and is for bounds that biases make several times as large, or that alone can tell that the
-    minimum was reached, since the gradient doesn't. Where it does, the read is that of the search's next step.
+    """The result, perhaps with better biases, and a bound on how far its cost is above the minimum.
 
     With residuals r that sum to zero for each class, Fenchel's dual of the cost at r is the cost less
-    sum_j g_j^2 / (2 l2_j), g the gradient (Boyd and Vandenberghe, "Convex Optimization", 2004, section 5.7): that
-    is the gap between the two. Added are rounding, and what is left of the sums of residuals, times how far a bias is
-    taken to be from its best: its size and 20 at most.
+    sum_j g_j^2 / (2 l2_j), g the gradient (Boyd and Vandenberghe, "Convex Optimization", 2004, section 5.7). That sum
+    is the gap. To it are added rounding, and the sums of residuals times the distance of a bias from its best, which is
+    taken to be the largest bias plus 20 at most.
+
+    Better biases cost a read of X. They are computed where biases make the bound many times as large. They are also
+    computed where the gradient is above tol, so that only the bound can tell that the minimum was reached. Elsewhere
+    the read also serves the search's next step.
     """
     if not cost.l2.all():
-        return found, found.cost if np.abs(found.gradient).max() > 0 else 0.0
+        return found, found.cost if largest(found.gradient) > 0 else 0.0
     of_weights, of_biases = _gap(cost, found)
     near = max(of_weights, cost.rounding * found.cost)
-    if of_biases > _WORTH_A_READ * near or (np.abs(found.gradient).max() > tol and of_biases > near):
+    if of_biases > _WORTH_A_READ * near or (largest(found.gradient) > tol and of_biases > near):
         found = _with_better_biases(cost, found, tol, rng)
     return found, sum(_gap(cost, found)) + cost.rounding * found.cost
 
@@ -44,15 +45,13 @@ def _gap(cost: Cost, found: Found) -> tuple[float, float]:
 
 
 def _of_biases(found: Found) -> float:
-    reach = 20 + np.abs(found.parameters[:, -1]).max()
-    return float(np.abs(found.gradient[:, -1]).sum() * reach)
+    return float(np.abs(found.gradient[:, -1]).sum() * (20 + np.abs(found.parameters[:, -1]).max()))
 
 
 def certify_l1(cost: Cost, found: Found, _tol: float, rng: np.random.Generator) -> tuple[Found, float]:
-    """As `certify`, with an L1 penalty: Fenchel's dual at the residuals, scaled down so far that it is finite.
+    """The result and its bound, with an L1 penalty: Fenchel's dual at the residuals, scaled down until it is finite.
 
-    They are those with better biases, which are not returned: where the given ones are far off, the gap includes what
-    that gains.
+    The residuals are those with better biases, which aren't returned: the bound includes what they would gain.
     """
     parameters = found.parameters
     at = Found(parameters, *cost(parameters), 0)
@@ -71,9 +70,8 @@ def certify_l1(cost: Cost, found: Found, _tol: float, rng: np.random.Generator) 
 
 
 def _mean_entropy(cost: Cost, parameters: Array, part: float) -> float:
-    """Of the rows' probabilities, drawn towards the labels: minus the losses' conjugates at part times A - Y."""
-    m = cost.X.shape[0]
-    scores = cost.scores(parameters).reshape(m, -1)
+    """Minus the mean of the losses' conjugates at `part` times A - Y: the entropy of A drawn towards the labels."""
+    m, scores = cost.X.shape[0], cost.scores(parameters)
     total = 0.0
     for start in range(0, m, _BLOCK):
         rows = slice(start, min(start + _BLOCK, m))
@@ -88,18 +86,18 @@ def _mean_entropy(cost: Cost, parameters: Array, part: float) -> float:
 
 
 def _with_better_biases(cost: Cost, found: Found, tol: float, rng: np.random.Generator) -> Found:
-    """A step of Newton's method on the biases alone, with the curvature of a sample's losses; or what was found.
+    """A step of Newton's method on the biases alone, with the curvature of a sample's losses; or the same result.
 
-    Where the gradient is as small as tol, it comes after the search's next step, of which the sample tells how it
-    changes the residuals. Both are taken if they lower the biases' slopes, the cost is no higher, and no slope gets
-    larger than the largest or than tol.
+    Where the gradient is at most tol, the search's next step is taken before; the sample tells how that changes the
+    residuals. The result changes only if the biases' slopes get lower, the cost no higher, and the largest element of
+    the gradient no larger than before or than tol.
     """
     m = cost.X.shape[0]
     sample = cost.of_rows(spread(m, max(_BIAS_ROWS, m // _BIAS_PART), rng))
     parameters, slopes = found.parameters.copy(), found.gradient[:, -1]
     p = _probabilities(sample, parameters)
     weights = np.ones((len(p), 1)) if sample.sample_weight is None else sample.sample_weight[:, np.newaxis]
-    if found.next_step is not None and np.abs(found.gradient).max() <= tol:
+    if found.next_step is not None and largest(found.gradient) <= tol:
         before, parameters = p, parameters + found.next_step()
         p = _probabilities(sample, parameters)
         slopes = slopes + (weights * (p - before)).mean(axis=0)
@@ -108,12 +106,11 @@ def _with_better_biases(cost: Cost, found: Found, tol: float, rng: np.random.Gen
     parameters[:, -1] -= np.linalg.solve(hessian, slopes)
     value, gradient = cost(parameters)
     no_higher = value <= found.cost + cost.rounding * found.cost
-    no_steeper = np.abs(gradient).max() <= max(tol, np.abs(found.gradient).max())
+    no_steeper = largest(gradient) <= max(tol, largest(found.gradient))
     if no_higher and no_steeper and np.abs(gradient[:, -1]).sum() < np.abs(found.gradient[:, -1]).sum():
         return found._replace(parameters=parameters, cost=value, gradient=gradient)
     return found
 
 
 def _probabilities(cost: Cost, parameters: Array) -> Array:
-    """Of the rows, (m, K)."""
-    return probabilities_of(cost.scores(parameters).astype(np.float64).reshape(cost.X.shape[0], -1))
+    return probabilities_of(cost.scores(parameters).astype(np.float64))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cached_property, partial
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -13,25 +13,27 @@ from ..data.validation import Array, computed_dtype, raise_if_not_finite
 from ..kernels.steps.labels import class_weights, with_room
 from .passes import Walk, make_walk
 
-#: A loss whose score is large is all but flat; it is not taken to be less curved than this part of it.
+#: Least curvature that Hessians take a loss to have: losses of large scores are all but flat.
 LEAST_CURVATURE = 1e-6
-_LEAST_SHARE = 1e-6
+_LEAST_SHARE = 1e-6  # of a class in the weight of all rows, whose logarithm must be finite
+# Relative error of a cost, by the precision of its rows.
 _ROUNDING = {np.dtype(np.float32): 1e-6, np.dtype(np.float64): 1e-13}
 
 
 class Cost:
-    """Mean of the weighted losses plus  sum_j l2_j w_j^2 / 2.
+    """Mean of the weighted losses plus  sum_j l2_j w_j^2 / 2, as a function of parameters (K, n + 1).
 
-    The parameters (K, n + 1) belong to features (x - offset) / scale.
-
-    K is 1 for two classes. The bias isn't penalised, and stays zero without an intercept.
-
-    `l1`, of a penalty  sum_j l1_j |w_j|  that solvers add, is not part of the cost.
+    The parameters belong to features (x - offset) / scale. K is 1 for two classes. The bias isn't penalised, and its
+    gradient is zero without an intercept. Solvers, not the cost, add the penalty  sum_j l1_j |w_j|.
 
     Attributes
     ----------
     passes : float
         How often X has been read.
+    rounding : float
+        Relative error of the cost.
+    equal_curvature : float
+        Second derivative of a loss by a score, where all classes are equally probable.
     """
 
     def __init__(
@@ -48,7 +50,7 @@ class Cost:
         l1: Array | None = None,
     ) -> None:
         self.X, self.offset, self.scale, self.l2 = X, offset, scale, l2
-        self._inverse_scale, self._centred = 1 / scale, bool(offset.any())
+        self.inverse_scale, self._centred = 1 / scale, bool(offset.any())
         self.l1 = np.zeros(l2.size) if l1 is None else l1
         self.fit_intercept = fit_intercept
         self.n_classes, self.n_scores = n_classes, n_classes or 1
@@ -64,75 +66,60 @@ class Cost:
         return make_walk(self.X, self.labels, self.n_classes, self.sample_weight, self.offset, self.n_threads)
 
     def of_rows(self, chosen: Array, rows: Any = None) -> Cost:
-        """The cost of these rows alone, which may be given."""
+        """The cost of the chosen rows alone; `rows` are X[chosen], if that has been computed."""
+        X = self.X[chosen] if rows is None else rows
         weights = None if self.sample_weight is None else self.sample_weight[chosen]
-        return Cost(
-            self.X[chosen] if rows is None else rows,
-            with_room(self.labels[chosen]),
-            self.n_classes,
-            weights,
-            self.offset,
-            self.scale,
-            self.l2,
-            self.fit_intercept,
-            self.n_threads,
-            self.l1,
-        )
+        shared = self.offset, self.scale, self.l2, self.fit_intercept, self.n_threads, self.l1
+        return Cost(X, with_room(self.labels[chosen]), self.n_classes, weights, *shared)
 
     def class_shares(self) -> Array:
-        """How much of the weight each class has, none of them nothing."""
+        """Share of each class in the weight of all rows, (2,) or (K,); all are positive."""
         counts = class_weights(self.labels, self.sample_weight, max(2, self.n_scores))
         return np.asarray(np.maximum(counts / counts.sum(), _LEAST_SHARE))
 
     def raw(self, parameters: Array) -> tuple[Array, Array]:
-        """Weights (K, n) and biases (K,) of the features as they are stored."""
-        weights = parameters[:, :-1] * self._inverse_scale
+        """Weights (K, n) and biases (K,) of the unscaled features."""
+        weights = parameters[:, :-1] * self.inverse_scale
         return weights, parameters[:, -1] - weights @ self.offset
 
     def __call__(self, parameters: Array) -> tuple[float, Array]:
         """Cost, and its gradient (K, n + 1); raises ValueError if X isn't finite."""
-        weights, bias = self.raw(parameters)
-        sums = self._pass(self._walk.losses, weights, bias)
+        self.passes += 1
+        sums = self._walk.losses(*self.raw(parameters))
         if not (self._known_to_be_finite or np.isfinite(sums).all()):
             raise_if_not_finite(self.X)
             self._known_to_be_finite = True
-        return float(sums[0, -1]) / self.X.shape[0] + self.penalty(parameters), self._scaled(sums, parameters)
+        penalty = float(sum(np.vdot(self.l2 * row, row) for row in parameters[:, :-1])) / 2
+        return float(sums[0, -1]) / self.X.shape[0] + penalty, self._scaled(sums, parameters)
 
     def _scaled(self, sums: Array, parameters: Array) -> Array:
-        """From sums over the rows of x r and r, for scaled features, and the penalty's part."""
+        """Gradient for scaled features, with that of the penalty, from the sums over the rows of x r and r."""
         m, n = self.X.shape
         residuals = sums[:, n : n + 1] / m
         gradient = np.empty_like(parameters)
-        for k in range(self.n_scores):  # row by row, in the cache
+        for k in range(self.n_scores):  # class by class: a row stays in the cache
             of_losses = sums[k, :n] * (1 / m)
             if self._centred:
                 of_losses -= self.offset * residuals[k]
-            of_losses *= self._inverse_scale
+            of_losses *= self.inverse_scale
             np.multiply(self.l2, parameters[k, :-1], out=gradient[k, :-1])
             gradient[k, :-1] += of_losses
         gradient[:, -1:] = residuals if self.fit_intercept else 0.0
         return gradient
 
     def scores(self, parameters: Array) -> Array:
-        """Scores (m,), or (m, K) of several classes, from a read of X."""
+        """Scores (m, K), from a read of X."""
         self.passes += 1
-        return scores_of(self.X, *self.raw(parameters), self.n_threads)
+        return scores_of(self.X, *self.raw(parameters), self.n_threads).reshape(self.X.shape[0], -1)
 
     def hessian_at(self, parameters: Array) -> Callable[[Array], Array]:
-        """The Hessian there, as a product with an array like the parameters; each reads X once."""
-        scores = self.scores(parameters).reshape(self.X.shape[0], -1)
+        """Function that multiplies the Hessian at the parameters by an array like these; each call reads X once."""
+        scores = self.scores(parameters)
         counts = np.ones(scores.shape[0], scores.dtype) if self.sample_weight is None else self.sample_weight
-        p = np.ascontiguousarray(probabilities_of(scores), scores.dtype).reshape(scores.shape)
+        p = np.ascontiguousarray(probabilities_of(scores), scores.dtype)
 
         def times(direction: Array) -> Array:
-            sums = self._pass(partial(self._walk.curvature_times, p, counts), *self.raw(direction))
-            return self._scaled(sums, direction)
+            self.passes += 1
+            return self._scaled(self._walk.curvature_times(p, counts, *self.raw(direction)), direction)
 
         return times
-
-    def _pass(self, sums: Callable[[Array, Array], Array], weights: Array, bias: Array) -> Array:
-        self.passes += 1
-        return sums(weights, bias)
-
-    def penalty(self, parameters: Array) -> float:
-        return float(sum(np.vdot(self.l2 * row, row) for row in parameters[:, :-1])) / 2

@@ -1,4 +1,4 @@
-"""Approximate Hessians of the penalised cost, as the product of their inverse and a gradient."""
+"""Approximate Hessians of the penalised cost, whose inverse multiplies a gradient."""
 
 from __future__ import annotations
 
@@ -13,21 +13,19 @@ from .cost import Cost
 from .hessian import PRODUCTS_A_VALUE, dense, mean_hessian
 from .samples import Sample, rows_of, spread
 
-# Thresholds were tuned on Zen 4, two cores. The sample that a Hessian is made of has as many rows as make the first of
-# rows times features squared, but at least the second per feature, and at most the third unless features want more.
-_SAMPLE_PRODUCTS = 5e8
-_SAMPLE_ROWS_A_FEATURE = 4
-_MOST_SAMPLE_ROWS = 10_000
+# All thresholds were tuned on Zen 4, two cores. A sample has this many rows times features squared, and at most so many
+# rows; but it has at least so many rows per feature.
+_SAMPLE_PRODUCTS, _MOST_SAMPLE_ROWS, _SAMPLE_ROWS_A_FEATURE = 5e8, 10_000, 4
+# Iterations before the Hessian of a full sample, and between its renewals.
 _ITERATIONS_BEFORE_A_HESSIAN, _ITERATIONS_OF_A_HESSIAN = 12, 10
-# Share of the gradient's norm left after two iterations, above which they were slow; well-conditioned costs leave a
-# tenth at most.
+# Two iterations that leave more of the gradient's norm are slow; well-conditioned costs leave a tenth at most.
 _SLOW = 0.2
-# After slow iterations: rows per feature of the sample, and reads of X that its Hessian may take. The last: reads of X
-# that the Hessian of the full sample may take to be made in the first iteration.
+# Rows per feature of the small sample for slow iterations, and reads of X that its Hessian may take as long as; the
+# same limit for the Hessian of the full sample in the first iteration.
 _FEW_ROWS_A_FEATURE, _WORTH_READS, _MOST_READS_AT_ONCE = 60, 4, 1
-# Products that take as long as what an iteration does beside reading X.
+# Products that take as long as an iteration takes in addition to its read of X.
 _PRODUCTS_A_CALL = 1e6
-_MOST_PRODUCTS = 50  # of the Hessian and a vector in one step
+_MOST_PRODUCTS = 50  # of the Hessian and a vector in a step by conjugate gradients
 
 
 class UnitVariance:
@@ -37,7 +35,7 @@ class UnitVariance:
         self._diagonal = cost.equal_curvature + np.append(cost.l2, 0.0)
 
     def at(self, parameters: Array, gradient: Array) -> None:
-        """The same at all parameters."""
+        """Take the Hessian at these parameters: here it is the same at all."""
 
     def solve(self, gradient: Array) -> Array:
         """Product of the inverse and a gradient (K, n + 1)."""
@@ -49,8 +47,8 @@ class Preconditioner(UnitVariance):
 
     In directions that few rows show, steps would be far too long. The Hessian is therefore drawn towards that of unit
     variance, the more the fewer rows there are per feature (Ledoit and Wolf, "A well-conditioned estimator for
-    large-dimensional covariance matrices", 2004). A rare feature may vary less in the sample
-    than over all rows, where its scaled variance is 1; the difference is added.
+    large-dimensional covariance matrices", 2004). A rare feature may vary less in the sample than over all rows, where
+    its variance is 1; the difference is added.
     """
 
     def __init__(self, cost: Cost, sample: Sample, n_rows: int) -> None:
@@ -96,10 +94,9 @@ class Preconditioner(UnitVariance):
 class SampledCurvature:
     """Unit variances while they suffice, then the Hessian of a sample of rows.
 
-    As soon as the gradient shrinks slowly, the Hessian of a small sample is taken, if it costs few reads of X. The
-    Hessian of the full sample follows after some iterations, at the parameters found by then. It is taken in the first
-    iteration if it costs no more than a read. A sample of most rows is nearly as good as all: its Hessian is renewed
-    every few iterations.
+    As soon as the gradient shrinks slowly, the Hessian of a small sample is taken, if it costs few reads of X. That of
+    the full sample follows after some iterations, or in the first if it costs no more than a read. It is renewed at
+    intervals if the sample is at least half of the rows, and so nearly as good as all.
 
     Attributes
     ----------
@@ -195,3 +192,6 @@ def sample_size(m: int, n: int) -> int:
     """Rows that a Hessian is made of."""
     size = max(_SAMPLE_ROWS_A_FEATURE * n, min(_MOST_SAMPLE_ROWS, int(_SAMPLE_PRODUCTS / n**2)))
     return min(m, size)
+
+
+Curvature = UnitVariance | SampledCurvature | ConjugateGradients

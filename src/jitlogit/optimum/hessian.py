@@ -12,29 +12,27 @@ from ..kernels.passes.hessian_sums import TILE_ROWS, HessianRoom, Scaling, hessi
 from ..kernels.simd.arrays import PADDING
 from .cost import LEAST_CURVATURE, Cost
 
-# Rows of a chunk at least, if there aren't more features, most chunks, for any number of threads, and how much memory
-# the sums of more than two take.
+# Least number of rows of a chunk (as many as features, if these are more), most chunks, and most bytes of the sums of
+# more than two chunks.
 _CHUNK_ROWS, _MOST_CHUNKS, _MOST_BYTES = 8 * TILE_ROWS, 16, 32_000_000
-#: How many products take as long as reading a value.
+#: Products that take as long as reading a value of X (Zen 4, two cores).
 PRODUCTS_A_VALUE = 4
 
 
 def mean_hessian(cost: Cost, parameters: Array, rows: Array, sample_weight: Array | float) -> tuple[Array, Array]:
-    """Mean of the Hessians of some rows' losses, and the variances of their features as scaled, (n,).
+    """Mean of the Hessians of some rows' losses, and the variances of their scaled features.
 
     Parameters
     ----------
     parameters : (K, n + 1)
-        Where; the curvature of more than two classes is the mean of their p (1 - p).
-    rows : (size, n) of float32 or float64
-        In C order.
+        The Hessian is taken here. A loss of several classes has the mean of their p (1 - p) as its curvature.
+    rows : (size, n) of float32 or float64, in C order
     sample_weight : (size,) or float
-        Of the rows.
 
     Returns
     -------
-    (n + 1, n + 1), (n,)
-        The lower triangle of the Hessian, as though there were an intercept; both of float64.
+    (n + 1, n + 1), (n,) of float64
+        The lower triangle of the Hessian, with the bias in the last row; the variances.
     """
     (size, n), dtype, n_scores = rows.shape, rows.dtype, len(parameters)
     width = panel_width(dtype)
@@ -54,7 +52,7 @@ def mean_hessian(cost: Cost, parameters: Array, rows: Array, sample_weight: Arra
     weights[:, : n + 1] = parameters
     squares = np.zeros((n_chunks, n + PADDING), dtype)
     sums = np.zeros((n_chunks, weights.shape[1], weights.shape[1]), dtype)
-    scaling = Scaling(padded(cost.offset, n), padded(1 / cost.scale, n))
+    scaling = Scaling(padded(cost.offset, n), padded(cost.inverse_scale, n))
     room = HessianRoom(
         np.zeros((members, n_panels, TILE_ROWS, width), dtype), np.zeros((members, n_scores, TILE_ROWS), dtype)
     )
@@ -65,7 +63,7 @@ def mean_hessian(cost: Cost, parameters: Array, rows: Array, sample_weight: Arra
 
 
 def dense(rows: Any, dtype: Any) -> Array:
-    """Rows as `mean_hessian` takes them, a copy only where it must be one."""
+    """Rows of `dtype` in C order, copied only if they aren't."""
     if is_sparse(rows):
         rows = rows.toarray()
     return np.ascontiguousarray(rows if rows.dtype == dtype else widened(rows), dtype)

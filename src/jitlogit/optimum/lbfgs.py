@@ -129,14 +129,10 @@ def minimise(
     scaled: bool = False,
     size: Callable[[Array], float] = largest,
 ) -> Found:
-    """Minimise by L-BFGS (Nocedal and Wright, algorithm 7.4), whose first approximation of the Hessian is given.
+    """Minimise by L-BFGS (Nocedal and Wright, algorithm 7.4) from a given approximation of the Hessian.
 
     Parameters
     ----------
-    cost : callable
-        Value and gradient.
-    parameters : array
-        Where the search begins.
     solve : callable
         Product of the inverse of the given Hessian and an array like the parameters.
     stopping : Stopping
@@ -145,7 +141,7 @@ def minimise(
     at : callable or None
         Called with the parameters and the gradient before each iteration; `solve` may change with it.
     pairs : Pairs or None
-        The search begins with these, and adds its own; `Pairs(0)` for steps by `solve` alone. None: new ones.
+        The search begins with these and adds to them; `Pairs(0)` keep none: all steps are by `solve`.
     probe : bool
         Whether a short step makes the first pair. Without one, the first step is far too long where features are
         correlated and `solve` takes them to be independent.
@@ -162,8 +158,8 @@ def minimise(
         kept.add(step, cost(parameters + step)[1] - gradient)
 
     def here(iterations: int, stopped: bool = False) -> Found:
-        def step(at: Array = gradient, scaled: bool = scaled) -> Array:
-            return -kept.inverse_times(at, solve, scaled)
+        def step() -> Array:
+            return -kept.inverse_times(gradient, solve, scaled)
 
         return Found(parameters, value, gradient, iterations, stopped, kept, step)
 

@@ -1,4 +1,4 @@
-"""Sums over all rows for given parameters: one class for each way in which rows are held."""
+"""Sums over all rows for given parameters, of dense rows and of sparse ones."""
 
 from __future__ import annotations
 
@@ -13,29 +13,28 @@ from ..kernels.passes.whole import curvature_times, losses
 from ..kernels.steps.labels import Weighted
 from ..kernels.storage.plan import class_plan, plan
 from ..kernels.storage.sparse_work import COST, CSR, room_for_classes, sparse_chunks
-from ..kernels.storage.work_spaces import ClassWorkSpace, FeatureWorkSpace, WorkSpace, class_work_space, work_space
+from ..kernels.storage.work_spaces import class_work_space, work_space
 
-# Sums over features that need more than this are made by columns, where a copy of X takes at most so many times as much
-# as the chunks' sums.
-_CACHED_BYTES = 4_000_000
-_MOST_COPIED = 1
+# Sums of sparse rows that take more bytes miss the cache, and are made by columns (Zen 4, two cores). The copy of X by
+# columns takes at most this many times the bytes of the chunks' sums.
+_CACHED_BYTES, _MOST_COPIED = 4_000_000, 1
 
 
 class Walk:
-    """Sums (K, n + 2) over the rows of x r, of r, and of the losses, K 1 for two classes.
+    """Sums (K, n + 2) over the rows of x r, of r, and of the losses; K is 1 for two classes.
 
-    Weights (K, n) and biases (K,) belong to features as they are stored.
+    Weights (K, n) and biases (K,) belong to unscaled features.
     """
 
     _labels: Any
     _kernels: tuple[Any, Any]  # for the two methods
 
     def losses(self, weights: Array, bias: Array) -> Array:
-        """Of residuals r = A - Y."""
+        """The sums for residuals r = A - Y."""
         return self._run(self._kernels[0], (self._labels,), weights, bias)
 
     def curvature_times(self, p: Array, counts: Array, weights: Array, bias: Array) -> Array:
-        """The losses' Hessian times weights and biases, of probabilities (m, K) and weights of the rows (m,)."""
+        """The losses' Hessian times weights and biases, by probabilities (m, K) and weights of the rows (m,)."""
         return self._run(self._kernels[1], (p, counts), weights, bias)
 
     def _run(self, kernel: Any, of_rows: tuple[Any, ...], weights: Array, bias: Array) -> Array:
@@ -45,8 +44,7 @@ class Walk:
 def make_walk(
     X: Any, labels: Array, n_classes: int | None, sample_weight: Array | None, offset: Array, n_threads: int | None
 ) -> Walk:
-    """Begin. The dense ones compute with weights as rounded to the data's precision, and correct for what that does to
-    the means `offset` of the features."""
+    """Allocate for rows of X, whose features have means `offset`."""
     given = labels if sample_weight is None else Weighted(labels, sample_weight)
     if is_sparse(X):
         return _SparseWalk(X, given, n_classes or 1, n_threads)
@@ -54,6 +52,8 @@ def make_walk(
 
 
 class _DenseWalk(Walk):
+    """Weights are rounded to the data's precision; the bias makes up for the rounding at the features' means."""
+
     def __init__(self, X: Array, labels: Any, n_classes: int | None, offset: Array, n_threads: int | None) -> None:
         (m, n), dtype, n_scores = X.shape, computed_dtype(X), n_classes or 1
         cut = plan(m, X, ruled=True) if n_classes is None else class_plan(m, X, n_classes, shuffled=False)
@@ -61,9 +61,8 @@ class _DenseWalk(Walk):
         self._members = members_for(n_threads, cut.n_chunks, X.nbytes * n_scores)
         self._sums = np.zeros((cut.n_chunks, n_scores, n + 2))
         self._kernels = losses, curvature_times
-        self._work: WorkSpace | FeatureWorkSpace | ClassWorkSpace
         if n_classes is None:
-            self._work = work_space(cut._replace(n_chunks=1), n, dtype, self._members)
+            self._work: Any = work_space(cut._replace(n_chunks=1), n, dtype, self._members)
         else:
             self._work = class_work_space(n_classes, cut.tile_rows, self._members, n, dtype, self._members)
 
@@ -77,7 +76,7 @@ class _DenseWalk(Walk):
 
 
 def by_columns(X: Any, n_parts: int) -> tuple[CSR, Array]:
-    """A copy of sparse X by columns, as rows of the transposed, and where parts of as many values begin and end."""
+    """A copy of sparse X by columns, and bounds (n_parts + 1,) between parts of equally many values."""
     columns = X.tocsc()
     bounds = np.searchsorted(columns.indptr, np.linspace(0, X.nnz, n_parts + 1)).astype(np.int64)
     bounds[[0, -1]] = 0, X.shape[1]
@@ -88,19 +87,20 @@ class _SparseWalk(Walk):
     def __init__(self, X: Any, labels: Any, n_scores: int, n_threads: int | None) -> None:
         (m, n), room = X.shape, room_for_classes(n_scores)
         self._rows, self._labels = as_rows(X), labels
-        self._n_chunks = sparse_chunks(X.nnz, n, n_scores)
-        self._members = members_for(n_threads, self._n_chunks, X.data.nbytes * n_scores * COST)
+        n_chunks = sparse_chunks(X.nnz, n, n_scores)
+        self._members = members_for(n_threads, n_chunks, X.data.nbytes * n_scores * COST)
         self._kernels = sparse_losses, sparse_curvature_times
-        sums_bytes = 8 * n * room
-        copy_bytes = X.nnz * (X.data.itemsize + X.indices.itemsize) + 8 * m * room
+        sums_bytes, copy_bytes = 8 * n * room, X.nnz * (X.data.itemsize + X.indices.itemsize) + 8 * m * room
         self._columns: CSR | None = None
-        if sums_bytes > _CACHED_BYTES and copy_bytes <= _MOST_COPIED * self._n_chunks * sums_bytes:
+        if sums_bytes > _CACHED_BYTES and copy_bytes <= _MOST_COPIED * n_chunks * sums_bytes:
             self._columns, self._bounds = by_columns(X, self._members)
         wide_rows = 0 if self._columns is None else m
-        self._work = sparse_whole_space(n, n_scores, self._n_chunks, self._members, wide_rows)
+        self._work = sparse_whole_space(n, n_scores, n_chunks, self._members, wide_rows)
 
     def curvature_times(self, p: Array, counts: Array, weights: Array, bias: Array) -> Array:
-        return self._run(self._kernels[1], (self._labels, p, counts), weights, bias)  # the labels' type tells K from 1
+        return self._run(
+            self._kernels[1], (self._labels, p, counts), weights, bias
+        )  # their type tells one score from several
 
     def _run(self, kernel: Any, of_rows: tuple[Any, ...], weights: Array, bias: Array) -> Array:
         (n_scores, n), work, members = weights.shape, self._work, self._members

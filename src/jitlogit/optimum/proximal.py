@@ -17,17 +17,7 @@ def minimise_with_l1(cost: Function, parameters: Array, l1: Array, curvature: fl
     L-BFGS-B takes few steps, but none that lowers the cost by less than its rounding; proximal steps go on from there.
     The gradient in the result is minus the last proximal step over its length, which is zero at the minimum.
 
-    Parameters
-    ----------
-    cost : callable
-        Value and gradient of the smooth part.
-    parameters : (K, n + 1)
-        Where the search begins.
-    l1 : (n,)
-        Strength of the penalty per feature; biases have none.
-    curvature : float
-        A guess of the gradient's Lipschitz constant.
-    stopping : Stopping
+    The penalty l1 is (n,): biases have none. The curvature is a guess of the gradient's Lipschitz constant.
     """
     found = _by_parts(cost, parameters, l1, stopping)
     done = found.iterations
@@ -38,7 +28,7 @@ def minimise_with_l1(cost: Function, parameters: Array, l1: Array, curvature: fl
 
 
 def _shrunk(weights: Array, by: Array) -> Array:
-    """Soft threshold: each weight that much nearer to zero, or zero."""
+    """Weights nearer to zero by that much, or zero."""
     return np.asarray(np.sign(weights) * np.maximum(np.abs(weights) - by, 0))
 
 

@@ -1,13 +1,12 @@
-"""The penalised cost of wide sparse data as a function of a number for each row, not for each feature.
+"""The penalised cost of wide sparse data as a function of one number per row, not of one per feature.
 
-The weights of a minimum are a sum over the rows, w = F X'^T beta, F the inverse of the penalty (Kimeldorf and Wahba,
-"Some results on Tchebycheffian spline functions", 1971), and so are all that gradient descent goes through in the
-metric of the penalty. With many more features than rows, steps of L-BFGS are then that much shorter arrays. Of the
-parameters' products only those with gradients are needed, beta^T (X' F X'^T gamma): both are kept of each, so that X
-is read once for each gradient.
+Gradient descent in the metric of the penalty keeps the weights a sum over the rows,  w = F X'^T beta,  F the inverse of
+the penalty (Kimeldorf and Wahba, "Some results on Tchebycheffian spline functions", 1971). With many more features than
+rows, L-BFGS then works on much shorter arrays. It needs products of parameters and gradients only,
+beta^T (X' F X'^T gamma). Parameters and gradients are therefore kept together with their products with X', so that each
+gradient reads X once.
 
-Where it begins with weights W, all are the sum of such and a multiple of W,  w = F X'^T beta + eta W,  and so are the
-gradients,  F X'^T gamma + eta W.
+From initial weights W on, weights are  w = F X'^T beta + eta W,  and gradients  F X'^T gamma + eta W.
 """
 
 from __future__ import annotations
@@ -23,33 +22,32 @@ from ..kernels.storage.sparse_work import COST, room_for_classes, sparse_chunks
 from .cost import Cost
 from .passes import by_columns
 
-# How many times as many features as rows, for this to pay.
+# Least ratio of features to rows for which this pays (Zen 4, two cores).
 _WIDE = 4
-# What the arrays are made of, and their rows after those of X: biases, the multiple of the first weights, and the
-# gradient's size.
+# First index of the arrays; second index, behind the rows of X, of biases, eta, and a gradient's norm.
 _ITSELF, _GRADIENT, _SCORES = 0, 1, 2
 _BIASES, _MULTIPLE, _SIZE = -3, -2, -1
 
 
 def is_wide(cost: Cost) -> bool:
-    """Whether the minimum is found sooner in the space of the rows."""
+    """Whether the minimum is found faster in the space of the rows."""
     m, n = cost.X.shape
     return is_sparse(cost.X) and n > _WIDE * m and bool(cost.l2.all())
 
 
 class RowSpace:
-    """A cost as `descent.minimise` takes it.
+    """A cost as `lbfgs.minimise` takes it.
 
-    Parameters and gradients are arrays (3, m + 3, K), such that products of the two, and sums, are what they should be:
+    Parameters and gradients are arrays (3, m + 3, K). Sums of them stand for sums, and the product of the two is that
+    of weights and biases with their gradient.
 
-    - parameters: beta, the biases, and eta (in the first column) in `_ITSELF`; the scores less the biases in `_SCORES`;
-    - gradients: their products with the rows (m, K), those with the first weights, and the biases' in `_ITSELF`; gamma,
-      eta and the size in `_GRADIENT`.
-
-    `initial` (K, n + 1), of scaled features, is where it begins.
+    - Parameters: beta, the biases, and eta (in the first column) in `_ITSELF`; scores without biases in `_SCORES`.
+    - Gradients: products with the rows (m, K) and with the initial weights, and the biases' gradient in `_ITSELF`;
+      gamma, eta and the norm in `_GRADIENT`.
     """
 
     def __init__(self, cost: Cost, initial: Array) -> None:
+        """Begin at `initial` (K, n + 1), for scaled features."""
         self._cost, self._initial = cost, initial
         m, K = cost.X.shape[0], cost.n_scores
         room = room_for_classes(K)
@@ -64,20 +62,19 @@ class RowSpace:
             np.zeros((n_chunks, K)),
             np.zeros(n_chunks),
         )
-        inverse_scale = 1 / cost.scale
-        self._first = 0.0
+        self._first = 0.0  # factor of the first approximation of the inverse Hessian; 0 until there is a gradient
         weights, self._begun = initial[:, :-1], bool(initial[:, :-1].any())
         penalised: Array = np.zeros((0, K))
         if self._begun:
             penalised = np.ascontiguousarray((cost.l2 * weights).T)
             cost.passes += 1
-            self._scores_begun = cost.X @ (weights * inverse_scale).T - weights @ (cost.offset / cost.scale)
+            self._scores_begun = cost.X @ (weights * cost.inverse_scale).T - weights @ (cost.offset / cost.scale)
             self._squared = float(np.vdot(penalised.T, weights))
-        factors = inverse_scale**2 / cost.l2
-        self._features = GramFeatures(bounds, cost.offset, inverse_scale, factors, penalised)
+        factors = cost.inverse_scale**2 / cost.l2
+        self._features = GramFeatures(bounds, cost.offset, cost.inverse_scale, factors, penalised)
 
     def begin(self) -> Array:
-        """The parameters to begin with, (3, m + 3, K)."""
+        """The initial parameters, (3, m + 3, K)."""
         parameters = self._zeros()
         parameters[_ITSELF, _BIASES] = self._initial[:, -1]
         if self._begun:
@@ -111,10 +108,10 @@ class RowSpace:
         return float(gradient[_GRADIENT, _SIZE, 0])
 
     def solve(self, gradient: Array) -> Array:
-        """A step down, as long as the curvature along the first gradient has it.
+        """The gradient over the curvature along the first gradient; that of the biases over its square root.
 
-        Without first weights, that is the largest of the weights' curvatures, in the metric of the penalty, or near it,
-        and 1 the least; the biases' is taken to lie between.
+        In the metric of the penalty, weights have curvatures from 1 up. That along the first gradient is near the
+        largest if initial weights are zero; biases are taken to have one in between.
         """
         m, curvature = self._cost.X.shape[0], self._cost.equal_curvature
         image, itself = gradient[_ITSELF, :m], gradient[_GRADIENT, :m]
@@ -130,7 +127,7 @@ class RowSpace:
         return step
 
     def parameters(self, found: Array) -> Array:
-        """Weights and biases (K, n + 1), of scaled features."""
+        """Weights and biases (K, n + 1) of scaled features."""
         cost = self._cost
         beta, eta = found[_ITSELF, : cost.X.shape[0]], found[_ITSELF, _MULTIPLE, 0]
         sums = cost.X.T @ beta - np.outer(cost.offset, beta.sum(axis=0))
@@ -141,10 +138,10 @@ class RowSpace:
         return np.zeros((3, self._cost.X.shape[0] + 3, self._cost.n_scores))
 
     def _gram_times(self, gamma: Array, eta: float) -> tuple[Array, float]:
-        """X' F X'^T gamma, and the largest element of X'^T gamma and so much of the first weights' penalty."""
+        """X' F X'^T gamma, and the largest element of X'^T gamma plus eta times the penalty's gradient at W."""
         K = gamma.shape[1]
-        self._space.given[:, :K] = gamma
         space = self._space
+        space.given[:, :K] = gamma
         run(gram_times, self._members, self._columns, self._features, self._cost.labels, gamma.sum(axis=0), eta, space)
         return space.out.sum(axis=0)[:, :K] - space.common.sum(axis=0), float(space.largest.max())
 
@@ -153,11 +150,11 @@ def _losses(scores: Array, labels: Array, weights: Array | None) -> tuple[float,
     """Sum of the weighted losses, and the weighted residuals A - Y (m, K)."""
     residuals = probabilities_of(scores)
     if scores.shape[1] == 1:
-        scores = scores[:, 0]
-        residuals -= labels[:, np.newaxis]
+        losses = losses_of(scores[:, 0], labels)
+        residuals[:, 0] -= labels
     else:
+        losses = losses_of(scores, labels)
         residuals[np.arange(len(scores)), labels] -= 1
-    losses = losses_of(scores, labels)
     if weights is None:
         return float(losses.sum()), residuals
     return float(weights @ losses), residuals * weights[:, np.newaxis]

@@ -11,41 +11,40 @@ from ..data.moments import RunningMoments
 from ..data.validation import Array, is_sparse, read_only
 from ..kernels.passes.gather import gather
 
-# So many rows, or so many for each feature, or so small a part of all, which searching for its optimum reads for a
-# fraction of one read of all; at most so large a part; fewer than the least tell too little.
-_ROWS, _ROWS_A_FEATURE, _LEAST_ROWS_A_FEATURE = 10_000, 8, 4
-_CHEAP_PART, _PART = 50, 12
-_LEAST_ROWS = 1000
-# By how much the variances of half of a sample may differ from those of the whole, for these to be near those of all.
+# A sample has the largest of three sizes: so many rows, so many per feature, one of so many of all (Zen 4, two cores).
+_ROWS, _ROWS_A_FEATURE, _CHEAP_PART = 10_000, 8, 50
+# It has at most one of so many of all rows. With fewer than the least, in all or per feature, it tells too little.
+_PART, _LEAST_ROWS, _LEAST_ROWS_A_FEATURE = 12, 1000, 4
+# Largest relative difference between the variances of half of a sample and of all of it, for these to be trusted.
 _ALIKE = 0.25
 
 
 class Sample(NamedTuple):
-    """Some of the rows."""
-
     chosen: Array  # (size,), both halves ascending
     X: Any  # (size, n)
 
 
 def first_size(m: int, n: int) -> int:
-    """Rows that a search begins with, so few that it reads them for next to nothing; 0 where they tell too little."""
+    """Rows of the sample that a search begins with, 0 where it tells too little.
+
+    The search for the optimum of so few rows takes less than one read of all rows.
+    """
     size = min(m // _PART, max(_ROWS, _ROWS_A_FEATURE * n, m // _CHEAP_PART))
     return size if size >= max(_LEAST_ROWS, _LEAST_ROWS_A_FEATURE * n) else 0
 
 
 def first_sample(X: Any, rng: np.random.Generator, n_threads: int | None) -> Sample | None:
-    """One random row of each stretch of rows, in the first half those of every second; None if it tells too little."""
-    m = X.shape[0]
+    """One random row of each stretch of rows, those of every second stretch first; None if it tells too little."""
     size = first_size(*X.shape)
     if not size:
         return None
-    chosen = spread(m, size, rng)
+    chosen = spread(X.shape[0], size, rng)
     chosen = np.concatenate([chosen[::2], chosen[1::2]])
     return Sample(chosen, rows_of(X, chosen, n_threads))
 
 
 def rows_of(X: Any, chosen: Array, n_threads: int | None) -> Any:
-    """X[chosen], by several threads where rows are dense and in C order."""
+    """X[chosen], by a team of threads where rows are dense and in C order."""
     if is_sparse(X) or not X.flags.c_contiguous:
         return X[chosen]
     rows = np.empty((chosen.size, X.shape[1]), X.dtype)
@@ -55,7 +54,7 @@ def rows_of(X: Any, chosen: Array, n_threads: int | None) -> Any:
 
 
 def spread(m: int, size: int, rng: np.random.Generator) -> Array:
-    """One random row of each of so many stretches of m, ascending; all of them if there are no more."""
+    """One random row of each of `size` stretches of m rows, ascending; all rows if there are no more."""
     if size >= m:
         return np.arange(m)
     bounds = np.arange(size + 1) * m // size
@@ -65,11 +64,11 @@ def spread(m: int, size: int, rng: np.random.Generator) -> Array:
 def moments_of(
     sample: Sample, nothing: RunningMoments, labels: Array, weights: Array | None, n_threads: int | None
 ) -> RunningMoments | None:
-    """Moments that are near those of all rows, for a scale; None where that can't be told.
+    """Moments of the sample for a scale; None where they may be far from those of all rows.
 
-    The variances of the first half must be much the same as those of the sample, which they aren't where a feature is
-    rare, or the sample has a few large values; of values that it lacks, it can't tell. Labels (m,) and weights (m,) or
-    None are those of all rows; `nothing` are moments of none.
+    The variances of the first half must be near those of the sample. They aren't where a feature is rare, or where the
+    sample has a few large values; large values that the sample lacks go unnoticed. Labels (m,) and weights (m,) or None
+    are those of all rows; `nothing` are moments of no rows.
     """
     if is_sparse(sample.X):
         return None
@@ -84,13 +83,13 @@ def moments_of(
             return None
         try:
             seen.append(seen[-1].after(rows, labels[chosen], of_rows, True, n_threads))
-        except ValueError:  # not finite: all rows are to be read, for an error that says where
+        except ValueError:  # not finite: a read of all rows raises an error that says where
             return None
     first, both = seen[1].variance, seen[2].variance
     return seen[2] if (np.abs(first - both) < _ALIKE * both).all() else None
 
 
 def _count(weights: Array) -> float:
-    """How many rows of equal weights tell as much (Kish, "Survey Sampling", 1965)."""
+    """Number of rows of equal weight that tell as much (Kish, "Survey Sampling", 1965)."""
     squares = float(np.vdot(weights, weights))
     return float(weights.sum(dtype=np.float64)) ** 2 / squares if squares else 0.0

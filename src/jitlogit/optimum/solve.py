@@ -16,27 +16,22 @@ from ..training.problem import Problem, Steps
 from .blas import one_thread
 from .certificate import certify, certify_l1
 from .cost import Cost
-from .curvature import ConjugateGradients, Preconditioner, SampledCurvature, UnitVariance, is_slow
+from .curvature import ConjugateGradients, Curvature, Preconditioner, SampledCurvature, UnitVariance, is_slow
 from .lbfgs import Found, OnStep, Pairs, Stopping, largest, minimise
 from .proximal import minimise_with_l1
 from .row_space import RowSpace, is_wide
 from .samples import Sample
 
-# "auto" makes no Hessian for more features than the first; it makes that of all rows for at most the second number of
-# rows times features squared. Both were tuned on Zen 4, two cores.
-_MOST_FEATURES = 1500
-_FEW_PRODUCTS = 3e7
+# Most features for which "auto" makes a Hessian; most rows times features squared for which it makes that of all rows.
+_MOST_FEATURES, _FEW_PRODUCTS = 1500, 3e7
 _EPOCHS_BEFORE = 3  # of mini-batches
-# Largest element of the gradient at which the search on a sample stops, times the square root of the sample's size.
-# Sampling changes an element by half of 1 / sqrt(size) at most, and the largest of a hundred by 2.5 times as much.
+# The search on a sample stops at this tolerance over the square root of the sample's size. Sampling changes an element
+# of the gradient by half of 1 / sqrt(size) at most, and the largest of a hundred by 2.5 times as much.
 _FIRST_TOLERANCE, _FIRST_ITERATIONS = 0.7, 100
-# The minimum is reached if the cost is at most this many rounding errors above it.
-_FEW_ROUNDINGS = 10
+_FEW_ROUNDINGS = 10  # a cost that is at most so many rounding errors above the minimum has converged
 
 
 class Optimum(NamedTuple):
-    """The result of a solver."""
-
     parameters: Array  # (K, n + 1), of the scaled features
     cost: float
     gradient: Array
@@ -48,8 +43,6 @@ class Optimum(NamedTuple):
 
 
 class Task(NamedTuple):
-    """What a solver is given."""
-
     cost: Cost
     stopping: Stopping
     initial: Array | None
@@ -68,18 +61,12 @@ class Start(NamedTuple):
 
 
 class Solver(NamedTuple):
-    """How a solver finds the minimum, and how far above the minimum its result is found to be."""
-
     find: Callable[[Task], Found]
     certify: Callable[[Cost, Found, float, np.random.Generator], tuple[Found, float]] = certify
 
 
 def choose_solver(X: Any, n_classes: int | None, with_l1: bool) -> str:
-    """The solver for "auto".
-
-    Proximal gradient descent for an L1 penalty; Newton's method where the Hessian of all rows is cheap, L-BFGS with
-    the Hessian of a sample where that is, else L-BFGS alone.
-    """
+    """The solver for "auto": with a Hessian of all rows where that is cheap, else with that of a sample, or none."""
     m, n = X.shape
     if with_l1:
         return "proximal"
@@ -110,8 +97,7 @@ def find_optimum(
         found, gap = certified(cost, found, tol, rng)
     gap = min(gap, found.cost)  # losses aren't negative
     converged = largest(found.gradient) <= tol or gap <= _FEW_ROUNDINGS * cost.rounding * found.cost
-    parameters, value, gradient, iterations, stopped, *_ = found
-    return Optimum(parameters, value, gradient, gap, iterations, cost.passes, converged, stopped)
+    return Optimum(*found[:3], gap, found.iterations, cost.passes, converged, found.stopped)
 
 
 def _gd(task: Task) -> Found:
@@ -167,13 +153,7 @@ _SOLVERS = {
 SOLVERS = ("auto", *_SOLVERS)
 
 
-def _descend(
-    task: Task,
-    start: Start,
-    curvature: UnitVariance | SampledCurvature | ConjugateGradients,
-    pairs: Pairs | None = None,
-    probe: bool = False,
-) -> Found:
+def _descend(task: Task, start: Start, curvature: Curvature, pairs: Pairs | None = None, probe: bool = False) -> Found:
     """Go on from the start by L-BFGS, for the iterations that are left."""
     rest = task.stopping.after(start.iterations)
     if start.stopped:
@@ -226,8 +206,7 @@ def _from_row_space(task: Task) -> Start:
 def _after_batches(task: Task) -> Array:
     """Parameters after some epochs of mini-batches, with the penalty's mean strength for all features."""
     cost, rng, m = task.cost, task.rng, task.cost.X.shape[0]
-    l2 = float(cost.l2.mean())
-    batch = auto_batch_size(m)
+    l2, batch = float(cost.l2.mean()), auto_batch_size(m)
     problem = Problem(
         cost.X,
         cost.labels,
