@@ -40,7 +40,6 @@ def certify(cost: Cost, found: Found, tol: float, rng: np.random.Generator) -> t
 
 
 def _gap(cost: Cost, found: Found) -> tuple[float, float]:
-    """The parts of the bound that weights and biases make."""
     return float(np.sum(found.gradient[:, :-1] ** 2 / (2 * cost.l2))), _of_biases(found)
 
 
@@ -71,8 +70,7 @@ def certify_l1(cost: Cost, found: Found, _tol: float, rng: np.random.Generator) 
 
 def _mean_entropy(cost: Cost, parameters: Array, part: float) -> float:
     """Minus the mean of the losses' conjugates at `part` times A - Y: the entropy of A drawn towards the labels."""
-    m, scores = cost.X.shape[0], cost.scores(parameters)
-    total = 0.0
+    m, scores, total = cost.X.shape[0], cost.scores(parameters), 0.0
     for start in range(0, m, _BLOCK):
         rows = slice(start, min(start + _BLOCK, m))
         block = scores[rows].astype(np.float64)
@@ -95,11 +93,15 @@ def _with_better_biases(cost: Cost, found: Found, tol: float, rng: np.random.Gen
     m = cost.X.shape[0]
     sample = cost.of_rows(spread(m, max(_BIAS_ROWS, m // _BIAS_PART), rng))
     parameters, slopes = found.parameters.copy(), found.gradient[:, -1]
-    p = _probabilities(sample, parameters)
+
+    def probabilities() -> Array:
+        return probabilities_of(sample.scores(parameters).astype(np.float64))
+
+    p = probabilities()
     weights = np.ones((len(p), 1)) if sample.sample_weight is None else sample.sample_weight[:, np.newaxis]
     if found.next_step is not None and largest(found.gradient) <= tol:
         before, parameters = p, parameters + found.next_step()
-        p = _probabilities(sample, parameters)
+        p = probabilities()
         slopes = slopes + (weights * (p - before)).mean(axis=0)
     hessian = (np.diag((weights * p).sum(axis=0)) - (weights * p).T @ p) / len(p)
     hessian[np.diag_indices_from(hessian)] += LEAST_CURVATURE
@@ -110,7 +112,3 @@ def _with_better_biases(cost: Cost, found: Found, tol: float, rng: np.random.Gen
     if no_higher and no_steeper and np.abs(gradient[:, -1]).sum() < np.abs(found.gradient[:, -1]).sum():
         return found._replace(parameters=parameters, cost=value, gradient=gradient)
     return found
-
-
-def _probabilities(cost: Cost, parameters: Array) -> Array:
-    return probabilities_of(cost.scores(parameters).astype(np.float64))

@@ -91,7 +91,7 @@ class Preconditioner(UnitVariance):
         return np.asarray(dpotrs(self._factor, gradient.T)[0].T)
 
 
-class SampledCurvature:
+class SampledCurvature(UnitVariance):
     """Unit variances while they suffice, then the Hessian of a sample of rows.
 
     As soon as the gradient shrinks slowly, the Hessian of a small sample is taken, if it costs few reads of X. That of
@@ -104,10 +104,9 @@ class SampledCurvature:
         Whether a Hessian is taken in the first iteration.
     """
 
-    def __init__(
-        self, cost: Cost, diagonal: UnitVariance, first: Sample | None, slow: bool, rng: np.random.Generator
-    ) -> None:
+    def __init__(self, cost: Cost, first: Sample | None, slow: bool, rng: np.random.Generator) -> None:
         """Rows are taken from the sample `first` if it has enough; `slow` tells how the search on it went."""
+        super().__init__(cost)
         m, n = cost.X.shape
         values = cost.n_scores * (COST * cost.X.nnz if is_sparse(cost.X) else m * n)
         rows_a_read = (PRODUCTS_A_VALUE * values + _PRODUCTS_A_CALL) / n**2
@@ -118,7 +117,7 @@ class SampledCurvature:
         self._late = 0 if size <= _MOST_READS_AT_ONCE * rows_a_read else _ITERATIONS_BEFORE_A_HESSIAN
         self.at_once = self._late == 0 or (slow and self._few > 0)
         self._cost, self._first, self._rng = cost, first, rng
-        self._now = diagonal
+        self._now: Preconditioner | None = None
         self._norms: list[float] = []
 
     def at(self, parameters: Array, gradient: Array) -> None:
@@ -129,26 +128,25 @@ class SampledCurvature:
             self._now = self._of_rows(self._size)
         elif since < 0 and self._few and (self.at_once or is_slow(self._norms)):
             self._now, self._few = self._of_rows(self._few), 0
-        elif not (since > 0 and self._anew and since % _ITERATIONS_OF_A_HESSIAN == 0):
+        elif self._now is None or since < 0 or not self._anew or since % _ITERATIONS_OF_A_HESSIAN:
             return
         self._now.at(parameters, gradient)
 
     def solve(self, gradient: Array) -> Array:
-        return self._now.solve(gradient)
+        return super().solve(gradient) if self._now is None else self._now.solve(gradient)
 
     def _of_rows(self, size: int) -> Preconditioner:
-        """The Hessian of random rows whose weight isn't zero, or of all such rows if they are fewer."""
-        cost = self._cost
-        weights, m = cost.sample_weight, cost.X.shape[0]
-        if self._first is not None and weights is None and size <= self._first.chosen.size:
-            some = spread(self._first.chosen.size, size, self._rng)
-            return Preconditioner(cost, Sample(self._first.chosen[some], self._first.X[some]), m)
+        """The Hessian of `size` random rows whose weight isn't zero, or of all of these if they are fewer."""
+        cost, first, weights, m = self._cost, self._first, self._cost.sample_weight, self._cost.X.shape[0]
+        if first is not None and weights is None and size <= first.chosen.size:
+            some = spread(first.chosen.size, size, self._rng)
+            return Preconditioner(cost, Sample(first.chosen[some], first.X[some]), m)
         rows = np.arange(m) if weights is None else np.flatnonzero(weights)
         chosen = rows[spread(rows.size, size, self._rng)]
         return Preconditioner(cost, Sample(chosen, rows_of(cost.X, chosen, cost.n_threads)), rows.size)
 
 
-class ConjugateGradients:
+class ConjugateGradients(UnitVariance):
     """The inverse of the exact Hessian, by preconditioned conjugate gradients.
 
     They end when the residual's norm is the gradient's times the square root of the gradient's norm, or half of it
@@ -156,17 +154,18 @@ class ConjugateGradients:
     the minimum need no exact inverse.
     """
 
-    def __init__(self, cost: Cost, diagonal: UnitVariance) -> None:
-        self._cost, self._diagonal = cost, diagonal
+    def __init__(self, cost: Cost) -> None:
+        super().__init__(cost)
+        self._cost = cost
 
-    def at(self, parameters: Array, _gradient: Array) -> None:
+    def at(self, parameters: Array, gradient: Array) -> None:
         self._times = self._cost.hessian_at(parameters)
 
     def solve(self, gradient: Array) -> Array:
         norm = float(np.linalg.norm(gradient))
         wanted = norm * min(0.5, norm**0.5)
         solution, residual = np.zeros_like(gradient), gradient.copy()
-        direction = self._diagonal.solve(residual)
+        direction = super().solve(residual)
         product = float(np.sum(residual * direction))
         for _ in range(_MOST_PRODUCTS):
             image = self._times(direction)
@@ -177,10 +176,10 @@ class ConjugateGradients:
             residual -= product / along * image
             if np.linalg.norm(residual) <= wanted:
                 break
-            preconditioned = self._diagonal.solve(residual)
+            preconditioned = super().solve(residual)
             before, product = product, float(np.sum(residual * preconditioned))
             direction = preconditioned + product / before * direction
-        return solution if solution.any() else self._diagonal.solve(gradient)
+        return solution if solution.any() else super().solve(gradient)
 
 
 def is_slow(norms: list[float]) -> bool:
@@ -190,8 +189,4 @@ def is_slow(norms: list[float]) -> bool:
 
 def sample_size(m: int, n: int) -> int:
     """Rows that a Hessian is made of."""
-    size = max(_SAMPLE_ROWS_A_FEATURE * n, min(_MOST_SAMPLE_ROWS, int(_SAMPLE_PRODUCTS / n**2)))
-    return min(m, size)
-
-
-Curvature = UnitVariance | SampledCurvature | ConjugateGradients
+    return min(m, max(_SAMPLE_ROWS_A_FEATURE * n, min(_MOST_SAMPLE_ROWS, int(_SAMPLE_PRODUCTS / n**2))))

@@ -53,9 +53,8 @@ def mean_hessian(cost: Cost, parameters: Array, rows: Array, sample_weight: Arra
     squares = np.zeros((n_chunks, n + PADDING), dtype)
     sums = np.zeros((n_chunks, weights.shape[1], weights.shape[1]), dtype)
     scaling = Scaling(padded(cost.offset, n), padded(cost.inverse_scale, n))
-    room = HessianRoom(
-        np.zeros((members, n_panels, TILE_ROWS, width), dtype), np.zeros((members, n_scores, TILE_ROWS), dtype)
-    )
+    panels = np.zeros((members, n_panels, TILE_ROWS, width), dtype)
+    room = HessianRoom(panels, np.zeros((members, n_scores, TILE_ROWS), dtype))
     run(hessians, members, rows, given, scaling, weights, dtype.type(LEAST_CURVATURE), room, squares, sums)
     hessian = sums[:, : n + 1, : n + 1].sum(axis=0, dtype=np.float64) / size
     variances = squares[:, :n].sum(axis=0, dtype=np.float64) / given.sum(dtype=np.float64)

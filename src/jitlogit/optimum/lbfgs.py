@@ -15,13 +15,10 @@ OnStep = Callable[[int, float, Array], bool]
 
 # A step is long enough, and short enough, by these shares of the slope at its start: the cost falls by the first at
 # least, and the second is left at most (Nocedal and Wright, "Numerical Optimization", 2006, section 3.1).
-_SUFFICIENT_DECREASE = 1e-4
-_SLOPE_LEFT = 0.9
+_SUFFICIENT_DECREASE, _SLOPE_LEFT = 1e-4, 0.9
 _MOST_TRIES = 30
-# Length of the probe, as a share of the first step.
-_PROBE = 0.01
-# Pairs from which on a step that is too long shows that the given Hessian is too small; not tuned.
-_PAIRS_THAT_TELL = 3
+_PROBE = 0.01  # of the first step
+_PAIRS_THAT_TELL = 3  # with so many, a step that is too long shows that the given Hessian is too small
 
 
 class Stopping(NamedTuple):
@@ -33,7 +30,7 @@ class Stopping(NamedTuple):
     on_step: OnStep | None = None  # called with iteration, cost and parameters; the search stops when it returns True
 
     def after(self, done: int) -> Stopping:
-        """The rest of a search of which `done` iterations were made elsewhere."""
+        """The rest of a search that has made `done` iterations."""
 
         def on_step(iteration: int, value: float, parameters: Array) -> bool:
             return self.on_step is not None and self.on_step(done + iteration, value, parameters)
@@ -65,8 +62,7 @@ class Pairs:
             return
         if not self._steps.size:
             self._steps, self._changes = np.empty((2, self._memory, step.size))
-        full = len(self) == self._memory
-        place = self._places.pop(0) if full else len(self)
+        place = self._places.pop(0) if len(self) == self._memory else len(self)
         self._places.append(place)
         self._steps[place], self._changes[place] = step.reshape(-1), change.reshape(-1)
         self._products[: len(self), place] = self._steps[: len(self)] @ self._changes[place]
@@ -169,12 +165,10 @@ def minimise(
         if at is not None:
             at(parameters, gradient)
         direction = -kept.inverse_times(gradient, solve, scaled)
-        slope = float(np.vdot(direction, gradient))
-        if not slope < 0:
+        if not np.vdot(direction, gradient) < 0:
             kept.clear()
             direction = -solve(gradient)
-            slope = float(np.vdot(direction, gradient))
-        found = _search(cost, parameters, value, direction, slope, rounding)
+        found = _search(cost, parameters, value, gradient, direction, rounding)
         if found is None:
             return here(iteration)
         length, value, new_gradient = found
@@ -188,7 +182,7 @@ def minimise(
 
 
 def _search(
-    cost: Function, parameters: Array, value: float, direction: Array, slope: float, rounding: float
+    cost: Function, parameters: Array, value: float, gradient: Array, direction: Array, rounding: float
 ) -> tuple[float, float, Array] | None:
     """Length of a step along the direction, with the cost and the gradient there; None where no step helps.
 
@@ -197,8 +191,8 @@ def _search(
     succession that were too long, the next one therefore goes into the bracket by a quarter of its length at most.
     """
     length, low, high = 1.0, 0.0, np.inf
-    low_slope, high_slope = slope, np.inf
-    too_long = 0  # tries in succession
+    slope = float(np.vdot(direction, gradient))
+    low_slope, high_slope, too_long = slope, np.inf, 0
     for _ in range(_MOST_TRIES):
         new_value, gradient = cost(parameters + length * direction)
         new_slope = float(np.vdot(gradient, direction))

@@ -28,6 +28,7 @@ class Walk:
 
     _labels: Any
     _kernels: tuple[Any, Any]  # for the two methods
+    _types: tuple[Any, ...] = ()  # arguments that the second kernel is compiled for
 
     def losses(self, weights: Array, bias: Array) -> Array:
         """The sums for residuals r = A - Y."""
@@ -35,7 +36,7 @@ class Walk:
 
     def curvature_times(self, p: Array, counts: Array, weights: Array, bias: Array) -> Array:
         """The losses' Hessian times weights and biases, by probabilities (m, K) and weights of the rows (m,)."""
-        return self._run(self._kernels[1], (p, counts), weights, bias)
+        return self._run(self._kernels[1], (*self._types, p, counts), weights, bias)
 
     def _run(self, kernel: Any, of_rows: tuple[Any, ...], weights: Array, bias: Array) -> Array:
         raise NotImplementedError
@@ -86,7 +87,7 @@ def by_columns(X: Any, n_parts: int) -> tuple[CSR, Array]:
 class _SparseWalk(Walk):
     def __init__(self, X: Any, labels: Any, n_scores: int, n_threads: int | None) -> None:
         (m, n), room = X.shape, room_for_classes(n_scores)
-        self._rows, self._labels = as_rows(X), labels
+        self._rows, self._labels, self._types = as_rows(X), labels, (labels,)
         n_chunks = sparse_chunks(X.nnz, n, n_scores)
         self._members = members_for(n_threads, n_chunks, X.data.nbytes * n_scores * COST)
         self._kernels = sparse_losses, sparse_curvature_times
@@ -94,13 +95,7 @@ class _SparseWalk(Walk):
         self._columns: CSR | None = None
         if sums_bytes > _CACHED_BYTES and copy_bytes <= _MOST_COPIED * n_chunks * sums_bytes:
             self._columns, self._bounds = by_columns(X, self._members)
-        wide_rows = 0 if self._columns is None else m
-        self._work = sparse_whole_space(n, n_scores, n_chunks, self._members, wide_rows)
-
-    def curvature_times(self, p: Array, counts: Array, weights: Array, bias: Array) -> Array:
-        return self._run(
-            self._kernels[1], (self._labels, p, counts), weights, bias
-        )  # their type tells one score from several
+        self._work = sparse_whole_space(n, n_scores, n_chunks, self._members, 0 if self._columns is None else m)
 
     def _run(self, kernel: Any, of_rows: tuple[Any, ...], weights: Array, bias: Array) -> Array:
         (n_scores, n), work, members = weights.shape, self._work, self._members

@@ -39,8 +39,7 @@ def _by_parts(cost: Function, parameters: Array, l1: Array, stopping: Stopping) 
     """
     tol, max_iter, _, on_step = stopping
     n_scores, n = parameters.shape[0], l1.size
-    size = n_scores * n
-    iterations, stopped = 0, False
+    size, iterations, stopped = n_scores * n, 0, False
 
     def joined(parts: Array) -> Array:
         weights = (parts[:size] - parts[size : 2 * size]).reshape(n_scores, n)

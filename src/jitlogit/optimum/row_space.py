@@ -49,19 +49,13 @@ class RowSpace:
     def __init__(self, cost: Cost, initial: Array) -> None:
         """Begin at `initial` (K, n + 1), for scaled features."""
         self._cost, self._initial = cost, initial
-        m, K = cost.X.shape[0], cost.n_scores
-        room = room_for_classes(K)
+        m, K, room = cost.X.shape[0], cost.n_scores, room_for_classes(cost.n_scores)
         n_chunks = sparse_chunks(cost.X.nnz, m, K)
         self._columns, bounds = by_columns(cost.X, n_chunks)
         self._members = members_for(cost.n_threads, n_chunks, cost.X.data.nbytes * K * COST)
-        wide = np.dtype(np.float64)
-        self._space = GramSpace(
-            on_lines((m, room), wide),
-            on_lines((self._members, room), wide),
-            on_lines((n_chunks, m, room), wide),
-            np.zeros((n_chunks, K)),
-            np.zeros(n_chunks),
-        )
+        shapes = (m, room), (self._members, room), (n_chunks, m, room)
+        given, rows, out = (on_lines(shape, np.dtype(np.float64)) for shape in shapes)
+        self._space = GramSpace(given, rows, out, np.zeros((n_chunks, K)), np.zeros(n_chunks))
         self._first = 0.0  # factor of the first approximation of the inverse Hessian; 0 until there is a gradient
         weights, self._begun = initial[:, :-1], bool(initial[:, :-1].any())
         penalised: Array = np.zeros((0, K))

@@ -16,7 +16,7 @@ from ..training.problem import Problem, Steps
 from .blas import one_thread
 from .certificate import certify, certify_l1
 from .cost import Cost
-from .curvature import ConjugateGradients, Curvature, Preconditioner, SampledCurvature, UnitVariance, is_slow
+from .curvature import ConjugateGradients, Preconditioner, SampledCurvature, UnitVariance, is_slow
 from .lbfgs import Found, OnStep, Pairs, Stopping, largest, minimise
 from .proximal import minimise_with_l1
 from .row_space import RowSpace, is_wide
@@ -58,11 +58,6 @@ class Start(NamedTuple):
     slow: bool = False  # whether that search was slow
     iterations: int = 0  # that the start took
     stopped: bool = False
-
-
-class Solver(NamedTuple):
-    find: Callable[[Task], Found]
-    certify: Callable[[Cost, Found, float, np.random.Generator], tuple[Found, float]] = certify
 
 
 def choose_solver(X: Any, n_classes: int | None, with_l1: bool) -> str:
@@ -111,7 +106,7 @@ def _minibatch(task: Task) -> Found:
 
 def _newton_sample(task: Task) -> Found:
     start = _near_sample(task)
-    curvature = SampledCurvature(task.cost, UnitVariance(task.cost), task.sample, start.slow, task.rng)
+    curvature = SampledCurvature(task.cost, task.sample, start.slow, task.rng)
     if curvature.at_once:
         return _descend(task, start, curvature)
     return _descend(task, start, curvature, start.pairs, probe=start.pairs is None)
@@ -126,7 +121,7 @@ def _newton_cholesky(task: Task) -> Found:
 
 
 def _newton_cg(task: Task) -> Found:
-    found = _descend(task, _near_sample(task), ConjugateGradients(task.cost, UnitVariance(task.cost)), Pairs(0))
+    found = _descend(task, _near_sample(task), ConjugateGradients(task.cost), Pairs(0))
     return found._replace(next_step=None)  # the step would read X
 
 
@@ -141,19 +136,22 @@ def _proximal(task: Task) -> Found:
     return minimise_with_l1(cost, _first_parameters(task), cost.l1, curvature + cost.l2.max(), task.stopping)
 
 
-_SOLVERS = {
-    "gd": Solver(_gd),
-    "minibatch": Solver(_minibatch),
-    "newton-sample": Solver(_newton_sample),
-    "newton-cholesky": Solver(_newton_cholesky),
-    "newton-cg": Solver(_newton_cg),
-    "lbfgs": Solver(_lbfgs),
-    "proximal": Solver(_proximal, certify_l1),
+# For each solver: how it finds the minimum, and what bounds the distance of its result from the minimum.
+_SOLVERS: dict[str, tuple[Callable[[Task], Found], Callable[..., tuple[Found, float]]]] = {
+    "gd": (_gd, certify),
+    "minibatch": (_minibatch, certify),
+    "newton-sample": (_newton_sample, certify),
+    "newton-cholesky": (_newton_cholesky, certify),
+    "newton-cg": (_newton_cg, certify),
+    "lbfgs": (_lbfgs, certify),
+    "proximal": (_proximal, certify_l1),
 }
 SOLVERS = ("auto", *_SOLVERS)
 
 
-def _descend(task: Task, start: Start, curvature: Curvature, pairs: Pairs | None = None, probe: bool = False) -> Found:
+def _descend(
+    task: Task, start: Start, curvature: UnitVariance, pairs: Pairs | None = None, probe: bool = False
+) -> Found:
     """Go on from the start by L-BFGS, for the iterations that are left."""
     rest = task.stopping.after(start.iterations)
     if start.stopped:
@@ -163,10 +161,10 @@ def _descend(task: Task, start: Start, curvature: Curvature, pairs: Pairs | None
 
 
 def _first_parameters(task: Task) -> Array:
-    """The given ones, or no weights, and the biases that are best without weights."""
-    cost = task.cost
+    """The given ones; else weights of zero, and the biases that are best with these."""
     if task.initial is not None:
         return task.initial
+    cost = task.cost
     parameters = np.zeros((cost.n_scores, cost.X.shape[1] + 1))
     if cost.fit_intercept:
         logs = np.log(cost.class_shares())
@@ -197,7 +195,7 @@ def _near_sample(task: Task) -> Start:
 
 
 def _from_row_space(task: Task) -> Start:
-    """The minimum, as near as it is found in the space of the rows."""
+    """The minimum that is found in the space of the rows."""
     space = RowSpace(task.cost, _first_parameters(task))
     found = minimise(space, space.begin(), space.solve, task.stopping, scaled=True, size=space.size)
     return Start(space.parameters(found.parameters), iterations=found.iterations, stopped=found.stopped)
