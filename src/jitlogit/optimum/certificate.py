@@ -10,7 +10,7 @@ from .cost import LEAST_CURVATURE, Cost
 from .lbfgs import Found, largest
 from .samples import spread
 
-# Better biases come from the curvature of a sample: of this many rows, or this fraction of all if that is more.
+# Better biases come from the curvature of a sample: of 2000 rows, or of all rows over 50 if these are more.
 _BIAS_ROWS, _BIAS_PART = 2000, 50
 # How many times the weights' part of the bound the biases' part must be for better biases to be worth a read of X.
 _WORTH_A_READ = 10

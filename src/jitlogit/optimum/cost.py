@@ -25,15 +25,6 @@ class Cost:
 
     The parameters belong to features (x - offset) / scale. K is 1 for two classes. The bias isn't penalised, and its
     gradient is zero without an intercept. Solvers, not the cost, add the penalty  sum_j l1_j |w_j|.
-
-    Attributes
-    ----------
-    passes : float
-        How often X has been read.
-    rounding : float
-        Relative error of the cost.
-    equal_curvature : float
-        Second derivative of a loss by a score, where all classes are equally probable.
     """
 
     def __init__(
@@ -54,11 +45,12 @@ class Cost:
         self.l1 = np.zeros(l2.size) if l1 is None else l1
         self.fit_intercept = fit_intercept
         self.n_classes, self.n_scores = n_classes, n_classes or 1
+        # Second derivative of a loss by a score where all classes are equally probable.
         self.equal_curvature = (max(2, self.n_scores) - 1) / max(2, self.n_scores) ** 2
         self.labels, self.sample_weight = labels, sample_weight
         self.n_threads = n_threads
         self.rounding = _ROUNDING[computed_dtype(X)]
-        self.passes = 0.0
+        self.passes = 0.0  # reads of X so far
         self._known_to_be_finite = False
 
     @cached_property

@@ -13,15 +13,15 @@ from .cost import Cost
 from .hessian import PRODUCTS_A_VALUE, dense, mean_hessian
 from .samples import Sample, rows_of, spread
 
-# All thresholds were tuned on Zen 4, two cores. A sample has this many rows times features squared, and at most so many
-# rows; but it has at least so many rows per feature.
+# Size of a sample (all thresholds: Zen 4, two cores): rows times features squared are at most the first, and rows the
+# second, unless the third number of rows per feature is more.
 _SAMPLE_PRODUCTS, _MOST_SAMPLE_ROWS, _SAMPLE_ROWS_A_FEATURE = 5e8, 10_000, 4
 # Iterations before the Hessian of a full sample, and between its renewals.
 _ITERATIONS_BEFORE_A_HESSIAN, _ITERATIONS_OF_A_HESSIAN = 12, 10
 # Two iterations that leave more of the gradient's norm are slow; well-conditioned costs leave a tenth at most.
 _SLOW = 0.2
-# Rows per feature of the small sample for slow iterations, and reads of X that its Hessian may take as long as; the
-# same limit for the Hessian of the full sample in the first iteration.
+# Rows per feature of the small sample, and the time that its Hessian may take, in reads of X. The third is the time
+# that the Hessian of the full sample may take in the first iteration.
 _FEW_ROWS_A_FEATURE, _WORTH_READS, _MOST_READS_AT_ONCE = 60, 4, 1
 # Products that take as long as an iteration takes in addition to its read of X.
 _PRODUCTS_A_CALL = 1e6
@@ -97,11 +97,6 @@ class SampledCurvature(UnitVariance):
     As soon as the gradient shrinks slowly, the Hessian of a small sample is taken, if it costs few reads of X. That of
     the full sample follows after some iterations, or in the first if it costs no more than a read. It is renewed at
     intervals if the sample is at least half of the rows, and so nearly as good as all.
-
-    Attributes
-    ----------
-    at_once : bool
-        Whether a Hessian is taken in the first iteration.
     """
 
     def __init__(self, cost: Cost, first: Sample | None, slow: bool, rng: np.random.Generator) -> None:
@@ -115,7 +110,7 @@ class SampledCurvature(UnitVariance):
         self._few = few if few >= _SAMPLE_ROWS_A_FEATURE * n else 0
         self._size, self._anew = size, 2 * size >= m
         self._late = 0 if size <= _MOST_READS_AT_ONCE * rows_a_read else _ITERATIONS_BEFORE_A_HESSIAN
-        self.at_once = self._late == 0 or (slow and self._few > 0)
+        self.at_once = self._late == 0 or (slow and self._few > 0)  # a Hessian is taken in the first iteration
         self._cost, self._first, self._rng = cost, first, rng
         self._now: Preconditioner | None = None
         self._norms: list[float] = []

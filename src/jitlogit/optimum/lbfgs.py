@@ -17,7 +17,7 @@ OnStep = Callable[[int, float, Array], bool]
 # least, and the second is left at most (Nocedal and Wright, "Numerical Optimization", 2006, section 3.1).
 _SUFFICIENT_DECREASE, _SLOPE_LEFT = 1e-4, 0.9
 _MOST_TRIES = 30
-_PROBE = 0.01  # of the first step
+_PROBE = 0.01  # length of the probe over that of the first step
 _PAIRS_THAT_TELL = 3  # with so many, a step that is too long shows that the given Hessian is too small
 
 
@@ -137,7 +137,7 @@ def minimise(
     at : callable or None
         Called with the parameters and the gradient before each iteration; `solve` may change with it.
     pairs : Pairs or None
-        The search begins with these and adds to them; `Pairs(0)` keep none: all steps are by `solve`.
+        The search adds to these; None: to new ones. `Pairs(0)` keep none, so that all steps are by `solve`.
     probe : bool
         Whether a short step makes the first pair. Without one, the first step is far too long where features are
         correlated and `solve` takes them to be independent.

@@ -11,9 +11,9 @@ from ..data.moments import RunningMoments
 from ..data.validation import Array, is_sparse, read_only
 from ..kernels.passes.gather import gather
 
-# A sample has the largest of three sizes: so many rows, so many per feature, one of so many of all (Zen 4, two cores).
+# Size of a sample (Zen 4, two cores): the largest of a number of rows, a number per feature, and all rows over 50.
 _ROWS, _ROWS_A_FEATURE, _CHEAP_PART = 10_000, 8, 50
-# It has at most one of so many of all rows. With fewer than the least, in all or per feature, it tells too little.
+# It is at most all rows over 12. A sample of fewer rows than the least, in all or per feature, tells too little.
 _PART, _LEAST_ROWS, _LEAST_ROWS_A_FEATURE = 12, 1000, 4
 # Largest relative difference between the variances of half of a sample and of all of it, for these to be trusted.
 _ALIKE = 0.25
@@ -25,10 +25,7 @@ class Sample(NamedTuple):
 
 
 def first_size(m: int, n: int) -> int:
-    """Rows of the sample that a search begins with, 0 where it tells too little.
-
-    The search for the optimum of so few rows takes less than one read of all rows.
-    """
+    """Size of a sample whose optimum is found in less time than X is read in, 0 if it would tell too little."""
     size = min(m // _PART, max(_ROWS, _ROWS_A_FEATURE * n, m // _CHEAP_PART))
     return size if size >= max(_LEAST_ROWS, _LEAST_ROWS_A_FEATURE * n) else 0
 
