@@ -1,13 +1,13 @@
 """Score to probability, residual and loss, exact in both tails.
 
-Residual and loss follow from ``u = exp(-|q|)`` in [0, 1], where q is the score of the class that the row does *not*
-belong to (q = z for y = 0, q = -z for y = 1). With s = +1 for y = 0 and -1 for y = 1,
+Residual and loss follow from ``u = exp(-|q|)`` in [0, 1]. Here q is the score of the class that the sample does *not*
+belong to: q = z for y = 0, q = -z for y = 1. With s = +1 for y = 0 and -1 for y = 1,
 
 * residual  A - Y = s sigmoid(q), and
 * loss      L = log(1 + exp(q)) = max(q, 0) + log1p(u),
 
-so neither subtracts two nearly equal numbers. The functions are branch-free arithmetic on lanes: a call of the C
-library's ``exp`` per score takes ten times as long.
+so neither subtracts two nearly equal numbers. The functions are branch-free arithmetic on lanes, because calling the C
+library's ``exp`` for each score takes ten times as long.
 """
 
 from __future__ import annotations
@@ -21,20 +21,12 @@ from ..simd import lanes
 
 strict_by_type = partial(by_type, fastmath=STRICT)
 
-# log 2 in two parts, the first with so few digits that a product with a small whole number is exact.
 _INV_LOG2 = 1.4426950408889634
+# log 2 = HIGH + LOW. HIGH has so few digits that its product with a small whole number is exact.
 _LOG2_HIGH_32 = 0.693359375
 _LOG2_LOW_32 = -2.12194440e-4
 _LOG2_HIGH_64 = 0.6931471803691238
 _LOG2_LOW_64 = 1.9082149292705877e-10
-# Below these, exp rounds to zero.
-_LOWEST_32 = -104.0
-_LOWEST_64 = -746.0
-# exp reaches below the smallest normal number, 2^k alone can't: 2^(k + SHIFT) is built and scaled back.
-_SHIFT_32 = 64.0
-_SHIFT_64 = 512.0
-_UNSHIFT_32 = 2.0**-64
-_UNSHIFT_64 = 2.0**-512
 
 _ONE_32 = np.float32(1.0)
 _TWO_32 = np.float32(2.0)
@@ -42,56 +34,43 @@ _SQRT_HALF_BITS_32 = 0x3F3504F3
 _SQRT_HALF_BITS_64 = 0x3FE6A09E667F3BCD
 _LOG2_32 = np.float32(0.6931471805599453)
 _LOG2_64 = 0.6931471805599453
-_ATANH_32 = tuple(np.float32(1.0 / d) for d in (13, 11, 9, 7, 5, 3))
+_ATANH_32 = tuple(np.float32(1.0 / d) for d in (9, 7, 5, 3))
 
 
 def _exp_nonpositive_32(x):
-    """exp(x) of lanes x <= 0 as 2^k exp(r), |r| <= log(2) / 2 (Cody and Waite, Software Manual for the Elementary
-    Functions, 1980, with a Taylor polynomial). NaN stays NaN."""
-    x = lanes.where(x < _LOWEST_32, _LOWEST_32, x)
+    """exp(x) of lanes x <= 0 as 2^k exp(r), |r| <= log(2) / 2, by a Taylor polynomial; NaN stays NaN.
+
+    Source of the reduction to r: Cody and Waite, Software Manual for the Elementary Functions, 1980.
+    """
+    x = lanes.where(x < -104.0, -104.0, x)  # below, exp rounds to zero
     k = lanes.rounded(x * _INV_LOG2)
     r = (x - k * _LOG2_HIGH_32) - k * _LOG2_LOW_32
-    p = r * (1.0 / 5040.0) + 1.0 / 720.0
-    p = p * r + 1.0 / 120.0
-    p = p * r + 1.0 / 24.0
-    p = p * r + 1.0 / 6.0
-    p = p * r + 0.5
-    p = p * r + 1.0
-    p = p * r + 1.0
-    return p * lanes.power_of_two(k + _SHIFT_32) * _UNSHIFT_32
+    p = (r * (1.0 / 5040.0) + 1.0 / 720.0) * r + 1.0 / 120.0
+    p = ((p * r + 1.0 / 24.0) * r + 1.0 / 6.0) * r + 0.5
+    p = (p * r + 1.0) * r + 1.0
+    # 2^k may be too small for a normal number, so 2^(k + 64) is built and scaled back.
+    return p * lanes.power_of_two(k + 64.0) * 2.0**-64
 
 
 def _exp_nonpositive_64(x):
     """As `_exp_nonpositive_32`, with a polynomial of degree 13."""
-    x = lanes.where(x < _LOWEST_64, _LOWEST_64, x)
+    x = lanes.where(x < -746.0, -746.0, x)
     k = lanes.rounded(x * _INV_LOG2)
     r = (x - k * _LOG2_HIGH_64) - k * _LOG2_LOW_64
-    p = r * (1.0 / 6227020800.0) + 1.0 / 479001600.0
-    p = p * r + 1.0 / 39916800.0
-    p = p * r + 1.0 / 3628800.0
-    p = p * r + 1.0 / 362880.0
-    p = p * r + 1.0 / 40320.0
-    p = p * r + 1.0 / 5040.0
-    p = p * r + 1.0 / 720.0
-    p = p * r + 1.0 / 120.0
-    p = p * r + 1.0 / 24.0
-    p = p * r + 1.0 / 6.0
-    p = p * r + 0.5
-    p = p * r + 1.0
-    p = p * r + 1.0
-    return p * lanes.power_of_two(k + _SHIFT_64) * _UNSHIFT_64
+    p = (r * (1.0 / 6227020800.0) + 1.0 / 479001600.0) * r + 1.0 / 39916800.0
+    p = ((p * r + 1.0 / 3628800.0) * r + 1.0 / 362880.0) * r + 1.0 / 40320.0
+    p = ((p * r + 1.0 / 5040.0) * r + 1.0 / 720.0) * r + 1.0 / 120.0
+    p = ((p * r + 1.0 / 24.0) * r + 1.0 / 6.0) * r + 0.5
+    p = (p * r + 1.0) * r + 1.0
+    return p * lanes.power_of_two(k + 512.0) * 2.0**-512
 
 
 def _log1p_unit_32(u):
     """log(1 + u) of lanes 0 <= u <= 1 as 2 atanh(s), s = u / (2 + u) <= 1/3, by its Taylor series."""
     s = u / (u + 2.0)
     w = s * s
-    p = w * (1.0 / 13.0) + 1.0 / 11.0
-    p = p * w + 1.0 / 9.0
-    p = p * w + 1.0 / 7.0
-    p = p * w + 1.0 / 5.0
-    p = p * w + 1.0 / 3.0
-    p = p * w + 1.0
+    p = (w * (1.0 / 13.0) + 1.0 / 11.0) * w + 1.0 / 9.0
+    p = (((p * w + 1.0 / 7.0) * w + 1.0 / 5.0) * w + 1.0 / 3.0) * w + 1.0
     return s * p * 2.0
 
 
@@ -99,21 +78,10 @@ def _log1p_unit_64(u):
     """As `_log1p_unit_32`, with sixteen terms."""
     s = u / (u + 2.0)
     w = s * s
-    p = w * (1.0 / 31.0) + 1.0 / 29.0
-    p = p * w + 1.0 / 27.0
-    p = p * w + 1.0 / 25.0
-    p = p * w + 1.0 / 23.0
-    p = p * w + 1.0 / 21.0
-    p = p * w + 1.0 / 19.0
-    p = p * w + 1.0 / 17.0
-    p = p * w + 1.0 / 15.0
-    p = p * w + 1.0 / 13.0
-    p = p * w + 1.0 / 11.0
-    p = p * w + 1.0 / 9.0
-    p = p * w + 1.0 / 7.0
-    p = p * w + 1.0 / 5.0
-    p = p * w + 1.0 / 3.0
-    p = p * w + 1.0
+    p = ((w * (1.0 / 31.0) + 1.0 / 29.0) * w + 1.0 / 27.0) * w + 1.0 / 25.0
+    p = (((p * w + 1.0 / 23.0) * w + 1.0 / 21.0) * w + 1.0 / 19.0) * w + 1.0 / 17.0
+    p = (((p * w + 1.0 / 15.0) * w + 1.0 / 13.0) * w + 1.0 / 11.0) * w + 1.0 / 9.0
+    p = (((p * w + 1.0 / 7.0) * w + 1.0 / 5.0) * w + 1.0 / 3.0) * w + 1.0
     return s * p * 2.0
 
 
@@ -124,9 +92,7 @@ def _log_32(x):
     f = np.int32(bits - (k << 23)).view(np.float32)
     s = (f - _ONE_32) / (f + _ONE_32)
     w = s * s
-    p = _ATANH_32[2] * w + _ATANH_32[3]
-    p = p * w + _ATANH_32[4]
-    p = p * w + _ATANH_32[5]
+    p = ((_ATANH_32[0] * w + _ATANH_32[1]) * w + _ATANH_32[2]) * w + _ATANH_32[3]
     p = p * w + _ONE_32
     return np.float32(k) * _LOG2_32 + _TWO_32 * s * p
 
@@ -138,16 +104,9 @@ def _log_64(x):
     f = np.int64(bits - (k << 52)).view(np.float64)
     s = (f - 1.0) / (f + 1.0)
     w = s * s
-    p = (1.0 / 21.0) * w + 1.0 / 19.0
-    p = p * w + 1.0 / 17.0
-    p = p * w + 1.0 / 15.0
-    p = p * w + 1.0 / 13.0
-    p = p * w + 1.0 / 11.0
-    p = p * w + 1.0 / 9.0
-    p = p * w + 1.0 / 7.0
-    p = p * w + 1.0 / 5.0
-    p = p * w + 1.0 / 3.0
-    p = p * w + 1.0
+    p = ((1.0 / 21.0) * w + 1.0 / 19.0) * w + 1.0 / 17.0
+    p = (((p * w + 1.0 / 15.0) * w + 1.0 / 13.0) * w + 1.0 / 11.0) * w + 1.0 / 9.0
+    p = (((p * w + 1.0 / 7.0) * w + 1.0 / 5.0) * w + 1.0 / 3.0) * w + 1.0
     return np.float64(k) * _LOG2_64 + 2.0 * s * p
 
 
@@ -165,7 +124,7 @@ def log1p_unit(u):
 
 @strict_by_type
 def log(x):
-    """log(x) for positive normal x."""
+    """log(x) of a positive normal number."""
     return _log_32 if x.bitwidth == 32 else _log_64
 
 
@@ -184,25 +143,25 @@ def loss(q):
 
 @inline
 def residual(z, sign):
-    """A - Y of lanes: sign +1 for y = 0 and -1 for y = 1."""
+    """Residual A - Y of lanes, from the score and sign +1 for y = 0, -1 for y = 1."""
     return sign * sigmoid(sign * z)
 
 
-# The arrays below have room for whole lanes beyond `count`; what stands there is of no consequence.
+# The functions below read and write whole lanes, beyond `count` too. No result depends on the numbers there.
 
 
 @strict
 def probabilities(z, count, out_probability):
-    """Sigmoid of the first `count` scores; `out_probability` may be `z`."""
+    """Sigmoid of the first `count` scores, at least; `out_probability` may be `z`."""
     for t in range(0, count, lanes.width(z)):
         lanes.store(out_probability, t, sigmoid(lanes.load(z, t)))
 
 
 @strict
 def residuals(z, sign, count, out_residual):
-    """Residuals A - Y of the first `count` scores, sign +1 for y = 0 and -1 for y = 1; returns their sum.
+    """Residuals A - Y of the first `count` scores; returns their sum over whole lanes.
 
-    Where the sign is 0, so is the residual.
+    `sign` is +1 for y = 0 and -1 for y = 1. A sign of 0 makes the residual 0.
     """
     total = lanes.fill(z, 0.0)
     for t in range(0, count, lanes.width(z)):
@@ -221,7 +180,10 @@ def losses(z, sign, count, out_loss):
 
 @strict
 def clipped_losses(probability, labels, first, count, eps, out_loss):
-    """Losses -log(a) for y = 1 and -log(1 - a) for y = 0, a clipped to [eps, 1 - eps], of rows first + t, t < count."""
+    """Losses -log(a) for y = 1 and -log(1 - a) for y = 0, of `count` samples from `first` on.
+
+    The probability a is clipped to [eps, 1 - eps].
+    """
     one = probability.dtype.type(1)
     for t in range(count):
         a = probability[first + t]
