@@ -23,10 +23,11 @@ from numba.misc.appdirs import AppDirs
 
 __all__ = ["KernelCache"]
 
-# A compiled kernel is called through the C interface of the Python that compiled it.
+# Part of a kernel's key, since the C interface through which it is called depends on the Python that compiled it.
 PYTHON = f"{sys.implementation.cache_tag}{getattr(sys, 'abiflags', '')}"
 
-# A kernel is written in milliseconds; an hour leaves room for a stopped process and for the clocks of network drives.
+# Age from which a temporary file is deleted. Writing takes milliseconds; an hour allows for a stopped process and for
+# wrong clocks of network drives.
 _STALE_SECONDS = 3600
 
 
@@ -43,10 +44,10 @@ def sources_stamp() -> str:
 
 
 def cache_directories() -> list[Path]:
-    """Folders that may hold compiled kernels, the first to write to in front.
+    """Folders that may hold compiled kernels. The first that can be written to is written to.
 
-    ``NUMBA_CACHE_DIR`` alone counts where it is set; as in Numba, a relative one is below the current folder, because
-    the user asked for it. Otherwise it is the package's own folder, and the user's where that can't be written.
+    If ``NUMBA_CACHE_DIR`` is set, it is the only one. A relative one is below the current folder, as in Numba, because
+    the user asked for it. Otherwise it is the package's own folder, then the user's if that can't be written to.
     """
     if numba.config.CACHE_DIR:
         return [Path(numba.config.CACHE_DIR) / "jitlogit"]
@@ -64,7 +65,7 @@ def _beside_the_package() -> Path:
 
 
 def _user_directory() -> Path | None:
-    """The user's cache folder; None where that has no absolute path.
+    """The user's cache folder; None if it has no absolute path.
 
     The XDG specification calls a relative ``XDG_CACHE_HOME`` invalid, and an empty one unset. A relative path would
     lead below the current folder, where others may have put files.
@@ -76,7 +77,7 @@ def _user_directory() -> Path | None:
 
 
 def _can_be_written(directory: Path) -> bool:
-    """Found out by writing, because permissions alone don't tell on Windows and on some network drives."""
+    """Try to write, because permissions alone don't decide on Windows and on some network drives."""
     try:
         _make(directory)
         with tempfile.TemporaryFile(dir=directory):
@@ -92,9 +93,9 @@ def _make(directory: Path) -> None:
 def _check_owner(path: Path, status: os.stat_result) -> None:
     """Raise PermissionError if another user may have written a file or folder.
 
-    Below ``NUMBA_CACHE_DIR``, which images are warmed up into, root may have; the user's folder is the user's alone.
-    A kernel is a pickle and machine code: reading it runs it. Windows tells no owner, and keeps others out of a user's
-    folders. Who writes beside the package can change its sources too, so nothing is asked there.
+    A kernel is a pickle and machine code, so reading it runs it. Root may write below ``NUMBA_CACHE_DIR``, since root
+    fills it when container images are built. Files beside the package aren't checked, because a user with access to
+    them can change the sources too. Nothing is checked on Windows, which keeps others out of a user's folders.
     """
     if not hasattr(os, "geteuid") or _beside_the_package() in (path, path.parent):
         return
@@ -104,20 +105,20 @@ def _check_owner(path: Path, status: os.stat_result) -> None:
 
 
 def _read(path: Path) -> bytes:
-    """The content of a file that no other user may have written, in a folder where none may have put a link."""
+    """The content of a file, if no other user may have written it or put a link in its folder."""
     _check_owner(path.parent, path.parent.stat())
     with path.open("rb") as file:
-        _check_owner(path, os.fstat(file.fileno()))  # of the open file, which can't be exchanged any more
+        _check_owner(path, os.fstat(file.fileno()))  # the open file can't be replaced any more
         return file.read()
 
 
 def _sealed(payload: bytes) -> bytes:
-    """A payload behind its SHA-256; machine code with one wrong byte may end the process, and raises nothing."""
+    """A payload behind its SHA-256. Without it, a wrong byte in the machine code could end the process."""
     return hashlib.sha256(payload).digest() + payload
 
 
 def _unsealed(content: bytes) -> bytes:
-    """The payload; ValueError if it isn't what was written."""
+    """The payload of `_sealed`; ValueError if it was damaged."""
     size = hashlib.sha256().digest_size
     if _sealed(content[size:]) != content:
         raise ValueError("the file is damaged")
@@ -127,11 +128,10 @@ def _unsealed(content: bytes) -> bytes:
 class KernelCache(_Cache):  # type: ignore[misc]
     """One file per compiled variant, named by a hash of everything that its code depends on.
 
-    Numba's own cache notices edits of the file that defines a function but not of the files that it calls into
-    (numba#1833), is blind to jit options (numba#6845), keeps an index that concurrent processes can mix up, and raises
-    where no folder is writable (numba#4908). Here the name stands for all kernel sources, versions, processor, variant
-    and argument types; a file appears whole, by renaming; a folder that can't be read or written is passed over, and
-    so is one that another user may write.
+    Numba's own cache doesn't notice edits of the files that a function's file calls into (numba#1833) and ignores jit
+    options (numba#6845). Concurrent processes can damage its index, and it raises if no folder is writable (numba#4908).
+    Here the hash covers all kernel sources, versions, the processor, the variant and the argument types. A file appears
+    whole, by renaming. A folder is skipped if it can't be read or written, or if another user may write to it.
     """
 
     def __init__(self, name: str) -> None:
@@ -163,7 +163,7 @@ class KernelCache(_Cache):  # type: ignore[misc]
             return None
         target_context.refresh()
         for directory in cache_directories():
-            # Whatever is wrong with a file (missing, unreadable, damaged), the remedy is to compile.
+            # If a file is missing, unreadable or damaged, the kernel is compiled.
             with contextlib.suppress(Exception):
                 name = self._file_name(sig, target_context.codegen())
                 payload = pickle.loads(_unsealed(_read(directory / name)))
@@ -175,10 +175,10 @@ class KernelCache(_Cache):  # type: ignore[misc]
             return
         content = _sealed(dumps(CompileResultCacheImpl.reduce(None, data)))
         for directory in cache_directories():
-            with contextlib.suppress(OSError):  # not writable; or no sources to hash, in a zip file
+            with contextlib.suppress(OSError):  # not writable; or the sources are in a zip file and can't be hashed
                 name = self._file_name(sig, data.codegen)
                 _make(directory)
-                _check_owner(directory, directory.stat())  # or the kernel would not be read again
+                _check_owner(directory, directory.stat())  # else the kernel could not be read again
                 _write_whole(directory / name, content)
                 _clear(directory)
                 return
@@ -187,7 +187,7 @@ class KernelCache(_Cache):  # type: ignore[misc]
 def _write_whole(path: Path, content: bytes) -> None:
     temporary = path.with_name(f"{path.name}.{uuid.uuid4().hex}")
     try:
-        temporary.touch(mode=0o664, exist_ok=False)  # whatever the umask, a file that others may write isn't read
+        temporary.touch(mode=0o664, exist_ok=False)  # other users' right to write would keep it from being read
         temporary.write_bytes(content)
         os.replace(temporary, path)
     finally:
@@ -195,7 +195,7 @@ def _write_whole(path: Path, content: bytes) -> None:
 
 
 def _clear(directory: Path) -> None:
-    """Delete what `_write_whole` left behind in processes that were killed, once nobody can be writing it any more."""
+    """Delete old temporary files, which `_write_whole` leaves behind if its process is killed."""
     for path in directory.glob("*.kernel." + 32 * "[0-9a-f]"):
         with contextlib.suppress(OSError):  # another process deleted it first
             if path.stat().st_mtime < time.time() - _STALE_SECONDS:

@@ -1,10 +1,7 @@
-"""The only file that calls ``numba.njit``: flags.
+"""Decorators of all compiled functions. No other file calls ``numba.njit``, so flags stand here once.
 
-* :func:`helper`, :func:`inline`, :func:`outline`, :func:`strict`, :func:`by_type` and :func:`inline_by_type` make
-  functions that kernels call;
-* :func:`primitive` makes one out of LLVM code;
-* :func:`kernel` makes an entry point, compiled on first need and cached on disk;
-* :class:`parallel_kernel` makes one whose loop over `prange` is a parallel region.
+Helpers (`helper`, `inline`, `outline`, `strict`, `by_type`, `inline_by_type`, `primitive`) are called by kernels.
+Kernels (`kernel`, `parallel_kernel`) are called by Python.
 """
 
 from __future__ import annotations
@@ -38,7 +35,7 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 #: Sums may be reordered and products fused. Never ``nnan`` or ``ninf``: kernels carry NaN and inf to their caller.
 FASTMATH = {"reassoc", "contract", "nsz", "arcp"}
-#: For formulas whose order of operations is their accuracy: products may be fused, nothing else.
+#: For formulas whose accuracy depends on the order of operations: products may be fused, nothing else.
 STRICT = {"contract"}
 
 #: True under ``NUMBA_DISABLE_JIT=1``, where every kernel runs as plain Python.
@@ -46,7 +43,7 @@ JIT_DISABLED = bool(numba.config.DISABLE_JIT)
 
 
 def helper(function: Function) -> Function:
-    """Make a helper that kernels call."""
+    """Make a helper, which LLVM inlines as it sees fit."""
     return _helper(function, "")
 
 
@@ -55,25 +52,25 @@ def _helper(function: Function, how: str, fastmath: set[str] = FASTMATH) -> Func
 
 
 def inline(function: Function) -> Function:
-    """Make a helper so small, or called with so many arrays, that a call would cost more than its work."""
+    """Make a helper that is always inlined, because a call with its arrays would cost more than its work."""
     return _helper(function, "always")
 
 
 def outline(function: Function) -> Function:
-    """Make a helper so large that it is compiled once, not into each of its callers."""
+    """Make a helper that is never inlined, because it is large and has several callers."""
     return _helper(function, "never")
 
 
 def strict(function: Function) -> Function:
-    """Make a helper that is computed in the order of operations in which it is written."""
+    """Make a helper whose operations keep the order in which they are written."""
     return _helper(function, "", STRICT)
 
 
 def by_type(choose: Function, fastmath: set[str] = FASTMATH, how: str = "") -> Function:
     """Make a helper whose implementation is chosen by its arguments' types while a caller is compiled.
 
-    `choose` has the helper's arguments, gets their Numba types (with attributes such as ``dtype`` and ``layout``) and
-    returns the implementation: an undecorated function whose arguments have the same names.
+    `choose` takes the Numba types of the helper's arguments, with attributes such as ``dtype`` and ``layout``. It
+    returns the implementation, an undecorated function whose arguments have the same names.
     """
 
     @functools.wraps(choose)
@@ -93,13 +90,13 @@ def by_type(choose: Function, fastmath: set[str] = FASTMATH, how: str = "") -> F
 
 
 def inline_by_type(choose: Function) -> Function:
-    """As `by_type`, compiled into its callers."""
+    """As `by_type`, always inlined."""
     return by_type(choose, how="always")
 
 
 def kernel(function: Function) -> Function:
     """Make an entry point, compiled on first need and cached on disk."""
-    if JIT_DISABLED:  # compiled arithmetic is silent
+    if JIT_DISABLED:  # NumPy would warn of overflow, which compiled code doesn't
         return np.errstate(all="ignore")(function)
     return keep_on_disk(numba.njit(function, fastmath=FASTMATH, **KERNEL), function.__name__)  # type: ignore[no-any-return]
 
@@ -107,9 +104,9 @@ def kernel(function: Function) -> Function:
 class parallel_kernel:
     """Make an entry point whose loop ``for member in prange(members)`` is a parallel region; see `threads.run`.
 
-    It is compiled twice, each on first need: `parallel` with the region, and `serial`, where prange is range, for one
-    thread. So who needs one thread starts no threading layer. Numba's key of a cached kernel ignores options
-    (numba#6845): the two have names of their own.
+    There are two variants, each compiled on first need. `parallel` has the region. In `serial`, for one thread, prange
+    is range, so it doesn't start the threading layer. The two have different names, since Numba's key of a cached
+    kernel ignores options (numba#6845).
     """
 
     def __init__(self, function: Callable[..., None]) -> None:
@@ -122,13 +119,13 @@ class parallel_kernel:
 
     @property
     def compilations(self) -> int:
-        """How many variants this process has compiled, and not found in the cache."""
+        """Number of variants that this process has compiled instead of reading them from the cache."""
         both: tuple[Any, Any] = self.serial, self.parallel
         return sum(int(sum(each.stats.cache_misses.values())) for each in both)
 
 
 def primitive(plain: Callable[..., Any]) -> Callable[..., Any]:
-    """Decorate a Numba intrinsic; `plain` does the same where the JIT is off."""
+    """Make a helper of LLVM code, from the function below, which types it; `plain` replaces it if the JIT is off."""
 
     def decorate(typed: Callable[..., Any]) -> Any:
         return plain if JIT_DISABLED else intrinsic(typed)

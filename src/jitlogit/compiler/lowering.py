@@ -1,19 +1,19 @@
-"""Helpers lowered without being optimised by themselves, kernels optimised once, with their parallel regions.
+"""Compiler pipelines that optimise each kernel once, together with its helpers.
 
-Numba optimises and emits every function by itself, and then again in each of its callers, into which it is linked. Of
-kernels whose helpers call helpers, the innermost are optimised six times over, and only the kernel's own copy ever
-runs. Here a helper is left as it was lowered, for the kernel to optimise the whole: a first fit compiles in half the
-time. Kernels have no counts of references, which Numba removes between two rounds of optimising: one is enough.
+Numba optimises every function by itself, and again in each of its callers, into which it is linked. The innermost of
+nested helpers are optimised six times over, although only the kernel's own copy ever runs. Here helpers are lowered to
+LLVM code but not optimised, so that the kernel optimises all of it. A first fit then compiles in half the time. Kernels
+also skip one of Numba's two rounds of optimising, between which it removes reference counts, since they have none.
 
-Of a kernel with a parallel region, Numba compiles three parts by themselves: the region's body, its wrapper, and the
-call of the threading layer. They too are left as they were lowered.
+Numba compiles three parts of a kernel with a parallel region by themselves: the region's body, its wrapper, and the call
+of the threading layer. They too are left as they were lowered.
 """
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
-from typing import Any, TypeVar
+from collections.abc import Iterator
+from typing import Any
 
 from numba import _dynfunc
 from numba.core.codegen import JITCodeLibrary
@@ -21,26 +21,15 @@ from numba.core.compiler import Compiler, _LowerResult
 from numba.core.compiler_machinery import register_pass
 from numba.core.typed_passes import NativeLowering, NativeParforLowering
 
-__all__ = ["HelperCompiler", "KernelCompiler", "ParallelCompiler", "marked"]
+__all__ = ["INLINING", "HelperCompiler", "KernelCompiler", "ParallelCompiler"]
 
-Function = TypeVar("Function", bound=Callable[..., Any])
-
-
-_MARK = "_llvm_inlining"
-
-
-def marked(function: Function, inlining: str) -> Function:
-    """The function, whose LLVM code is to be inlined always ("alwaysinline"), never ("noinline"), or as LLVM sees fit.
-
-    Numba's own option for the first is a flag, and whatever is called by functions of other flags is compiled again.
-    """
-    if inlining:
-        setattr(function, _MARK, inlining)
-    return function
+#: Name of a helper's attribute: the LLVM attribute "alwaysinline" or "noinline". Numba's own option for the former is a
+#: flag, and a function is compiled again for callers of other flags.
+INLINING = "_llvm_inlining"
 
 
 class _HelperLibrary(JITCodeLibrary):  # type: ignore[misc]
-    """LLVM code that is only ever linked into other code."""
+    """LLVM code that is only linked into other code, and neither optimised nor emitted by itself."""
 
     inlining = ""
 
@@ -69,7 +58,7 @@ class _HelperLowering(NativeLowering):  # type: ignore[misc]
     def run_pass(self, state: Any) -> bool:
         name = state.func_id.func_qualname
         state.library = _HelperLibrary(state.targetctx.codegen(), name)
-        state.library.inlining = getattr(state.func_id.func, _MARK, "")
+        state.library.inlining = getattr(state.func_id.func, INLINING, "")
         state.flags.no_compile = True
         super().run_pass(state)
         lowered = state["cr"]
@@ -82,10 +71,8 @@ class _HelperLowering(NativeLowering):  # type: ignore[misc]
 
 
 def _not_callable(library: Any, description: Any, environment: Any) -> Any:
-    """The object by which callers find a function, which Python itself can't call."""
-    address = 0
-    name = description.qualname
-    return _dynfunc.make_function(description.lookup_module(), name, "", address, environment, (library,))
+    """The object by which compiled callers find a function. Its address is 0, so Python can't call it."""
+    return _dynfunc.make_function(description.lookup_module(), description.qualname, "", 0, environment, (library,))
 
 
 class _KernelLibrary(JITCodeLibrary):  # type: ignore[misc]
@@ -122,9 +109,9 @@ class _ParallelLowering(NativeParforLowering):  # type: ignore[misc]
 
 @contextlib.contextmanager
 def _parts_as_lowered(context: Any, codegen: Any, kernel: Any) -> Iterator[None]:
-    """Context, inside Numba's lock of the compiler, in which new libraries but the kernel's aren't optimised.
+    """Context in which no library but the kernel's is optimised, or has an address to call.
 
-    Code of these is not callable, and so has no address.
+    Numba's lock of the compiler is held, so changing its context and code generator is safe.
     """
     executable = context.get_executable
 
@@ -140,30 +127,30 @@ def _parts_as_lowered(context: Any, codegen: Any, kernel: Any) -> Iterator[None]
         del codegen.create_library, context.get_executable
 
 
-def _with_lowering(lowering: Any, numbas: Any, pipelines: Any) -> Any:
-    for pipeline in pipelines:
-        pipeline.passes = [(lowering, about) if one is numbas else (one, about) for one, about in pipeline.passes]
-        pipeline._finalized = False
-        pipeline.finalize()
-    return pipelines
+class _Compiler(Compiler):  # type: ignore[misc]
+    """Numba's own pipeline with another pass for lowering."""
 
-
-class HelperCompiler(Compiler):  # type: ignore[misc]
-    """Numba's own pipeline, with helpers' lowering."""
+    replaced: Any = NativeLowering
+    lowering: Any
 
     def define_pipelines(self) -> Any:
-        return _with_lowering(_HelperLowering, NativeLowering, super().define_pipelines())
+        pipelines = super().define_pipelines()
+        for pipeline in pipelines:
+            pipeline.passes = [
+                (self.lowering if one is self.replaced else one, about) for one, about in pipeline.passes
+            ]
+            pipeline._finalized = False
+            pipeline.finalize()
+        return pipelines
 
 
-class KernelCompiler(Compiler):  # type: ignore[misc]
-    """Numba's own pipeline, with kernels' lowering."""
-
-    def define_pipelines(self) -> Any:
-        return _with_lowering(_KernelLowering, NativeLowering, super().define_pipelines())
+class HelperCompiler(_Compiler):
+    lowering = _HelperLowering
 
 
-class ParallelCompiler(Compiler):  # type: ignore[misc]
-    """Numba's own pipeline, with the lowering of kernels that have a parallel region."""
+class KernelCompiler(_Compiler):
+    lowering = _KernelLowering
 
-    def define_pipelines(self) -> Any:
-        return _with_lowering(_ParallelLowering, NativeParforLowering, super().define_pipelines())
+
+class ParallelCompiler(_Compiler):
+    lowering, replaced = _ParallelLowering, NativeParforLowering

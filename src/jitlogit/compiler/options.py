@@ -1,7 +1,7 @@
-"""What Numba is asked for: its private side where its version is known, else what every version has.
+"""Options for Numba. They use its private interfaces if its version is known, and else only its public ones.
 
-The private side compiles a first fit in half the time (`lowering`), leaves out the counting of references, and keeps
-compiled kernels in files of our own (`cache`). The plain way has the same results.
+With the private interfaces, a first fit compiles in half the time (`lowering`), references aren't counted, and compiled
+kernels are kept in files of our own (`cache`). Results are the same without them.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 
 import numba
 
-#: Least and greatest version, (major, minor), whose private side is known; CI runs both.
+#: Least and greatest version, (major, minor), whose private interfaces are known; CI runs both.
 KNOWN = (0, 61), (0, 68)
 
 
@@ -23,7 +23,7 @@ def _is_plain() -> bool:
     return os.environ.get("JITLOGIT_PLAIN_NUMBA") == "1" or not KNOWN[0] <= version <= KNOWN[1]
 
 
-#: Whether Numba's own pipeline and cache are used: it is a version that isn't known, or JITLOGIT_PLAIN_NUMBA is 1.
+#: Whether Numba's own pipeline and cache are used, since its version isn't known or JITLOGIT_PLAIN_NUMBA is 1.
 PLAIN = _is_plain()
 
 HELPER: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
@@ -33,13 +33,13 @@ PARALLEL: dict[str, Any] = {**HELPER, "parallel": True}
 if PLAIN:
 
     def inlining(function: Callable[..., Any], how: str) -> dict[str, Any]:
-        """Options of a helper that is inlined "always", "never", or as LLVM sees fit; Numba has none for "never"."""
+        """Options of a helper that is inlined "always" or as LLVM sees fit (""); Numba has no option for "never"."""
         return {"forceinline": True} if how == "always" else {}
 
     def keep_on_disk(dispatcher: Any, name: str) -> Any:
-        """Have Numba keep compiled kernels, in files of that name, where it finds a folder that can be written.
+        """Have Numba keep compiled kernels on disk, if it finds a folder that can be written to.
 
-        Numba tells files by a function's name and place, not by its options (numba#6845).
+        The function gets a name of its own, since Numba's key of a cached kernel ignores options (numba#6845).
         """
         function = dispatcher.py_func
         renamed = types.FunctionType(function.__code__, function.__globals__, name)
@@ -53,22 +53,22 @@ if PLAIN:
 
 else:
     from .cache import KernelCache
-    from .lowering import HelperCompiler, KernelCompiler, ParallelCompiler, marked
+    from .lowering import INLINING, HelperCompiler, KernelCompiler, ParallelCompiler
 
-    # Without the runtime that counts references to arrays: it would do so, atomically, for each view and each call, and
-    # cost more than the work. So kernels can't allocate.
+    # No reference counts: atomic counting for each view and each call would cost more than the work. So kernels can't
+    # allocate.
     _bare: dict[str, Any] = {"_nrt": False, "no_cfunc_wrapper": True}
-    # Kernels call helpers, Python doesn't: without the wrappers for it, a first fit compiles half a second faster.
+    # Helpers have no wrappers for Python, which never calls them. That saves half a second of a first fit's compilation.
     HELPER |= {**_bare, "no_cpython_wrapper": True, "pipeline_class": HelperCompiler}
     KERNEL |= {**_bare, "pipeline_class": KernelCompiler}
     PARALLEL |= {**_bare, "pipeline_class": ParallelCompiler}
 
     def inlining(function: Callable[..., Any], how: str) -> dict[str, Any]:
         """Options of a helper that is inlined "always", "never", or as LLVM sees fit ("")."""
-        marked(function, {"always": "alwaysinline", "never": "noinline", "": ""}[how])
+        if how:
+            setattr(function, INLINING, {"always": "alwaysinline", "never": "noinline"}[how])
         return {}
 
     def keep_on_disk(dispatcher: Any, name: str) -> Any:
-        """Keep compiled kernels, in files of that name."""
         dispatcher._cache = KernelCache(name)
         return dispatcher

@@ -1,7 +1,7 @@
-"""How many threads compute a kernel, and the call of one by so many.
+"""The number of threads for a kernel, and its call by that many.
 
-The threads are those of Numba's threading layer (omp, tbb or workqueue). Numba starts it with the first parallel kernel
-that is compiled or read from the cache, so a fit by one thread starts none.
+The threads belong to Numba's threading layer (omp, tbb or workqueue). Numba starts it with the first parallel kernel
+that is compiled or read from the cache, so a fit by one thread doesn't start it.
 """
 
 from __future__ import annotations
@@ -18,29 +18,30 @@ from .jit import JIT_DISABLED, parallel_kernel
 
 #: Most members of a team.
 MOST_MEMBERS = 4095
-# A second thread pays for itself, and for compiling a parallel variant, where a call, or those of a fit, read so much.
+# Bytes that a call, or all calls of a fit, must read for more than one thread. Below, neither the start of threads nor the
+# compilation of a parallel variant pays. Tuned on Zen 4, two cores.
 _LEAST_BYTES = 4_000_000
 
 
 def max_threads() -> int:
-    """Number of threads that Numba was started with, the most that `n_threads` may ask for."""
+    """Number of threads that Numba was started with, and greatest `n_threads`."""
     return int(numba.config.NUMBA_NUM_THREADS)
 
 
 def members_for(n_threads: int | None, n_chunks: int, n_bytes: float) -> int:
-    """Number of threads that read `n_bytes` in `n_chunks` parts: at most `n_threads` (None: as Numba is set to)."""
+    """Number of threads for `n_bytes` in `n_chunks` chunks, at most `n_threads` (None: Numba's setting)."""
     if JIT_DISABLED or n_bytes < _LEAST_BYTES or _Layer.is_lost:
         return 1
-    if n_threads is None:  # to ask Numba for its setting starts its threads
+    if n_threads is None:  # get_num_threads would start the layer
         n_threads = numba.get_num_threads() if _layer() is not None else max_threads()
     return max(1, min(n_threads, n_chunks, MOST_MEMBERS))
 
 
 def run(kernel: Any, members: int, *arguments: Any) -> None:
-    """Call ``kernel(*arguments, members)`` by so many threads, or by this one where no others are to be had.
+    """Call ``kernel(*arguments, members)`` by `members` threads.
 
-    A `kernel` that isn't parallel is called by this one. The setting of Numba's threads, which is this thread's own, is
-    as before afterwards.
+    The calling thread alone computes it if the kernel isn't parallel, or if there may be no parallel region. Numba's
+    number of threads is restored afterwards.
     """
     if not isinstance(kernel, parallel_kernel):
         kernel(*arguments, members)
@@ -50,16 +51,14 @@ def run(kernel: Any, members: int, *arguments: Any) -> None:
 
 
 class _Layer:
-    """What is to be known of the threading layer."""
-
-    #: Whether this process is a fork of one that had started it: its threads are lost, and GNU OpenMP would hang.
+    #: Whether a parent process had started the layer before a fork. Its threads are lost, and GNU OpenMP would hang.
     is_lost = False
-    #: workqueue ends the process where two regions run at once (numba#8563).
+    #: Held by a region under workqueue, which ends the process if two regions run at once (numba#8563).
     workqueue = threading.Lock()
 
 
 def _layer() -> str | None:
-    """Name of the threading layer, None as long as it isn't started."""
+    """Name of the threading layer; None until it is started."""
     try:
         return str(numba.threading_layer())
     except ValueError:
@@ -77,7 +76,7 @@ if hasattr(os, "register_at_fork"):
 
 @contextlib.contextmanager
 def _region(members: int) -> Iterator[bool]:
-    """Context of a parallel region of so many threads; whether there may be one."""
+    """Context of a parallel region of `members` threads; yields whether there may be one."""
     if members == 1 or JIT_DISABLED or _Layer.is_lost:
         yield False
         return

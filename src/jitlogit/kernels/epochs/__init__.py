@@ -1,5 +1,5 @@
-"""Loops with updates.
+"""The room for epochs, the loops over the samples that update the parameters batch by batch.
 
-Rows, labels, their order and learning rates come in. Weights go out, changed batch by batch. One driver, `team`, shares
-the batches among the members of a parallel region; each file says how its kind of rows walks a batch.
+Rows, labels, their order, learning rates and a work space come in. Updated parameters, in the work space, and the sum
+of the losses go out.
 """

@@ -1,4 +1,4 @@
-"""Which positions of the order a chunk of a batch has, and which come after it."""
+"""Positions of batches and chunks in the order, and the learning rate of a batch."""
 
 from __future__ import annotations
 
@@ -12,27 +12,20 @@ from ..storage.operations import spacing
 
 @inline
 def rate_of(rates, batch):
-    """Learning rate of a batch."""
     return rates.first + batch * rates.growth
 
 
 @inline
-def place_of(order, batch):
-    """Number of the batch that an epoch visits after so many others."""
-    return order.blocks[batch] if order.blocks.size else batch
-
-
-@inline
 def batch_at(batches, batch):
-    """First position and size of a batch."""
-    batch_size = batches.cut.batch_size
-    first = place_of(batches.order, batch) * spacing(batches.rows, batch_size)
+    """First position and size of the batch that an epoch visits after `batch` others."""
+    batch_size, blocks = batches.cut.batch_size, batches.order.blocks
+    first = (blocks[batch] if blocks.size else batch) * spacing(batches.rows, batch_size)
     return first, min(batch_size, count_of(batches.labels) - first)
 
 
 @inline
 def chunk_of(batches, n_chunks, batch, c):
-    """First position of a chunk, and the one after its last."""
+    """First position of a chunk, and the one after its last. Chunks start at whole lanes."""
     first, size = batch_at(batches, batch)
     step = lanes.width(batches.rows)
     start, stop = size * c // n_chunks // step * step, size * (c + 1) // n_chunks // step * step
@@ -41,17 +34,17 @@ def chunk_of(batches, n_chunks, batch, c):
 
 @inline
 def positions_of(batches, share, batch, c, stop_batch):
-    """Positions of a chunk, ahead of the member's next one: of the same batch, or of the next one."""
+    """Positions of a chunk; `ahead` is the start of the member's next chunk, in this batch or the next one."""
     start, stop = chunk_of(batches, share.n_chunks, batch, c)
     same = c + 1 < share.stop
-    its_batch = batch if same else min(batch + 1, stop_batch - 1)
-    ahead, _ = chunk_of(batches, share.n_chunks, its_batch, c + 1 if same else share.first)
+    next_batch = batch if same else min(batch + 1, stop_batch - 1)
+    ahead, _ = chunk_of(batches, share.n_chunks, next_batch, c + 1 if same else share.first)
     return Positions(start, stop, ahead)
 
 
 @helper
 def fill_chunks(batches, share, first_batch, stop_batch):
-    """Fill in a member's part of the order, where there are shifts."""
+    """Fill in the order for a member's chunks of several batches, if rows are shuffled."""
     order = batches.order
     if share.stop - share.first == share.n_chunks and not order.blocks.size:
         start, _ = chunk_of(batches, 1, first_batch, 0)

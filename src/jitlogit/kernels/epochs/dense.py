@@ -1,7 +1,6 @@
-"""Rows in an array or packed, one score: chunks of the rows are shared out, and each member has its own parameters.
+"""Dense or packed rows with one score: members share out chunks, and each has its own copy of the parameters.
 
-Every member adds the sums of all chunks, in the same order, and updates its own copy of the parameters. So members meet
-once a batch.
+Every member adds the sums of all chunks in the same order, and updates its own copy. So one barrier a batch is enough.
 """
 
 from __future__ import annotations
@@ -36,7 +35,7 @@ def sum_share(batches, work, share, batch, stop_batch):
 
 def update(batches, work, share, batch, is_last, loss_sum):
     member = share.member
-    if member and is_last:  # others may begin the next span, with the first member's parameters
+    if member and is_last:  # the next span starts from the first member's copy
         return loss_sum
     _, size = batch_at(batches, batch)
     total = work.totals[member]
@@ -78,6 +77,7 @@ def _update_by_rule(rule, member, learning_rate, size, n_features, total, weight
 
 @by_type
 def _fetch(rule, member):
+    """Copy the first member's parameters to another one's."""
     return _fetch_nothing if str(rule) == "none" else _fetch_parameters
 
 
@@ -86,4 +86,8 @@ def _fetch_nothing(rule, member):
 
 
 def _fetch_parameters(rule, member):
-    updates.fetch_parameters(rule, member)
+    for source in (rule.parameters, rule.first, rule.second, rule.mean):
+        for j in range(source.shape[1]):
+            source[member, j] = source[0, j]
+    for k in range(2):
+        rule.counts[member, k] = rule.counts[0, k]

@@ -1,8 +1,8 @@
-"""The driver of all epochs with updates: members of a team sum their chunks of a batch, meet, and update.
+"""The driver of all epochs: members of a team sum their chunks of a batch, wait at a barrier, and update.
 
-How a storage walks a batch is told by the type of its work space, in `walks`: what a member sums, how sums become an
-update, and whether members meet again after it. Chunks and tiles follow from the shape of data and batches (see
-`plan`), never from the number of threads, so the sums have the same bits whichever member computes which chunk.
+The type of a work space chooses, in `walks`, what a member sums, how sums become an update, and whether another barrier
+follows. Chunks and tiles depend on the shape of data and batches (see `plan`), never on the number of threads. So the
+sums have the same bits whichever member computes which chunk.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ from .walks import begin, meets_again, sum_share, update
 
 @outline
 def _walk(batches, work, control, member, span, first_batch, stop_batch, loss_sum):
-    """Batches first_batch ... stop_batch - 1, as one of the members of a span.
+    """Do one member's part of the batches first_batch ... stop_batch - 1, which are a span.
 
-    Returns the sum of the losses, to which the first member adds one batch after the other, so that it doesn't depend
-    on spans; and in how many batches this member slept before the update.
+    Returns the sum of the losses, and at how many barriers before updates this member slept. The first member adds the
+    losses batch by batch, so that their sum doesn't depend on spans.
     """
     members = team.members_of(span)
     share = share_of(member, members, batches.cut.n_chunks)
@@ -50,15 +50,14 @@ def _walk(batches, work, control, member, span, first_batch, stop_batch, loss_su
 
 @inline
 def _lead(batches, work, control, members, out_loss_sum):
-    """Begin one span after the other, and end the epoch on every way out."""
+    """Begin one span after the other, and end the epoch even if it diverges, for the members that wait."""
     spacing = storage.spacing(batches.rows, batches.cut.batch_size)
     n_batches = (count_of(batches.labels) + spacing - 1) // spacing
     loss_sum = 0.0
     stop_batch = np.int64(0)
     while stop_batch < n_batches:
-        first_batch = stop_batch
-        span = team.begin_span(control, members, first_batch, n_batches)
-        stop_batch = team.stop_of(control)
+        span = team.begin_span(control, members, stop_batch, n_batches)
+        first_batch, stop_batch = team.batches_of(control)
         loss_sum, sleeps = _walk(batches, work, control, 0, span, first_batch, stop_batch, loss_sum)
         team.judge_span(control, members, span, batches.cut.batch_bytes, sleeps)
         if not math.isfinite(work.bias[0, 0]):
@@ -73,7 +72,8 @@ def _follow(batches, work, control, member):
     """Take part in spans until the epoch ends."""
     span = team.await_span(control, member, np.int64(0))
     while span >= 0:
-        _walk(batches, work, control, member, span, team.start_of(control), team.stop_of(control), 0.0)
+        first_batch, stop_batch = team.batches_of(control)
+        _walk(batches, work, control, member, span, first_batch, stop_batch, 0.0)
         span = team.await_span(control, member, span)
 
 
@@ -84,16 +84,16 @@ def epoch(rows, labels, order, cut, rates, rule, work, control, out_loss_sum, me
     Parameters
     ----------
     rows, labels, order, cut, rates, rule
-        See `Batches`.
+        The fields of `Batches`.
     work : WorkSpace, FeatureWorkSpace, ClassWorkSpace or SparseWorkSpace
         Its weights and bias are updated.
     control : (size,) of int64
-        See `team.control_of`.
+        Made by `team.control_of`.
     out_loss_sum : (1,) of float64
-        Sum of the losses, each before its own update; 0 if they aren't computed; NaN as soon as the bias isn't finite,
-        which ends the epoch.
+        Sum of the losses, each before its sample's update, or 0 without `rates.with_loss`. A bias that isn't finite
+        ends the epoch with NaN.
     members : int
-        Threads.
+        Number of threads.
     """
     team.open_region(control)
     for _ in prange(members):
@@ -106,7 +106,7 @@ def epoch(rows, labels, order, cut, rates, rule, work, control, out_loss_sum, me
 
 
 def epoch_kernel(cut: Plan, batch_size: int, plain: bool) -> Any:
-    """The kernel for batches cut up as planned, `plain` without a rule or weights of rows; a fit compiles no other."""
+    """The kernel of a fit, from its plan; `plain` means no rule and no sample weights. A fit compiles no other."""
     if cut.turned_rows:
         return turned_epoch
     if cut.n_chunks == 1 and cut.n_parts == 1 and batch_size <= FOLD_ROWS and plain:

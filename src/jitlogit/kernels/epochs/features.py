@@ -1,8 +1,9 @@
-"""Small mini-batches of F-ordered rows: members share out the features, and score, add and update their own.
+"""Small batches of F-ordered rows: members share out the features, not the samples.
 
-Of a small batch a column holds few rows, and half of them, in a shorter run still, would come from memory more slowly.
-So members take columns instead of rows. Each scores its parts of the features; members meet; each makes residuals of
-the sums of all parts, in order, and updates its own weights. Parts follow from the data's shape, not from the threads.
+Memory is slow in short runs, and a column's run of a small batch would be shorter still if members shared out its rows.
+So each member computes partial scores from its features, and waits at a barrier. It then adds the partial scores of all
+parts in order, computes the residuals, and updates its own weights. Parts depend on the data's shape, not on the number
+of threads.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from .chunks import batch_at, rate_of
 
 @helper
 def _part(n_features, step, n_parts, part):
-    """First feature of a part, and the one after its last: of whole vectors, so that no two members write to one."""
+    """First feature of a part, and the one after its last. A part has whole lanes, which one member alone writes."""
     n_vectors = (n_features + step - 1) // step
     return step * (n_vectors * part // n_parts), min(n_features, step * (n_vectors * (part + 1) // n_parts))
 
@@ -28,7 +29,7 @@ def begin(batches, work, share, first_batch, stop_batch):
 
 
 def sum_share(batches, work, share, batch, stop_batch):
-    """Scores of a member's parts; the sums over the rows are made in `update`, of all parts' scores."""
+    """Partial scores from a member's features; sums over samples need the scores of all parts, so `update` has them."""
     rows, weights = batches.rows, work.weights[0]
     last = (batches.labels.size - 1) // batches.cut.batch_size
     first, size = batch_at(batches, batch)
@@ -37,8 +38,8 @@ def sum_share(batches, work, share, batch, stop_batch):
     step = lanes.width(partial_scores)
     for part in range(share.first, share.stop):
         j, end = _part(rows.shape[1], step, share.n_chunks, part)
-        columns, nothing = rows.T[j:end].T, weights.dtype.type(0)
-        storage.scores(columns, None, first, size, following, weights[j:end], nothing, partial_scores[part])
+        columns, zero = rows.T[j:end].T, weights.dtype.type(0)
+        storage.scores(columns, None, first, size, following, weights[j:end], zero, partial_scores[part])
 
 
 def update(batches, work, share, batch, is_last, loss_sum):
@@ -47,16 +48,16 @@ def update(batches, work, share, batch, is_last, loss_sum):
     sign, z, value = work.tiles[member, 0], work.tiles[member, 1], work.tiles[member, 2]
     partial_scores = work.partial_scores[batch % 2]
     first, size = batch_at(batches, batch)
-    step, nothing = lanes.width(z), lanes.fill(z, 0.0)
+    step, zeros = lanes.width(z), lanes.fill(z, 0.0)
     signs(batches.labels, None, first, size, sign)
     for t in range(0, size, step):
         total = lanes.fill(z, bias[0])
         for part in range(share.n_chunks):
             total += lanes.load(partial_scores[part], t)
         lanes.store(z, t, total)
-    if size % step:  # lanes beyond the last row have no residual
-        lanes.store(sign, size, nothing)
-        lanes.store(z, size, nothing)
+    if size % step:  # residuals are 0 in the lanes beyond the last row
+        lanes.store(sign, size, zeros)
+        lanes.store(z, size, zeros)
     if batches.rates.with_loss and not member:
         link.losses(z, sign, size, value)
         for t in range(size):
@@ -72,4 +73,4 @@ def update(batches, work, share, batch, is_last, loss_sum):
 
 
 def meets_again(work, is_last):
-    return is_last  # the members of the next span read all weights
+    return is_last  # members of the next span read all weights

@@ -1,6 +1,6 @@
-"""Epochs of small batches, by one member alone, summed in the data's own precision.
+"""Epochs of small batches by one thread, without a rule or sample weights, with sums in the data's own precision.
 
-There is no rule, and no weights of samples. A batch of a few rows takes less time than members would need to meet.
+A team doesn't pay here, since a barrier takes longer than a batch of a few rows.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from ..storage.c_rows import fetch
 from ..storage.turned import turn_batches
 from .chunks import batch_at, rate_of
 
-# Rows between the one that is trained on and the one whose memory is asked for.
+# Rows between the current row and the one that is prefetched. Tuned on Zen 4, two cores.
 _ROWS_AHEAD = 4
 
 
 @kernel
 def small_epoch(rows, labels, order, cut, rates, rule, work, control, out_loss_sum, members):
-    """As `epoch`; its arguments that have no use here are ignored."""
+    """As `epoch`; `control` and `members` are ignored, and `rule` is None."""
     batches, room = Batches(rows, labels, order, cut, rates, rule), _room(work)
     examples = Examples(rows, labels, order.rows)
     spacing = storage.spacing(rows, cut.batch_size)
@@ -38,7 +38,7 @@ def small_epoch(rows, labels, order, cut, rates, rule, work, control, out_loss_s
 
 @kernel
 def turned_epoch(rows, labels, order, cut, rates, rule, work, control, out_loss_sum, members):
-    """As `small_epoch`, on turned copies of F-ordered rows in their own order or in blocks."""
+    """As `small_epoch`, on turned copies of F-ordered rows, whose batches may be in any order."""
     batches, room = Batches(rows, labels, order, cut, rates, rule), _room(work)
     batch_size = cut.batch_size
     n_batches = (rows.shape[0] + batch_size - 1) // batch_size
@@ -62,7 +62,7 @@ def _room(work):
 
 @inline_by_type
 def _train(examples, positions, tile_rows, with_loss, learning_rate, room):
-    """Update the parameters by a batch; return the sum of its losses, 0 without `with_loss`."""
+    """Update the parameters by a batch; return the sum of its losses, or 0 without `with_loss`."""
     return _packed_batch if examples.types[0].ndim == 3 else _batch
 
 
@@ -87,9 +87,10 @@ def _several_rows(examples, positions, tile_rows, with_loss, learning_rate, room
 
 @strict
 def _single_row(examples, position, with_loss, learning_rate, room):
-    """A chain of dot product, sigmoid and step in which nothing can be done side by side.
+    """Update by a batch of one row.
 
-    The residual stays in lanes, from the score to the step, since a scalar in between would cost a round trip.
+    Score, residual and step form one chain of dependent operations. The residual stays in lanes throughout, since a
+    scalar in between would cost a round trip.
     """
     rows, labels, order = examples
     weights, bias = room.weights, room.bias

@@ -1,7 +1,7 @@
-"""Several classes by softmax: a score, a residual and a gradient for each, from one read of the rows.
+"""Several classes by softmax: a score, a residual and a gradient for each class, from one read of the rows.
 
-Members share out the rows of a batch, meet, share out the classes to update the weights, which are everyone's, and meet
-again.
+Members share one set of parameters. They share out the chunks of a batch, wait at a barrier, share out the classes to
+update, and wait again.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def meets_again(work, is_last):
 
 @outline
 def _update(batches, batch, first_class, stop_class, work, total):
-    """Add the chunks' sums of some classes in order, and update their parameters."""
+    """Add the chunks' sums of some classes in order, and update the parameters of these classes."""
     n_features, n_chunks, tile_rows = batches.rows.shape[1], work.sums.shape[0], batches.cut.tile_rows
     _, size = batch_at(batches, batch)
     rate = rate_of(batches.rates, batch)

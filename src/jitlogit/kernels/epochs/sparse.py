@@ -1,22 +1,22 @@
-"""Sparse rows: an epoch whose cost follows the stored values, not the number of features.
+"""Sparse rows: epochs whose time is proportional to the stored values, not to the number of features.
 
-Features are x' = (x - mean) / scale. Their parameters w and sums of gradients v change with every batch, by the
-penalty, by what momentum is left, and by the mean that is subtracted, whether or not a row of the batch has the
-feature. But without a row, all features change in the same linear way:
+Features are x' = (x - mean) / scale. Their weights w and momentum sums v change in every batch, by the penalty, by the
+momentum, and by the mean that is subtracted. That is so even if no row of the batch has the feature. But such a feature
+changes in the same linear way as all others that no row has:
 
     (w, v) := M (w, v) + a (c rho, -m rho),    M = [[1 - c l2, -h], [m l2, beta]],    a = mean / scale,
 
-rho the mean residual; c, h, m and beta depend on the optimizer and the learning rate. So a feature is left alone until
-a row has it, and keeps the number of the update up to which it is done; a table holds the product of the matrices, and
-the sum of what was added, from each such number up to now. After so many updates as the table has entries, all
-features are done. This extends the scaling of Shalev-Shwartz, Singer and Srebro, "Pegasos" (2007), and the closed forms
-of Carpenter, "Lazy sparse stochastic gradient descent for regularized multinomial logistic regression" (2008), to
-momentum and to features whose mean is subtracted.
+where rho is the mean residual, and c, h, m and beta depend on the optimizer and the learning rate. So updates are lazy:
+a feature keeps the number of its last update, and is left alone until a row has it. For each of these numbers, a table
+holds the product of the matrices and the sum of the added terms up to now. When the table is full, all features are
+brought up to date. This extends the scaling of Shalev-Shwartz, Singer and Srebro, "Pegasos" (2007), and the closed forms of
+Carpenter, "Lazy sparse stochastic gradient descent for regularized multinomial logistic regression" (2008), to momentum
+and to features whose mean is subtracted.
 
-Optimizers that aren't linear, the L1 penalty and averages take all features with each batch, by `update.apply`; so does
-one score's training where each batch has all features.
+Updates aren't lazy for optimizers that aren't linear, for the L1 penalty, for averages, and for one score if each batch
+has all features. There `update.apply` updates all features in each batch.
 
-A batch's rows are mostly computed with in a small copy, of the features that they have: see `sparse_rows`.
+A chunk's rows are mostly computed with in a small copy of the features that they have: see `sparse_rows`.
 """
 
 from __future__ import annotations
@@ -62,12 +62,11 @@ def sum_share(batches, work, share, batch, stop_batch):
 def update(batches, work, share, batch, is_last, loss_sum):
     _, size = batch_at(batches, batch)
     rate = rate_of(batches.rates, batch)
-    if work.totals.shape[1]:
-        _full_update(batches.rule, rate, size, work, share)
-    else:
-        batch_size = batches.cut.batch_size
-        ends_epoch = (batch + 1) * batch_size >= count_of(batches.labels)
+    if work.is_lazy:
+        ends_epoch = (batch + 1) * batches.cut.batch_size >= count_of(batches.labels)
         _linear_update(batches.rule, rate, size, ends_epoch, work, share)
+    else:
+        _full_update(batches.rule, rate, size, work, share)
     if not share.member:
         for c in range(share.n_chunks):
             loss_sum += work.sums[c, 2 * room_of(work)]
@@ -80,7 +79,7 @@ def meets_again(work, is_last):
 
 @inline
 def _known_positions(batches, share, stop_batch):
-    """Up to which position `begin` fills in the order: that of a whole span, for one chunk a batch; else 0."""
+    """Positions that `begin` fills in: up to the end of the span for one chunk a batch, else none."""
     if share.n_chunks > 1 or batches.order.blocks.size:
         return 0
     return min(stop_batch * batches.cut.batch_size, count_of(batches.labels))
@@ -88,7 +87,7 @@ def _known_positions(batches, share, stop_batch):
 
 @inline
 def _constants(optimizer, rate):
-    """c, h, m and beta of a linear optimizer, see above."""
+    """c, h, m and beta of a linear optimizer, see the module's docstring."""
     if optimizer == updates.SGD:
         return rate, 0.0, 0.0, 0.0
     if optimizer == updates.MOMENTUM:
@@ -98,7 +97,7 @@ def _constants(optimizer, rate):
 
 @inline
 def _update_table(m00, m01, m10, m11, t, table):
-    """Multiply the matrices of entries 0 ... t."""
+    """Multiply the products of entries 0 ... t by the matrix of an update."""
     for e in range(t + 1):
         entry = table[e]
         p0, p1, p2, p3 = entry[0], entry[1], entry[2], entry[3]
@@ -108,7 +107,7 @@ def _update_table(m00, m01, m10, m11, t, table):
 
 @outline
 def _linear_update(rule, rate, size, ends_epoch, work, share):
-    """Update a member's scalars and table, which are as everyone's, and its part of the features."""
+    """Update a member's part of the features, and its copies of the scalars and the table."""
     n_chunks, n_features, member = work.gradients.shape[0], work.state.shape[0], share.member
     n_scores, n_room = work.bias.shape[0], room_of(work)
     table, scalars = work.tables[member], work.scalars[member]
@@ -144,7 +143,7 @@ def _linear_update(rule, rate, size, ends_epoch, work, share):
         for k in range(table.shape[1]):
             entries[e, k] = table[e, k]
     first, stop = part_of(share, n_features)
-    if not work.places.shape[1]:
+    if work.has_all:
         for j in range(first, stop):
             _step(work, entries, 0, j, j, 0, c / size, m / size)
         t = np.int64(-1)
@@ -173,12 +172,11 @@ def _linear_update(rule, rate, size, ends_epoch, work, share):
 
 @inline
 def _sum_gradients(work, chunk, number, j, out_gradient):
-    """Add what later chunks have of a feature to its gradient (K,) of a chunk."""
+    """Add the gradients of a feature in later chunks to its gradient (K,) in a chunk."""
     n_room = room_of(work)
-    has_all = work.places.shape[1] == 0
     for other in range(chunk + 1, work.gradients.shape[0]):
         its = np.int64(j)
-        if not has_all:
+        if not work.has_all:
             its = np.int64(work.places[other, j])
             if its >= work.counts[other, 0] or work.touched[other, its] != j:
                 continue
@@ -188,7 +186,7 @@ def _sum_gradients(work, chunk, number, j, out_gradient):
 
 @inline
 def _step(work, table, chunk, number, j, t, c, m):
-    """Bring a feature that the batch has up to update t."""
+    """Bring a feature that the batch has up to update t, with its gradient."""
     n_room = room_of(work)
     state = work.state
     feature, gradient = state[j], work.gradients[chunk, number]
@@ -218,7 +216,7 @@ def _begin_entry(entry):
 
 @helper
 def _catch_up(state, feature, table, n_room):
-    """Bring a feature up to now, without a gradient; the table is then begun anew."""
+    """Bring a feature up to date without a gradient, before the table is cleared."""
     _move(state, feature, table[np.int64(feature[2 * n_room + LAST])], n_room)
     feature[2 * n_room + LAST] = 0.0
 
@@ -243,14 +241,14 @@ def _move(state, feature, entry, n_room):
 @outline
 def _full_update(rule, rate, size, work, share):
     """Update all parameters of a member's classes."""
-    n_features, has_all = work.state.shape[0], work.places.shape[1] == 0
+    n_features = work.state.shape[0]
     total = work.totals[share.member]
     first_class, stop_class = part_of(share, work.bias.shape[0])
     for k in range(first_class, stop_class):
         for j in range(n_features + 1):
             total[j] = 0.0
         for chunk in range(work.gradients.shape[0]):
-            if has_all:
+            if work.has_all:
                 for j in range(n_features):
                     total[j] += work.gradients[chunk, j, k]
             else:
@@ -271,7 +269,7 @@ def _copy(arrays, member):
 def squared_gradients(state, before, inverse_scale, of_step, of_growth):
     """Sum over features and classes of the squares of (of_step (u_before - u) + of_growth (v - v_before)) scale.
 
-    `before` (n, 2 K) holds u and v. The sum isn't finite where they aren't.
+    `before` (n, 2 K) holds u and v. The sum isn't finite unless they are.
     """
     n_room = before.shape[1] // 2
     total = 0.0

@@ -1,13 +1,13 @@
 """How the members of a team share the batches of an epoch, inside one parallel region.
 
-A member is an iteration of the region. The one that arrives first leads, since a threading layer may start any of them
-late, or one after the other. The leader begins spans of some batches; a span is done by the members that have arrived
-by then, which meet at a barrier in each batch. So nobody waits for a member that is late or never comes.
+A member is an iteration of the region. The member that arrives first leads, since a threading layer may start any of
+them late, or one after the other. The leader begins spans, which are runs of consecutive batches. The members that have
+arrived by then do the span, with a barrier in each batch. So no member waits for one that is late or never comes.
 
-A member that waits at a barrier spins for as long as that usually takes, then sleeps. Where other processes want the
-same cores, a thread that only spins loses a time slice a batch; one that sleeps gets its core back soon. Where the
-leader often sleeps before short batches, the members run in turn and not side by side: spans then have fewer members
-for a while.
+A member that waits at a barrier spins for as long as waiting usually takes, then sleeps. If other processes want the
+same cores, a thread that only spins loses a time slice in each batch, but one that sleeps soon gets its core back. If
+the leader often sleeps at the barriers of short batches, the members run in turn instead of side by side. The next
+spans then have fewer members.
 """
 
 from __future__ import annotations
@@ -19,60 +19,60 @@ from ...compiler.jit import helper, inline
 from ..simd.atomics import count_up, nap, pause, read, write
 from ..simd.lane_types import X86
 
-# Words of the control array, on cache lines of their own; the flag of a member stands at _FLAGS + its number.
+# Places in the control array. Different members write _LINE numbers of int64 apart, so to cache lines of their own.
+# Member i writes the number of the barrier that it has come to at _FLAGS + i * _LINE.
 _LINE = 16
 _ARRIVED = 0 * _LINE
 _SPAN = 1 * _LINE
 _FIRST_BATCH = _SPAN + 1
 _STOP_BATCH = _SPAN + 2
-# Of the leader, kept from epoch to epoch: by what the number of members is divided, for how many more batches, and for
-# how many spans the next time; barriers since members were last judged, and at how many of them the leader slept;
-# whether members were ever judged.
-_DIVISOR = 2 * _LINE
-_REST = _DIVISOR + 1
-_PENALTY = _DIVISOR + 2
-_BARRIERS = _DIVISOR + 3
-_SLEEPS = _DIVISOR + 4
-_JUDGED = _DIVISOR + 5
+_MEMBERS = _SPAN + 3  # of the last span
+# The leader keeps the following from epoch to epoch.
+_DIVISOR = 2 * _LINE  # of the number of members: a span has members // divisor
+_REST = _DIVISOR + 1  # batches until the divisor is 1 again
+_PENALTY = _DIVISOR + 2  # spans for which the divisor was last kept; halved if members then run side by side
+_BARRIERS = _DIVISOR + 3  # barriers since the last judgement
+_SLEEPS = _DIVISOR + 4  # barriers at which the leader slept since then
+_JUDGED = _DIVISOR + 5  # 1 after the first judgement
 _FLAGS = 3 * _LINE
 
 _END = -1
-# A span is a number: its own times this, plus the number of its members.
+# A span is one number, since it is published by one atomic write: its index times this, plus its number of members.
 _MOST_MEMBERS = 4096
-#: Most batches of a span; and of one that tries whether members run side by side.
-SPAN_BATCHES = 64
-_TRIED_BATCHES = 8
-# Members run in turn if the leader sleeps at one in so many barriers, and at so many of them.
+#: Most batches of a span, and of a short span that finds out whether members run side by side.
+SPAN_BATCHES, _TRIED_BATCHES = 64, 8
+# Members are judged to run in turn if the leader slept at one in 8 barriers, and at 2 at least.
 _BARRIERS_A_SLEEP, _LEAST_SLEEPS = 8, 2
+# Most spans for which the divisor is kept.
 _MOST_REST = 32
-# Bytes of a batch up to which members are judged. A longer one takes as long as a time slice, so members rightly sleep
-# while another one has lost its core. Where chunks can't be shared out evenly, members rightly wait for longer too.
-# Tuned on Zen 4, two cores.
+# Bytes of the longest batch by which members are judged; the second if their number isn't a power of two. In a longer
+# batch, sleeps have other reasons: a member loses its core for a time slice, or chunks aren't shared out evenly. Tuned
+# on Zen 4, two cores.
 _SHORT_BATCH_BYTES, _SHORT_UNEVEN_BYTES = 2 * 1024 * 1024, 256 * 1024
-# Turns of a loop that waits, with a pause of some 15 ns on x86, and without one elsewhere. They last more than twice as
-# long as the shortest sleep, which Linux ends some 60 microseconds late. Else a member that sleeps lets the others
-# sleep too, and so on in turn: with 3000 turns, batches of 100 KB to 3 MB ran at a sixth of the rate (on Zen 4).
+# Turns of a waiting loop before it sleeps. A turn takes about 15 ns on x86, with its pause instruction. The turns must
+# last more than twice as long as the shortest sleep, which Linux ends about 60 microseconds late. Else one member's
+# sleep makes the others sleep in turn: with 3000 turns, batches of 100 KB to 3 MB ran at a sixth of the rate. Tuned on
+# Zen 4, two cores.
 _SPINS = 10_000 if X86 else 50_000
-# The same of the leader, before the first span.
+# Turns that the leader waits for other members before the first span, about as long as a thread takes to wake up.
 _FIRST_SPINS = 10_000
 _NAP_MICROSECONDS = 1
-# The sleeps of a member that waits for a span become longer: one microsecond more with so many turns.
+# Each 10 turns of waiting for a span make the next sleep a microsecond longer, up to 1000 microseconds.
 _TURNS_A_MICROSECOND, _LONGEST_NAP_MICROSECONDS = 10, 1000
 
 
 def control_of(members: int) -> NDArray[np.int64]:
-    """The control array of a team, for all epochs of a fit."""
+    """The control array of a team, for all epochs of a fit; `open_region` prepares it for each."""
     return np.zeros(_FLAGS + members * _LINE, np.int64)
 
 
 def members_seen(control: NDArray[np.int64]) -> int:
-    """How many members did the last span of the last epoch."""
-    return int(control[_STOP_BATCH + 1])
+    """Number of members that did the last span of the last epoch."""
+    return int(control[_MEMBERS])
 
 
 @helper
 def open_region(control):
-    """Prepare the control array for the members of a region."""
     control[_ARRIVED] = 0
     control[_SPAN] = 0
     control[_FIRST_BATCH] = 0
@@ -83,37 +83,29 @@ def open_region(control):
 
 @helper
 def arrive(control):
-    """Number of a member: how many have arrived before it. The first one leads."""
+    """A member's number, which is the count of members that arrived before it. Member 0 leads."""
     return count_up(control, _ARRIVED) - 1
 
 
 @inline
 def members_of(span):
-    """How many members do a span."""
     return span % _MOST_MEMBERS
 
 
 @inline
 def first_barrier(span):
-    """Number of a span's first barrier; its others count on, up to two for each batch."""
+    """Number of a span's first barrier. The others count on, up to two for each batch."""
     return span // _MOST_MEMBERS * 2 * SPAN_BATCHES
 
 
 @inline
-def start_of(control):
-    """First batch of the span that goes on."""
-    return control[_FIRST_BATCH]
-
-
-@inline
-def stop_of(control):
-    """The batch after the last of the span that goes on."""
-    return control[_STOP_BATCH]
+def batches_of(control):
+    """First batch of the current span, and the one after its last."""
+    return control[_FIRST_BATCH], control[_STOP_BATCH]
 
 
 @helper
 def end_epoch(control):
-    """Send the other members away."""
     write(control, _SPAN, _END)
 
 
@@ -121,8 +113,8 @@ def end_epoch(control):
 def begin_span(control, members, batch, n_batches):
     """Begin a span at a batch, with up to `members` members that have arrived; return it.
 
-    Before the first span, the leader waits for as long as a thread takes to wake up. It doesn't sleep meanwhile, since
-    its core would be given to another.
+    Before the first span, the leader waits for other members for as long as a thread takes to wake up. It doesn't
+    sleep, since it could lose its core.
     """
     length = SPAN_BATCHES
     number = control[_SPAN] // _MOST_MEMBERS + 1
@@ -139,14 +131,14 @@ def begin_span(control, members, batch, n_batches):
     span = number * _MOST_MEMBERS + count
     control[_FIRST_BATCH] = batch
     control[_STOP_BATCH] = min(batch + length, n_batches)
-    control[_STOP_BATCH + 1] = count
+    control[_MEMBERS] = count
     write(control, _SPAN, span)
     return span
 
 
 @helper
 def await_span(control, member, done):
-    """Wait for a span after `done` that has this member; return it, or a negative number at the end of the epoch."""
+    """Wait for a span after `done` that includes this member; return it, or a negative number as the epoch ends."""
     waited = 0
     while True:
         span = read(control, _SPAN)
@@ -161,7 +153,10 @@ def await_span(control, member, done):
 
 @helper
 def barrier(control, member, members, number):
-    """Wait until all members have come to this barrier, numbered upwards from 1 on; return whether it took a sleep."""
+    """Wait until all members have come to the barrier of this number; return whether this member slept.
+
+    Numbers rise from 1 on.
+    """
     write(control, _FLAGS + member * _LINE, number)
     slept = False
     for other in range(members):
@@ -178,7 +173,10 @@ def barrier(control, member, members, number):
 
 @helper
 def judge_span(control, members, span, batch_bytes, sleeps):
-    """After a span at so many of whose barriers the leader slept: if members run in turn, have fewer for a while."""
+    """Judge from the leader's `sleeps` whether members run in turn; if so, have fewer members for some spans.
+
+    Each time in a row, the number of spans doubles.
+    """
     batches = control[_STOP_BATCH] - control[_FIRST_BATCH]
     control[_REST] -= batches
     count = members_of(span)

@@ -1,6 +1,6 @@
-"""What a walk of an epoch consists of, by the type of its work space.
+"""The four functions of a walk, which is how an epoch goes through a kind of rows.
 
-A walk is a module with the four functions below. The work space's type chooses it while a kernel is compiled.
+A walk is a module with these functions. The work space's type chooses the module while a kernel is compiled.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ def begin(batches, work, share, first_batch, stop_batch):
 
 @inline_by_type
 def sum_share(batches, work, share, batch, stop_batch):
-    """Sum a member's chunks of a batch: rows to scores, residuals and gradients."""
+    """Compute the sums of a member's chunks of a batch: rows to scores, residuals and gradients."""
     return _WALKS[work.instance_class].sum_share
 
 
@@ -29,12 +29,12 @@ def sum_share(batches, work, share, batch, stop_batch):
 def update(batches, work, share, batch, is_last, loss_sum):
     """Update a member's parameters by the sums of all chunks, in order.
 
-    Returns `loss_sum`, with the batch's losses if the member is the first.
+    Returns `loss_sum`, to which the first member adds the batch's losses.
     """
     return _WALKS[work.instance_class].update
 
 
 @inline_by_type
 def meets_again(work, is_last):
-    """Whether members meet after an update too, because others read what it wrote."""
+    """Whether a barrier follows the update, because other members read what it wrote."""
     return _WALKS[work.instance_class].meets_again

@@ -247,10 +247,10 @@ def sum_chunk(examples, positions, with_loss, c, work, member):
     table, touched, places = work.entries[member], work.touched[c], work.places[c]
     weights, drives, gradients = work.weights[member], work.drives[member], work.gradients[c]
     tile_rows = work.tiles.shape[2] - PADDING
-    lazy = work.totals.shape[1] == 0
+    lazy = work.is_lazy
     for k in range(2 * room_of(work) + 1):
         work.sums[c, k] = 0.0
-    if not places.size:
+    if work.has_all:
         if lazy:
             _fetch_features(work, table, touched, 0, touched.size, weights, drives, gradients)
         else:

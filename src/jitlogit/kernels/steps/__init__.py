@@ -1,5 +1,5 @@
-"""The mathematics of a row and of an update.
+"""The room for the mathematics of a row and of an update: link, labels, order and update rules.
 
-Scores, labels and gradients come in. Probabilities, losses, residuals and new weights go out. What travels together to
-an epoch's kernel is named in `batches`.
+Scores, labels, gradients and the named tuples of `batches` come in. Probabilities, losses, residuals and updated
+weights go out.
 """

@@ -1,4 +1,4 @@
-"""What travels together to the kernels of an epoch."""
+"""Named tuples of the arguments that travel together to the kernels of an epoch."""
 
 from __future__ import annotations
 
@@ -11,31 +11,31 @@ from numpy.typing import NDArray
 class RowOrder(NamedTuple):
     """The order in which an epoch visits rows and batches."""
 
-    column_shifts: NDArray[np.uint32]  # (2, n_columns) of the shuffle, see `row_order.fill_order`; (2, 0) for none
-    row_shifts: NDArray[np.uint32]  # (2, n_rows); (2, 0) for none
-    rows: NDArray[Any] | None  # (m,) the row at each position, to be filled in where there are shifts; None: their own
-    blocks: NDArray[np.int64]  # (n_batches,) the order of the batches; (0,) for their own
+    column_shifts: NDArray[np.uint32]  # (2, n_columns), see `row_order.fill_order`; (2, 0) without a shuffle
+    row_shifts: NDArray[np.uint32]  # (2, n_rows); (2, 0) without a shuffle
+    rows: NDArray[Any] | None  # (m,) the row at each position, filled in from the shifts; None: rows as stored
+    blocks: NDArray[np.int64]  # (n_batches,) the order of the batches; (0,): from first to last
 
 
 class Rates(NamedTuple):
     """Learning rates of an epoch, and whether it computes the losses."""
 
-    first: float  # of the first batch
-    growth: float  # from batch to batch
+    first: float  # learning rate of the first batch
+    growth: float  # added from one batch to the next
     with_loss: bool
 
 
 class Cut(NamedTuple):
-    """How batches are cut up."""
+    """How batches are cut up; `storage.plan` chooses it."""
 
     batch_size: int
     tile_rows: int
-    n_chunks: int  # of a batch; members share them out
-    batch_bytes: int  # that a batch reads, times the classes: how long it takes
+    n_chunks: int  # chunks of a batch, which members share out
+    batch_bytes: int  # bytes of X that a batch reads, times the number of scores: a measure of its duration
 
 
 class Batches(NamedTuple):
-    """The mini-batches of an epoch: a kernel makes it of its arguments, which are described here."""
+    """The mini-batches of an epoch. The fields are the first arguments of an epoch's kernel."""
 
     rows: Any  # (m, n), a storage
     labels: Any  # (m,) of uint8, for several classes uint32; or labels.Weighted
@@ -50,7 +50,7 @@ class Examples(NamedTuple):
 
     rows: Any  # (m, n), a storage
     labels: Any  # as in `Batches`
-    order: Any  # (m,) the row at each position; None: their own
+    order: Any  # (m,) the row at each position; None: rows as stored
 
 
 class Positions(NamedTuple):
@@ -62,9 +62,9 @@ class Positions(NamedTuple):
 
 
 class Room(NamedTuple):
-    """What a member of the team works with; of K classes, each array has one dimension more, and a row for each."""
+    """Arrays of one member of the team. With K classes, weights, bias and gradient have a leading axis (K,)."""
 
     weights: NDArray[Any]  # (n + PADDING,), zero beyond n
-    bias: NDArray[np.float64]  # (1 or more,) the bias comes first
-    gradient: NDArray[Any]  # (n + PADDING,) zeros before and after
+    bias: NDArray[np.float64]  # (1 or more,) the bias is the first number; the rest fills a cache line
+    gradient: NDArray[Any]  # (n + PADDING,) zeros before and after each sum
     tile: NDArray[Any]  # (3, tile_rows + PADDING) or (K + 2, tile_rows + PADDING)

@@ -1,4 +1,4 @@
-"""Labels of the rows, and their weights where rows count unequally."""
+"""Labels of the samples, and sample weights."""
 
 from __future__ import annotations
 
@@ -12,48 +12,49 @@ from ..simd import lanes
 from ..simd.arrays import PADDING
 from .row_order import is_own, row_at
 
+# Rows that `bincount` takes at a time, since it copies its arguments to int64 and float64.
 _BLOCK = 1 << 18
 
 
 class Weighted(NamedTuple):
-    """Labels whose rows have weights, of mean 1; takes the place of an array of labels."""
+    """Labels with sample weights of mean 1. Kernels take it in place of an array of labels."""
 
     labels: NDArray[Any]  # (m,) of uint8
     sample_weight: NDArray[Any]  # (m,) in the precision that kernels compute in
 
 
 def empty_places(size: int, dtype: Any) -> NDArray[Any]:
-    """Room (size,) for labels, and for whole lanes behind."""
+    """Zeros (size,) for labels, with memory behind them for whole lanes."""
     return np.zeros(size + PADDING, dtype)[:size]
 
 
 def with_room(labels: NDArray[Any]) -> NDArray[Any]:
-    """A copy in such room."""
+    """A copy of the labels with memory behind it for whole lanes."""
     copy = empty_places(labels.size, labels.dtype)
     copy[:] = labels
     return copy
 
 
 def class_weights(labels: NDArray[Any], sample_weight: NDArray[Any] | None, n_classes: int) -> NDArray[Any]:
-    """Sums (n_classes,) of the rows' weights, 1 each for None."""
+    """Sums (n_classes,) of the sample weights of each class; None stands for weights of 1."""
     if sample_weight is None and n_classes == 2:
         ones = np.count_nonzero(labels)
         return np.array([labels.size - ones, ones], np.float64)
     sums = np.zeros(n_classes)
-    for start in range(0, labels.size, _BLOCK):  # bincount makes copies of float64 and int64
+    for start in range(0, labels.size, _BLOCK):
         rows = slice(start, start + _BLOCK)
         sums += np.bincount(labels[rows], None if sample_weight is None else sample_weight[rows], n_classes)
     return sums
 
 
 def is_weighted(labels):
-    """Whether the type of labels, while a kernel is compiled, is `Weighted`."""
+    """Whether the Numba type of labels is that of `Weighted`."""
     return not hasattr(labels, "layout")
 
 
 @by_type
 def count_of(labels):
-    """Number of positions."""
+    """Number of labels."""
     return _count_of_weighted if is_weighted(labels) else _count
 
 
@@ -67,7 +68,6 @@ def _count_of_weighted(labels):
 
 @by_type
 def label_of(labels, i):
-    """Label of row i."""
     return _label_of_weighted if is_weighted(labels) else _label
 
 
@@ -81,7 +81,7 @@ def _label_of_weighted(labels, i):
 
 @by_type
 def signs(labels, order, first, count, out_sign):
-    """Signs for `link.residuals`: +1 for y = 0, -1 for y = 1; those beyond `count` rows are of no consequence."""
+    """Signs for `link.residuals`: +1 for y = 0, -1 for y = 1. Lanes beyond `count` may hold any number."""
     if is_weighted(labels):
         return _signs_of_weighted
     return _own_signs if is_own(order) else _ordered_signs
@@ -104,7 +104,10 @@ def _signs_of_weighted(labels, order, first, count, out_sign):
 
 @by_type
 def weigh(labels, order, first, count, total, out_value):
-    """Multiply values of rows at positions from `first` on, whose sum is `total`, by the weights; return the sum."""
+    """Multiply `count` values of rows at positions from `first` on by the sample weights; return their new sum.
+
+    `total` is the sum before.
+    """
     return _weigh if is_weighted(labels) else _weigh_equally
 
 
@@ -120,10 +123,10 @@ def _weigh(labels, order, first, count, total, out_value):
 
 @helper
 def sum_of(value, count, zero):
-    """Sum of the first `count` values, from a zero of its type on.
+    """Sum of the first `count` values; `zero` has the type of the sum.
 
-    A sum has a loop of its own. In a loop that also writes to another array, LLVM asks at run time whether the arrays
-    are close to each other, and sums in another order if they are: bits would depend on addresses.
+    A loop that also writes to another array may not contain a sum. LLVM tests at run time whether the arrays overlap,
+    and sums in another order if they do. The bits would depend on addresses.
     """
     total = zero
     for t in range(count):

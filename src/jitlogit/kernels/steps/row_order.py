@@ -1,10 +1,12 @@
 """The order in which an epoch visits the rows.
 
-An order is an array that holds the row at each position, or None for the rows' own order. Tables of shifts
-define the permutation that `jitlogit.reference.shuffled_order` describes, position by position, so each chunk of a
-mini-batch fills in its own part. All numbers here are unsigned: an index that can't be negative needs no check, and
-since a difference below zero wraps around to a huge number, ``min(x, x - size)`` reduces x modulo size without a
-branch, which would be mispredicted half the time.
+An order is an array that holds the row at each position, or None for rows as they are stored. Tables of shifts define
+the permutation that `jitlogit.reference.shuffled_order` describes. It is defined position by position, so each chunk of
+a batch fills in its own part.
+
+All numbers here are unsigned, because an index that can't be negative needs no check. A difference below zero wraps
+around to a huge number, so ``min(x, x - size)`` reduces x < 2 size modulo size. A branch would be mispredicted half the
+time.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ def row_at(order, position):
 
 
 def is_own(order):
-    """Whether the type of an order, while a kernel is compiled, is that of the rows' own."""
+    """Whether the Numba type of an order is that of None: rows as they are stored."""
     return str(order) == "none"
 
 
@@ -35,7 +37,7 @@ def _ordered_row(order, position):
 
 @inline
 def _shuffle(column_shifts, row_shifts, row, column):
-    """Number of the cell to which two rounds of shifts send a cell; cells are numbered row by row."""
+    """Number, row by row, of the cell to which two rounds of shifts send the cell (row, column)."""
     n_columns = np.uint64(column_shifts.shape[1])
     n_rows = np.uint64(row_shifts.shape[1])
     row += column_shifts[0, column]
@@ -51,9 +53,10 @@ def _shuffle(column_shifts, row_shifts, row, column):
 
 @by_type
 def fill_order(column_shifts, row_shifts, start, stop, out_order):
-    """out_order[p] = row at position p, for start <= p < stop; nothing without tables, or for the rows' own order.
+    """Write the row at position p to out_order[p], for start <= p < stop.
 
-    `column_shifts` (2, n_columns) and `row_shifts` (2, n_rows) are uint32, `out_order` (m,) is unsigned.
+    `column_shifts` (2, n_columns) and `row_shifts` (2, n_rows) are uint32, `out_order` (m,) is unsigned. Nothing is
+    written if the tables are empty or `out_order` is None.
     """
     return _fill_nothing if is_own(out_order) else _fill_shuffled
 

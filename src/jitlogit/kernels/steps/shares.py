@@ -1,4 +1,4 @@
-"""What a member of a team takes of the chunks, features or classes that the team shares out."""
+"""How a team shares out chunks, features or classes among its members."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from ...compiler.jit import inline
 
 
 class Share(NamedTuple):
-    """Chunks first ... stop - 1 of n_chunks, taken by one member; its work space has the number `member`."""
+    """One member's chunks, first ... stop - 1 of n_chunks. `member` is also its row in a work space's arrays."""
 
     member: int
     members: int
@@ -19,11 +19,11 @@ class Share(NamedTuple):
 
 @inline
 def share_of(member, members, n_chunks):
-    """A member's share: neighbours, as many as everyone's or one more."""
+    """A member's share: consecutive chunks; the shares of a team differ in size by one at most."""
     return Share(member, members, n_chunks * member // members, n_chunks * (member + 1) // members, n_chunks)
 
 
 @inline
 def part_of(share, count):
-    """First of `count` features or classes that the same member takes, and the one after its last."""
+    """First of `count` features or classes that the share's member takes, and the one after its last."""
     return count * share.member // share.members, count * (share.member + 1) // share.members

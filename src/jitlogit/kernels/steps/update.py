@@ -1,4 +1,4 @@
-"""One update of the parameters from the gradient of a mini-batch."""
+"""One update of the parameters by the gradient of a mini-batch; `jitlogit.reference` has the formulas."""
 
 from __future__ import annotations
 
@@ -13,38 +13,38 @@ from ..simd import lanes
 
 OPTIMIZERS = ("sgd", "momentum", "nesterov", "adagrad", "adam")
 SGD, MOMENTUM, NESTEROV, ADAGRAD = range(4)
-# As in `jitlogit.reference`.
+# Decay per update of momentum's and Nesterov's sum, and of Adam's two means. `jitlogit.reference` has the same.
 KEPT = 0.9
-_KEPT_MEAN = 0.9
-_KEPT_SQUARE = 0.999
+_KEPT_MEAN, _KEPT_SQUARE = 0.9, 0.999
+# Added to the roots that Adagrad and Adam divide by, in units of the gradient.
 _ROOT_SHIFT = 1e-8
 
 
 class Rule(NamedTuple):
-    """An update that is more than plain gradient descent on features as they are stored.
+    """An optimizer, penalties and scaled features, for updates beyond plain gradient descent on features as stored.
 
-    Features are x' = (x - offset) / scale. Parameters, weights w and then the bias, belong to these and are float64;
-    what x itself is multiplied with, w / scale, follows from them. A member has a row of its own, all of them equal; or
-    each class has.
+    Features are x' = (x - offset) / scale. The float64 parameters, weights w and then the bias, belong to x'. Kernels
+    multiply x by w / scale, which follows from them. The arrays have a row for each member, all equal, or for each
+    class.
     """
 
     optimizer: int  # place in OPTIMIZERS
-    penalties: NDArray[np.float64]  # (2,) strength of ||w||^2 / 2 and of ||w||_1
+    penalties: NDArray[np.float64]  # (2,) factors of ||w||^2 / 2 and of ||w||_1 beside the mean loss
     offset: NDArray[np.float64]  # (n,)
     inverse_scale: NDArray[np.float64]  # (n,)
     fit_intercept: bool
     averaging: NDArray[np.bool_]  # (1,) whether parameters are averaged
-    parameters: NDArray[np.float64]  # (rows, n + 1 and up to whole cache lines)
-    first: NDArray[np.float64]  # likewise: sum or mean of gradients
-    second: NDArray[np.float64]  # likewise: sum or mean of squares
-    mean: NDArray[np.float64]  # likewise: of parameters after updates
-    gradient: NDArray[np.float64]  # likewise: sum of gradients since it was last zero; or empty
-    counts: NDArray[np.int64]  # (rows, a cache line) updates; of which averaged
+    parameters: NDArray[np.float64]  # (rows, n + 1, rounded up to whole cache lines)
+    first: NDArray[np.float64]  # same shape: sum or mean of gradients
+    second: NDArray[np.float64]  # same shape: sum or mean of squared gradients
+    mean: NDArray[np.float64]  # same shape: mean of the parameters after each update
+    gradient: NDArray[np.float64]  # same shape: sum of the gradients of an epoch; (0, 0) if not wanted
+    counts: NDArray[np.int64]  # (rows, 8): updates, updates in `mean`, and the rest of a cache line
 
 
 @inline
 def descend(step, gradient, n_features, out_weights):
-    """Gradient descent: weights_j -= step * gradient_j, in the gradient's precision; the gradient is then zero."""
+    """Gradient descent: weights_j -= step * gradient_j in the gradient's precision; clears the gradient."""
     rate = lanes.fill(gradient, step)
     nothing = lanes.fill(gradient, 0.0)
     for j in range(0, n_features, lanes.width(gradient)):
@@ -53,20 +53,10 @@ def descend(step, gradient, n_features, out_weights):
 
 
 @helper
-def fetch_parameters(rule, member):
-    """Make a member's copies equal to the first one's."""
-    for source in (rule.parameters, rule.first, rule.second, rule.mean):
-        for j in range(source.shape[1]):
-            source[member, j] = source[0, j]
-    for k in range(2):
-        rule.counts[member, k] = rule.counts[0, k]
-
-
-@helper
 def apply(rule, row, rate, size, total, out_weights, out_bias):
-    """Update by the sums over a batch's rows, of x (A - Y) and then of A - Y; `total` is worked in.
+    """Update a row of the rule by `total` (n + 1,), which is overwritten.
 
-    `jitlogit.reference` has the formulas.
+    It holds the sums of x (A - Y) over the `size` samples of a batch, and then of A - Y.
     """
     offset, inverse_scale = rule.offset, rule.inverse_scale
     parameters, first, second = rule.parameters[row], rule.first[row], rule.second[row]
@@ -96,18 +86,17 @@ def apply(rule, row, rate, size, total, out_weights, out_bias):
 
 @helper
 def _fold(offset, inverse_scale, parameters, out_weights, out_bias):
-    """What features as they are stored are multiplied with."""
+    """Weights and bias for features as they are stored."""
     n_features = offset.size
     bias = parameters[n_features]
     for j in range(n_features):
         out_weights[j] = parameters[j] * inverse_scale[j]
-        bias -= out_weights[j] * offset[j]  # of the weight as it was rounded
+        bias -= out_weights[j] * offset[j]  # the rounded weight, so that scores fit
     out_bias[0] = bias
 
 
 @helper
 def _step(optimizer, t, rate, n_features, gradient, first, second, parameters):
-    """One step of an optimizer by the gradient (n + 1,)."""
     if optimizer == SGD:
         for j in range(n_features + 1):
             parameters[j] -= rate * gradient[j]
@@ -134,7 +123,7 @@ def _step(optimizer, t, rate, n_features, gradient, first, second, parameters):
 
 @helper
 def _shrink(optimizer, t, rate_times_l1, n_features, second, parameters):
-    """The proximal step of the L1 norm, by as much as the optimizer's step would take of a gradient of 1 kept up."""
+    """The proximal step of the L1 norm. Its threshold is the optimizer's step for a constant gradient l1."""
     kept = (1 - KEPT**t) / (1 - KEPT)
     correction = 1 / (1 - _KEPT_SQUARE**t)
     for j in range(n_features):
@@ -163,7 +152,7 @@ def make_rule(
     fit_intercept: bool = True,
     with_gradient: bool = True,
 ) -> Rule:
-    """Parameters and state of an update, zeros; with the sum of gradients if it is wanted."""
+    """A rule whose parameters and state are zeros."""
     shape = rows, -(-(n_features + 1) // 8) * 8
     return Rule(
         OPTIMIZERS.index(optimizer),
@@ -182,7 +171,7 @@ def make_rule(
 
 
 def start(rule: Rule, row: int, initial: NDArray[Any], out_weights: NDArray[Any], out_bias: NDArray[Any]) -> None:
-    """Begin with other parameters than zero (n + 1,), in a row."""
+    """Set a row's parameters to `initial` (n + 1,), before the first update."""
     n_features = rule.offset.size
     rule.parameters[row, : n_features + 1] = initial
     weights = initial[:-1] * rule.inverse_scale

@@ -64,7 +64,9 @@ class SparseWorkSpace(NamedTuple):
     counts: NDArray[np.int64]  # (n_chunks, 8) how many these are
     gradients: NDArray[Any]  # (n_chunks, features of a chunk, K)
     sums: NDArray[np.float64]  # (n_chunks, 2 K + 1): residuals; gradients times drives; losses
-    totals: NDArray[np.float64]  # (members, n + 2), for `update.apply`; or empty
+    totals: NDArray[np.float64]  # (members, n + 2), for `update.apply`; (members, 0) if lazy
+    has_all: bool  # whether chunks are taken to have all features
+    is_lazy: bool  # whether updates leave features alone that the batch doesn't have, see `epochs.sparse`
 
 
 def room_for_classes(n_scores: int) -> int:
@@ -115,6 +117,8 @@ def sparse_work_space(
         on_lines((n_chunks, features, room), dtype),
         on_lines((n_chunks, _whole(2 * room + 1)), wide),
         on_lines((members, 0 if lazy else _whole(n_features + 2)), wide),
+        has_all,
+        lazy,
     )
     if lazy:
         begin_table(work)
