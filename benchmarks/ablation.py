@@ -1,10 +1,10 @@
-"""What each optimisation gains: copies of the package in which one is switched off, beside the package as it is.
+"""Measure what each optimisation gains, with copies of the package in which one is switched off.
 
     python benchmarks/ablation.py [NAME ...]
 
-For each optimisation: the cells of the grid that it is about, fits of both in turn, and the ratio of the times, without
-it / with it. One that gains less than 5 % in every cell, on two kinds of processor, isn't worth its code. Sizes are
-halved and doubled: a ratio below 1 means that the other size is better there.
+Each optimisation has some cells of the grid. In these, fits with and without it run in turn, and the ratio of their
+times (without / with) is printed. An optimisation that gains less than 5 % in every cell, on two kinds of processor,
+isn't worth its code. Tuned sizes are halved and doubled; a ratio below 1 means that the other size is better.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Whether asv, pytest-benchmark and the rivals' runner show the same throughput for the same cell.
+"""Check that asv, pytest-benchmark and the rivals' runner show the same throughput for the same cell.
 
-Each measures the same fit in its own way, in processes of its own, in turn; medians over rounds are compared. The fit
-is one epoch over 128 MB by one thread: a second thread starts milliseconds late where the machine was idle before, and
-how often that is so differs between the three.
+Each measures the same fit in its own way and its own processes, in turn. Medians over rounds are compared. The fit is
+one epoch over 128 MB by one thread. A second thread starts milliseconds late if the machine was idle before, which
+differs between the three.
 
     python benchmarks/agreement.py
 """

@@ -1,6 +1,6 @@
-"""asv's published pages, made to fetch nothing: the libraries that they load from elsewhere are put beside them.
+"""Make asv's published pages self-contained: the libraries that they load from the web are put beside them.
 
-The libraries come from the npm registry, in the very versions that the pages name.
+The libraries come from the npm registry, in the versions that the pages name.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import tempfile
 from pathlib import Path
 
 _TAG = re.compile(r'<(?P<element>script|link)\b[^>]*?(?:src|href)="(?P<url>https?://[^"]+)"[^>]*>')
-# Part of an address: npm package, its file.
+# Part of a library's address in the pages, to its npm package and file.
 _LIBRARIES = {
     "/jquery-": ("jquery", "dist/jquery.min.js"),
     "/jquery.flot.min.js": ("flot", "jquery.flot.js"),
@@ -27,7 +27,7 @@ _LIBRARIES = {
     "/bootstrap.min.js": ("bootstrap", "dist/js/bootstrap.min.js"),
     "/bootstrap.min.css": ("bootstrap", "dist/css/bootstrap.min.css"),
 }
-# The one package that isn't published there in the version that is named.
+# Versions for packages that npm doesn't have in the version that the pages name.
 _OTHER_VERSIONS = {"stupid-table-plugin": "1.1.3"}
 _VERSION = re.compile(r"\d+\.\d+\.\d+")
 

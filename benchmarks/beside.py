@@ -1,10 +1,10 @@
-"""Throughput of two revisions side by side, cell by cell over the grid: fits of both in turn, on the same data.
+"""Compare the throughput of two revisions in each cell of the grid, by fits in turn on the same data.
 
     python benchmarks/beside.py BASE [HEAD]
 
-BASE and HEAD (by default the checkout as it lies) are revisions, or folders that hold a checkout. Each runs in a
-process of its own. A cell's ratio is the median over the rounds of BASE's seconds / HEAD's: above 1, HEAD is faster.
-The two processes read the same values, from arrays of their own.
+BASE and HEAD (by default the working tree) are revisions, or folders that hold a checkout. Each runs in its own
+process, with its own copy of the data. A cell's ratio is the median over the rounds of BASE's seconds / HEAD's. Above
+1, HEAD is faster.
 """
 
 from __future__ import annotations

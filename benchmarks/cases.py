@@ -1,4 +1,4 @@
-"""Data and fits that the benchmarks share; what is timed here is first seen to be right."""
+"""Data and fits that the benchmarks share. Results are checked before anything is timed."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ FEATURES = (10, 28, 100, 784, 2000)
 DTYPES = ("float32", "float64")
 EPOCHS = 10
 LEARNING_RATE = 0.01
-# Of the largest weight, after a few updates.
+# Greatest difference from the reference after a few updates, relative to the largest weight.
 TOLERANCE = {"float32": 2e-5, "float64": 1e-12}
-# NumPy's BLAS threads spin for a while after their last product, in the way of the next contestant; and a core that
-# slept meanwhile takes milliseconds to get up to speed.
+# Before a measurement, wait until NumPy's BLAS threads have stopped spinning after their last product. Then keep the
+# core busy, since a core that slept takes milliseconds to get up to speed.
 _SETTLE_SECONDS, _WAKE_SECONDS = 0.1, 0.03
 
 
@@ -57,7 +57,7 @@ def check_equal(X: np.ndarray, Y: np.ndarray, batch_size: int | None, shuffle: b
         rows = min(X.shape[0], max(3 * batch_size, 512) + 1)
     part = np.asarray(X[:rows], order="F" if X.flags.f_contiguous else "C"), Y[:, :rows]
     options = arguments(batch_size, shuffle, epochs=2)
-    # In float64: over millions of rows, NumPy's own float32 sums are off by more than the tolerance.
+    # float64, since NumPy's float32 sums over millions of rows have errors above the tolerance.
     slow_W, slow_b, _ = reference.train_logistic_regression(part[0].astype(np.float64), part[1], **options)
     W, b, _ = jitlogit.train_logistic_regression(*part, **options)
     error = max(np.max(np.abs(W - slow_W)) / np.max(np.abs(slow_W)), abs(b - slow_b))

@@ -1,6 +1,6 @@
-"""Seconds that a fresh process spends before it has its first model: import, first fit uncached, first fit cached.
+"""Seconds that a fresh process spends before its first model: import, first fit uncached, first fit cached.
 
-Each figure is from processes of its own, with a kernel cache of its own.
+Each figure comes from its own processes, with their own kernel cache.
 
     python benchmarks/coldstart.py
 """

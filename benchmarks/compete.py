@@ -1,7 +1,7 @@
-"""Everything that is installed, side by side: throughput over batch size, and loss over time.
+"""Compare all installed libraries: throughput over batch size, and loss over time.
 
-Writes JSON with versions, threads and machine, and from it Markdown tables (`--readme` puts them into the README) and
-PNG plots. What isn't installed is shown as such.
+Writes JSON with versions, threads and machine. Makes Markdown tables from it, which `--readme` puts into the README,
+and PNG plots. Libraries that aren't installed are listed as missing.
 
     python benchmarks/compete.py
     python benchmarks/compete.py --earlier compete.json --readme README.md

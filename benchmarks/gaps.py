@@ -1,8 +1,8 @@
-"""Time to a given loss: how long each solver takes to come within 1e-3, 1e-5 and 1e-7 of the least mean loss.
+"""Measure how long each solver takes to come within 1e-3, 1e-5 and 1e-7 of the least mean loss.
 
-The objective is  mean loss + alpha / 2 ||w||^2,  the intercept not penalised; each solver's own way to say that is in
-its file in `rivals`. Each is run at every tolerance, so that its best curve counts, or with several limits of its
-iterations where X is large; the least loss is the lowest that any of them found.
+The objective is  mean loss + alpha / 2 ||w||^2,  with an unpenalised intercept. Each solver's parameters for it stand
+in its file in `rivals`. Each solver runs at several tolerances or, if X is large, with several limits of its
+iterations, and its best run counts. The least loss is the lowest that any solver found.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ import jitlogit
 
 GAPS = (1e-3, 1e-5, 1e-7)
 ALPHA = 1e-6
-#: Name to m and n; features are correlated and labels noisy.
+#: Name to m and n of generated sets, with correlated features and noisy labels.
 SETS = {"1M x 28": (1_000_000, 28), "200k x 100": (200_000, 100), "50k x 784": (50_000, 784), "20k x 50": (20_000, 50)}
-# A solver's tighter tolerances are left out after a run of so many seconds, and runs of so many aren't repeated.
+# Seconds of a run after which a solver's tighter tolerances are skipped, and of a run that isn't repeated.
 _PATIENCE, _LONG = 20.0, 5.0
-# More stored values, times classes, or weights than that are too many for a tight tolerance: iterations are limited.
+# Stored values times classes, and weights, above which iterations are limited instead of the tolerance.
 _MANY_VALUES, _MANY_WEIGHTS = 2e8, 1e6
 _ITERATIONS = (10, 30, 100, 300, 1000, 3000)
 _BLOCK = 50_000

@@ -2,10 +2,10 @@
 
     python benchmarks/gate.py BASE [HEAD]
 
-BASE and HEAD (by default the checkout as it lies) are revisions, or folders that hold a checkout. Both are installed,
-and run in turn on the same data, BASE in two processes: by how much those two differ, on identical code, is the noise
-of this session. A case is worse when it is slower beyond that noise and beyond 4 %, and again so in new processes; when
-it needs more memory; or when it ends at a worse cost.
+BASE and HEAD (by default the working tree) are revisions, or folders that hold a checkout. Both are installed and run
+in turn on the same data. BASE runs in two processes, whose difference on identical code is the noise of the comparison. A
+case is worse if it is slower beyond that noise and beyond 4 %, and slower again in new processes. It is also worse if
+it needs more memory, or ends at a worse cost.
 
 Exit codes: 0 no case is worse, 1 some are or fail, 2 nothing was compared.
 """
@@ -32,15 +32,15 @@ from typing import Any, NamedTuple
 import numpy as np
 from gate_worker import CASES, data_name, make_files
 
-# Of the times that are compared, and how many times rounds are drawn anew.
+# Quantile of the times that is compared, and number of bootstrap samples of the rounds.
 _QUANTILE = 0.25
 _RESAMPLES = 1000
 # Log of the least slowdown that counts, however quiet the machine is.
 _LEAST_SLOWDOWN = math.log(1.04)
-# Log of the margin beyond which nothing can be said.
+# Log of the noise above which a case isn't judged.
 _MOST_NOISE = math.log(1.2)
 _NOISY = "too noisy"
-# Bytes that the allocator may hold on to in one process and not in another, and a part of X.
+# More memory counts beyond these bytes, which the allocator may keep in one process only, and this part of X.
 _LEAST_BYTES = 4_000_000
 _LEAST_PART = 0.1
 _LEAST_COST = 1e-4
@@ -55,7 +55,7 @@ class Verdict(NamedTuple):
 
     case: str
     word: str  # "same", "faster", "too noisy", "not compared", "fails" or "slower", "more memory", ...
-    ratio: float = math.nan  # time of HEAD / BASE, the interval's ends, and beyond which ratio it would be slower
+    ratio: float = math.nan  # time of HEAD / BASE, its interval's ends, and the ratio above which it is slower
     low: float = math.nan
     high: float = math.nan
     margin: float = math.nan
@@ -99,7 +99,7 @@ class Worker:
     ) -> None:
         assert self._process.stdin
         assert self._process.stdout
-        with contextlib.suppress(BrokenPipeError):  # it has died, and an answer said so
+        with contextlib.suppress(BrokenPipeError):  # the worker died, which an earlier answer reported
             self._process.stdin.close()
         self._process.wait()
         self._process.stdout.close()
@@ -157,7 +157,7 @@ class Comparison:
         names = list(names)
         workers = {who: Worker(path, self._data, self._cache) for who, path in self._installed.items()}
         with workers[_BASE], workers[_AGAIN], workers[_HEAD]:
-            # The two that may have to compile do so side by side; the third finds everything in the cache.
+            # Two workers may compile, so they start at the same time. The third finds every kernel in the cache.
             with ThreadPoolExecutor() as pool:
                 first = {who: pool.submit(_prepare, workers[who], names) for who in (_BASE, _HEAD)}
             ready = {who: answers.result() for who, answers in first.items()}
@@ -249,7 +249,7 @@ def report(verdicts: list[Verdict]) -> str:
 
 def exit_code(verdicts: list[Verdict]) -> int:
     if all(verdict.word == "not compared" for verdict in verdicts):
-        return 2  # also where there are none
+        return 2  # also if there are no verdicts
     return int(any(verdict.bad for verdict in verdicts))
 
 

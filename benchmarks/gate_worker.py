@@ -1,4 +1,4 @@
-"""One revision's side of the gate: a process that runs cases on request.
+"""The gate's worker: a process that runs cases on request, with one revision of the package.
 
 `gate.py` starts it with the folder in which the revision is installed and the folder that holds the data. Requests and
 answers are lines of JSON on standard input and output.
@@ -28,7 +28,7 @@ class Case(NamedTuple):
     order: str = "C"
     function: str = "train_logistic_regression"
     options: dict[str, Any] = {}  # noqa: RUF012
-    calls: int = 1  # that are timed together
+    calls: int = 1  # number of calls that are timed together
 
 
 def training(epochs: int, batch_size: int | None, **options: Any) -> dict[str, Any]:
@@ -43,8 +43,8 @@ def training(epochs: int, batch_size: int | None, **options: Any) -> dict[str, A
     }
 
 
-# Together they use every kernel, storage and walk. Each takes some 3 to 10 ms at 16 MB: many short runs of all
-# contestants in turn meet the same moods of the machine.
+# Together, the cases use every kernel, storage and walk. Each takes 3 to 10 ms at 16 MB on Zen 4. The runs are short
+# and alternate, so that changes of the machine's speed affect all workers alike.
 CASES = {
     "batch 1, n=28": Case(28, options=training(1, 1)),
     "batch 32 of shuffled rows, n=100": Case(100, options=training(2, 32, shuffle=True)),
@@ -152,7 +152,7 @@ def main() -> None:
                 for _ in range(CASES[name].calls):
                     runs[name]()
                 answer = {"seconds": time.perf_counter() - start}
-        except Exception as error:  # whatever a revision raises is its result
+        except Exception as error:  # a revision's error is its result
             answer = {"error": f"{type(error).__name__}: {error}"}
         print(json.dumps(answer), flush=True)
 

@@ -1,9 +1,9 @@
-"""Throughput of training in every regime, beside its rivals and the machine's read bandwidth.
+"""Measure the throughput of training over a grid, beside rivals and the machine's read bandwidth.
 
-For each n, batch size, dtype and order of X: a fit of ten epochs through the public function, with all threads and with
-one, as a share of the read bandwidth of as many threads, measured in the same minute; and the fastest rival's pass, run
-in turn with ours. Rivals that would take long are given the first rows only, which fit the caches better: a figure in
-their favour. Results are compared before anything is timed.
+A cell of the grid has an n, a batch size, a dtype and an order of X. A fit of ten epochs calls the public function,
+with all threads and with one. Its rate is shown as a share of the read bandwidth of the same number of threads,
+measured in the same minute. The fastest rival's pass runs in turn with ours. A slow rival gets the first rows only,
+which favours it, since they fit the caches better. Results are compared before anything is timed.
 
     python benchmarks/grid.py --json grid.json --readme README.md
 """
@@ -31,7 +31,7 @@ from roofline import read_bandwidth
 import jitlogit
 
 BATCH_SIZES = (1, 32, 64, 256, 1024, 4096, None)
-# A rival's weights after its pass, of the largest: products are summed in other orders, over thousands of updates.
+# Greatest difference from a rival's weights after a pass, relative to the largest. Sums in other orders add up to this.
 _CLOSE = {"float32": 2e-2, "float64": 1e-6}
 
 
@@ -68,7 +68,7 @@ def measure_cell(
             continue
         run, rows = make(rival, X, Y[0], size)
         part = X[:rows] if X.flags.c_contiguous else np.asfortranarray(X[:rows])
-        if size * 10 <= m:  # else a pass is an update or few, of which ours is checked above
+        if size * 10 <= m:  # in larger batches, a pass is a few updates, and ours is checked above
             check_rival(name, run, part, Y[:, :rows], size)
         run()
         contestants[name] = run, rows

@@ -1,10 +1,11 @@
-"""LogisticRegression on data that are hard for a solver: it converges or says honestly that it didn't, and never NaN.
+"""Check that LogisticRegression converges on data that are hard for a solver, or else warns, and never returns NaN.
 
-Each set is fitted with C from 1e-8 to 1e8, in float32 and float64, in C and F order and as CSR. Printed are how many of
-these fits converged, the most reads of X, and the largest true gap and its bound. The true gap is the distance from the
-lowest cost, in float64, that these fits, one to a tolerance of 1e-10, or scikit-learn's newton-cholesky reach. Ends
-with 1 if a coefficient isn't finite, a fit that didn't converge has no warning or one that did has one, or a bound is
-below the true gap.
+Each set is fitted with C from 1e-8 to 1e8, in float32 and float64, in C and F order and as CSR. The script prints how
+many fits converged, the most reads of X, and the largest true gap and its bound. The true gap is the distance from the
+lowest float64 cost that is known: of these fits, a fit to a tolerance of 1e-10, and scikit-learn's newton-cholesky.
+
+Exits with 1 if a coefficient isn't finite, or a bound is below the true gap. A missing warning of a fit that didn't
+converge, or a warning of one that did, is an error too.
 
     python benchmarks/hard.py
     python benchmarks/hard.py --data FOLDER     # with catvnoncat, of 209 rows and 12,288 features, from FOLDER
@@ -33,7 +34,7 @@ FORMS: dict[str, Callable[[np.ndarray], Any]] = {
     "CSR": sparse.csr_array,
 }
 _FEATURES = 8
-# Of scikit-learn's Hessian, which it factorises.
+# Most features for scikit-learn's newton-cholesky, which factorises the Hessian.
 _MOST_FEATURES = 500
 
 

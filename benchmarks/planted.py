@@ -1,8 +1,8 @@
-"""How often the gate sees what was planted, and how often it sees what isn't there.
+"""Count the planted regressions that the gate catches, and its false alarms.
 
-Copies of this checkout are compared with it by `gate.py --short`: identical ones, and ones in which a kernel takes 1.25
-times as long, X is copied, or training ends at a worse cost. Prints counts; exits with 1 if they are worse than at most
-one false alarm in 20 and 9 catches in 10.
+`gate.py --short` compares this checkout with copies of it. Some are identical. In others a kernel takes 1.25 times as
+long, X is copied, or training ends at a worse cost. Exits with 1 if there is more than one false alarm in 20, or fewer
+than 9 catches in 10.
 
     python benchmarks/planted.py
 """

@@ -1,9 +1,9 @@
-"""Linear probes: classifiers on images of bytes and on embeddings of half precision, beside scikit-learn's.
+"""Compare linear probes, which are classifiers on byte images and on half-precision embeddings, with scikit-learn's.
 
-The images are 60,000 of 28 x 28 bytes and 10 classes (`--data FOLDER` with mnist_63k, else generated ones alike), the
-embeddings 200,000 of 512 float16 and 100 classes. Ours trains on them as they are; scikit-learn's LogisticRegression
-(lbfgs, at most 100 iterations, which takes minutes: `--alone` leaves it out) needs a scaled float32 copy. Each runs in
-a process of its own, whose peak memory beyond the data is shown.
+There are 60,000 images of 28 x 28 bytes in 10 classes: mnist_63k from `--data FOLDER`, else generated ones. There are
+200,000 embeddings of 512 float16 in 100 classes. Ours trains on the data as they are. scikit-learn's LogisticRegression
+(lbfgs, at most 100 iterations) needs a scaled float32 copy. It takes minutes, and `--alone` leaves it out. Each runs in
+its own process, whose peak memory beyond the data is shown.
 
     python benchmarks/probe.py
 """

@@ -1,6 +1,7 @@
-"""What compact dtypes, shuffling, packing, threads, prediction, size, estimators and a busy machine do to throughput.
+"""Measure how throughput depends on compact dtypes, shuffling, packing, threads, size, estimators and other processes.
 
-Each figure is the median of ratios of runs in turn, in one process; results are compared before anything is timed.
+Prediction is measured too. Each figure is the median of ratios of alternating runs in one process. Results are compared
+before anything is timed.
 
     python benchmarks/regimes.py
 """

@@ -1,11 +1,11 @@
-"""A page about throughput: share of bandwidth, speed-ups, history, losing cells. Static HTML, no outside requests.
+"""Write a static page about throughput, without outside requests: bandwidth shares, speed-ups, history, losing cells.
 
     python benchmarks/grid.py --json grid.json
     asv run --steps 5 NEW; asv publish
     python benchmarks/report.py --grid grid.json --out report
 
-The page is report/index.html. asv's own pages are copied beside it, with the libraries that they need, and history
-links to them; that takes npm, and without it they are left out.
+The page is report/index.html. Its history links to asv's own pages, which are copied beside it with the libraries that
+they need. That takes npm, and without it they are left out.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class History(NamedTuple):
 
     benchmark: str
     params: str
-    dates: list[int]  # milliseconds since 1970, of the commits, rising
+    dates: list[int]  # of the commits, in milliseconds since 1970, rising
     commits: list[str]
     values: list[float]
 
@@ -62,7 +62,7 @@ def histories(results: Path) -> list[History]:
         for name, row in run["results"].items():
             columns = dict(zip(run["result_columns"], row, strict=False))
             if columns.get("version") != versions.get(name, columns.get("version")):
-                continue  # of what the benchmark was before
+                continue  # of an earlier version of the benchmark
             combinations = itertools.product(*(columns.get("params") or []))
             for params, value in zip(combinations, columns["result"] or [], strict=False):
                 if value is not None and math.isfinite(value):

@@ -1,4 +1,4 @@
-"""The machine's read bandwidth: the rate at which an array larger than the caches can be summed, which bounds an epoch.
+"""Measure the machine's read bandwidth, the rate of summing an array larger than the caches. It bounds an epoch's rate.
 
 Run as a script, it prints the figure for one thread and for all.
 """
@@ -13,7 +13,7 @@ import time
 import numba
 import numpy as np
 
-# Threads take about 0.1 ms to start: so much is read that this doesn't count.
+# Least bytes of a measurement, so that the 0.1 ms in which threads start is negligible.
 _LEAST_BYTES = 1e9
 
 

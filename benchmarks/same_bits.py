@@ -1,10 +1,11 @@
-"""Whether two revisions compute the same bits: some 200 fits over storages, dtypes, orders, rules, classes and threads.
+"""Check that two revisions compute the same bits, by about 200 fits of all storages, dtypes, orders, rules and classes.
 
     python benchmarks/same_bits.py BASE [HEAD]
 
-BASE and HEAD (by default the checkout as it lies) are revisions, or folders that hold a checkout. Each fit is small,
-but large enough for several chunks and batches. A fit whose bits differ is named, with the largest relative difference
-of its results. Exit codes: 0 all have the same bits, 1 some differ, 2 nothing was compared.
+BASE and HEAD (by default the working tree) are revisions, or folders that hold a checkout. Each fit is small, but large
+enough for several chunks and batches. It is run by one thread and by two. Fits whose bits differ are listed, with the
+largest relative difference of their results. Exit codes: 0 all have the same bits, 1 some differ, 2 nothing was
+compared.
 """
 
 from __future__ import annotations
@@ -149,7 +150,7 @@ def worker(names: list[str]) -> None:
             print(json.dumps([f"{name}, {n_threads} threads", found]), flush=True)
 
 
-# In a process of a revision: shares work among threads however small it is, under the names that revisions have had.
+# Code of a worker process. It sets the least work for a second thread to 0, whatever its name was in the revision.
 _SMALL = """
 import sys
 sys.path.insert(0, {benchmarks!r})

@@ -1,7 +1,7 @@
-"""Epochs of softmax regression beside PyTorch by hand and JAX, in one process, in turn, on the same data.
+"""Compare epochs of softmax regression with PyTorch by hand and JAX, in turn in one process, on the same data.
 
-Each runs the same updates (plain gradient descent, batches of 256 rows in order, float32), which is checked first:
-weights must agree. PyTorch and JAX (one compiled scan) take as many threads as they like; ours two at most.
+All run the same updates: plain gradient descent, batches of 256 rows in order, float32. First, their weights must
+agree. PyTorch and JAX (one compiled scan) choose their number of threads; ours takes two at most.
 
     python benchmarks/softmax.py
 """

@@ -1,11 +1,12 @@
-"""Epochs over sparse rows, beside scikit-learn's SGDClassifier, in turn on the same CSR arrays.
+"""Compare epochs over sparse rows with scikit-learn's SGDClassifier, in turn on the same CSR arrays.
 
-Times are of fits of 11 epochs less those of 1, by 10; scikit-learn's SGDClassifier with loss "log_loss", which trains
-one classifier for each class, with as many threads (`n_jobs`). Ours runs with its defaults; both without stopping.
+An epoch's time is a tenth of the difference between fits of 11 epochs and of 1. SGDClassifier has loss "log_loss" and
+the same number of threads (`n_jobs`), and trains one classifier for each class. Ours has its defaults. Neither stops
+early.
 
     python benchmarks/sparse_rows.py --data FOLDER
 
-FOLDER holds a9a and news20_bydate; without it, generated rows like those are taken.
+FOLDER holds a9a and news20_bydate. Without it, similar rows are generated.
 """
 
 from __future__ import annotations
@@ -52,7 +53,7 @@ def measure(X: Any, y: np.ndarray, rounds: int, threads: int | None) -> dict[str
                 model.fit(X, y)
                 took.append(time.perf_counter() - start)
             seconds.setdefault(name, []).append((took[1] - took[0]) / EPOCHS)
-    return {name: values[1:] for name, values in seconds.items()}  # the first compiles
+    return {name: values[1:] for name, values in seconds.items()}  # the first run compiles
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""Whether three ways to time the same fit show the same rate: takes a minute or two, on a quiet machine."""
+"""Three ways to time the same fit must show the same rate. Takes two minutes, on a quiet machine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The gate's arithmetic, its verdicts, and that it sees what was planted."""
+"""Tests of the gate's arithmetic and verdicts, and that it catches planted regressions."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_intervals_cover_what_is_true():
         for (middle, low, high), true in zip(gate.compare_times(times), (np.log(1.1), 0.0), strict=True):
             assert low <= middle <= high
             outside += not low <= true <= high
-    assert outside <= 24  # of 600; one in a hundred is 6, and a bootstrap's interval is a little short
+    assert outside <= 24  # of 600, where 6 are expected; bootstrap intervals are a little short
 
 
 def test_verdicts(comparison):
@@ -52,7 +52,7 @@ def test_verdicts(comparison):
     assert judge(comparison, slower=1.25).word == "slower"
     assert judge(comparison, slower=1.25, noise=0.05).word == "slower"
     assert judge(comparison, slower=0.7).word == "faster"
-    # Identical code differed by more in this very session.
+    # Identical code differed by more in the same comparison.
     assert judge(comparison, slower=1.25, bias=1.4).word == "too noisy"
     assert judge(comparison, peak=20_000_000).word == "more memory"
     assert judge(comparison, peak=1_500_000).word == "same"

@@ -1,4 +1,4 @@
-"""The page, and asv's pages beside it, in a real browser: they draw, a click opens a history, nothing is fetched."""
+"""Tests of the page and asv's pages in a browser: plots are drawn, a click opens a history, nothing is fetched."""
 
 from __future__ import annotations
 

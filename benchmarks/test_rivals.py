@@ -1,4 +1,4 @@
-"""Each rival that is installed does what it is compared for: the same updates, or the same optimum."""
+"""Tests that each installed rival makes the same updates as ours, or finds the same optimum."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from scipy import sparse
 import jitlogit
 
 ALPHA = 1e-3
-# Of the coefficients; VW and statsmodels stop at a small change of the loss, which is flat there.
+# Relative error of the coefficients. VW and statsmodels stop at a small change of the loss, which is flat there.
 CLOSE = 2e-3
-# Of the costs; scikit-learn's saga takes steps on the intercept of sparse rows that are a hundred times shorter.
+# Difference of the costs. For sparse rows, scikit-learn's saga takes steps on the intercept a hundred times shorter.
 SAME_COST = 1e-4
 
 

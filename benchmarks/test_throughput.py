@@ -1,9 +1,9 @@
-"""Reference against compiled kernels, for pytest-benchmark: epochs, and passes without an update.
+"""Benchmarks of the reference and of compiled kernels, for pytest-benchmark: epochs, and passes without an update.
 
     python -m pytest benchmarks/test_throughput.py --benchmark-group-by=group --benchmark-columns=median,iqr,rounds
 
-Each group is one cell; its two lines are the implementations. `extra_info` in the JSON holds GB of X and million rows
-per second, the share of the read bandwidth (measured then, over the same X), and the cost at the end.
+Each group is one cell, with a line for each implementation. `extra_info` in the JSON holds GB of X per second, million
+rows per second, the share of the read bandwidth (measured at the same time, over the same X), and the final cost.
 """
 
 from __future__ import annotations

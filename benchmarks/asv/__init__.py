@@ -1,4 +1,4 @@
-"""asv's benchmarks. They share data and the measure of bandwidth with the scripts in the folder above."""
+"""Benchmarks for asv. They share data and the measurement of bandwidth with the scripts in the folder above."""
 
 import sys
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What a fresh process spends before its first model."""
+"""Seconds that a fresh process spends before its first model."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class ColdStart:
     timeout = 120
 
     def setup_cache(self):
-        cache = os.path.join(os.getcwd(), "kernels")  # in a folder of asv's, which it removes
+        cache = os.path.join(os.getcwd(), "kernels")  # asv removes the current folder
         seconds(FIT, cache)
         return cache
 

@@ -12,7 +12,7 @@ import numpy as np
 import jitlogit
 from jitlogit import reference
 
-#: Of X; the tests make it small.
+#: Size of X. The tests make it small.
 MEGABYTES = float(os.environ.get("JITLOGIT_BENCHMARK_MEGABYTES", "16"))
 IMPLEMENTATIONS = {"reference": reference, "numba": jitlogit}
 

@@ -30,7 +30,7 @@ class Epoch(Timed):
             self.options["n_threads"] = _THREADS[threads]
         self.train = IMPLEMENTATIONS[implementation].train_logistic_regression
         cases.check_equal(self.X, self.y.reshape(1, -1), self.options["batch_size"], shuffle=False)
-        self.epoch()  # compiles for this very dtype, layout, number of threads and variant
+        self.epoch()  # compiles the variant for this dtype, layout and number of threads
 
     def epoch(self):
         return self.train(self.X, self.y, 0.01, **self.options)

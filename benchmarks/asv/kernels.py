@@ -1,4 +1,4 @@
-"""What kernels are made of: storages (scores and accumulation), links and updates."""
+"""The parts of kernels: storages (scores and accumulation), links and updates."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ class Update(Timed):
         except ImportError:
             raise NotImplementedError("an older layout of the kernels") from None
 
-        @numba.njit(_nrt=False)  # never cached: this file isn't among what jitlogit's cache knows of
+        @numba.njit(_nrt=False)  # not cached, since the key of jitlogit's cache doesn't cover this file
         def many_updates(step, gradient, n_features, count, out_weights):
             for _ in range(count):
                 update.descend(step, gradient, n_features, out_weights)

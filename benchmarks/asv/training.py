@@ -1,6 +1,6 @@
-"""One fit from end to end: its time, memory, cost, accuracy, share of the read bandwidth, and gain over the reference.
+"""One whole fit: its time, memory, cost, accuracy, share of the read bandwidth, and speed-up over the reference.
 
-A change that makes training faster but worse shows in the figures beside the time.
+Cost and accuracy show whether a change makes training faster but worse.
 """
 
 from __future__ import annotations

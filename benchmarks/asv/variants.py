@@ -1,4 +1,4 @@
-"""Epochs of what is more than plain gradient descent on one score: update rules, softmax, sparse rows."""
+"""Epochs beyond plain gradient descent on one score: update rules, softmax, sparse rows."""
 
 from __future__ import annotations
 

@@ -1,12 +1,12 @@
-"""Other libraries' logistic regression, one small file each, with one interface; each as its users would write it.
+"""Logistic regression of other libraries, written as their users would write it, behind one interface.
 
-Two kinds, of which a file may hold several in its `RIVALS`:
+Each library has a file, whose `RIVALS` may hold several of two kinds:
 
 - `EpochRival`: one pass of mini-batch gradient descent, for throughput;
 - `Solver`: the minimum of  mean loss + alpha / 2 ||w||^2  over weights and an intercept that isn't penalised, for the
   time to a given loss.
 
-What isn't installed is listed all the same, see `version`.
+Libraries that aren't installed are listed too, see `version`.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ import numpy as np
 from scipy import sparse
 
 Pass = Callable[[], np.ndarray]
-# Small enough for updates by single rows of 2000 features: above 8 / n, rounding errors grow from update to update.
+# Learning rate, small enough for single rows of 2000 features. Above 8 / n, rounding errors grow with each update.
 RATE = 0.0005
-#: Tolerances on the mean loss's gradient of what takes many cheap steps: a step more or less is seen.
+#: Tolerances on the mean loss's gradient for solvers of many cheap steps, so close that each few steps show.
 FINE = (1e-1, 5e-2, 2e-2, 1e-2, 5e-3, 2e-3, 1e-3, 5e-4, 2e-4, 1e-4, 5e-5, 2e-5, 1e-5)
 
 
@@ -32,11 +32,11 @@ class EpochRival(NamedTuple):
 
     name: str
     distribution: str
-    #: Of X, y (m,) of 0 and 1, and a batch size: makes a pass, which may compile. That returns the weights (n,).
+    #: Makes a pass from X, y (m,) of 0 and 1, and a batch size; may compile. The pass returns the weights (n,).
     make: Callable[[np.ndarray, np.ndarray, int], Pass]
-    #: About how many updates take a tenth of a second.
+    #: Approximate number of updates in a tenth of a second.
     updates: int
-    #: Whether it is for batches of one row, or for larger ones.
+    #: Whether its batches have one row.
     single: bool = False
 
 
@@ -45,21 +45,21 @@ class Solver(NamedTuple):
 
     name: str
     distribution: str
-    #: How alpha and the unpenalised intercept are said to it.
+    #: Description of its parameters for alpha and the unpenalised intercept.
     mapping: str
-    #: From loose to tight.
+    #: Tolerances of its runs, from loose to tight.
     tolerances: tuple[float, ...]
-    #: Of X, y (m,) of 0 ... K - 1, alpha, and a tolerance; returns weights (K, n) and intercepts (K,), with K = 1 for
+    #: Takes X, y (m,) of 0 ... K - 1, alpha and a tolerance. Returns weights (K, n) and intercepts (K,), with K = 1 for
     #: two classes.
     solve: Callable[..., tuple[np.ndarray, np.ndarray]]
-    #: Most stored values of X, times K, that it is given: beyond, it takes minutes.
+    #: Most stored values of X, times K. With more, it takes minutes, so it isn't run.
     most: float = float("inf")
-    #: Most weights.
+    #: Most weights with which it is run.
     most_weights: float = float("inf")
-    #: Whether it tells more than two classes apart by softmax, and takes SciPy's CSR.
+    #: Whether it takes more than two classes, by softmax; and whether it takes SciPy's CSR.
     several: bool = False
     sparse: bool = False
-    #: Whether `solve` takes `max_iter`: large sets are solved with several of these, and the tightest tolerance.
+    #: Whether `solve` takes `max_iter`. Large sets are solved with several of them, at the tightest tolerance.
     capped: bool = False
 
 

@@ -1,4 +1,4 @@
-"""Cyanure: variance-reduced and quasi-Newton methods, chosen by itself."""
+"""Cyanure, which chooses among variance-reduced and quasi-Newton methods."""
 
 from __future__ import annotations
 

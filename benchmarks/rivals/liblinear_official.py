@@ -6,14 +6,14 @@ import numpy as np
 
 from . import Solver
 
-# It penalises the intercept, as the weight of a constant feature: of this size, the penalty all but vanishes.
+# Value of a constant feature whose penalised weight is the intercept. It makes the penalty negligible.
 _BIAS = 10.0
 
 
 def solve(X: np.ndarray, y: np.ndarray, alpha: float, tolerance: float) -> tuple[np.ndarray, np.ndarray]:
     from liblinear.liblinearutil import train
 
-    # The first row's label names the positive class: 1 is made to come first.
+    # The first row's label becomes the positive class, so a row of label 1 comes first.
     order = np.argsort(y != 1, kind="stable")
     cost = 1 / (alpha * X.shape[0])
     model = train(y[order].astype(float), X[order].astype(float), f"-s 0 -c {cost!r} -e {tolerance!r} -B {_BIAS!r} -q")

@@ -6,7 +6,7 @@ import numpy as np
 
 from . import Solver
 
-# L-BFGS has no intercept here: a constant feature of this size stands for it, whose penalty all but vanishes.
+# Value of a constant feature for the intercept, which skglm's L-BFGS lacks. It makes the penalty negligible.
 _CONSTANT = 10.0
 
 
@@ -15,7 +15,8 @@ def solve(X: np.ndarray, y: np.ndarray, alpha: float, tolerance: float) -> tuple
     from skglm.penalties import L2
     from skglm.solvers import LBFGS
 
-    features = np.concatenate([X, np.full((X.shape[0], 1), _CONSTANT)], axis=1)  # float64: its L-BFGS takes no other
+    # float64, since its L-BFGS takes no other dtype.
+    features = np.concatenate([X, np.full((X.shape[0], 1), _CONSTANT)], axis=1)
     signs = np.where(y > 0, 1.0, -1.0)
     weights, *_ = LBFGS(tol=tolerance, max_iter=2000).solve(features, signs, Logistic(), L2(alpha))
     return weights[np.newaxis, :-1], weights[-1:] * _CONSTANT

@@ -9,11 +9,11 @@ import numpy as np
 from . import FINE, Solver
 
 _MAPPING = "C = 1 / (alpha m)"
-# liblinear penalises the intercept, as the weight of a constant feature: of this size, the penalty all but vanishes.
+# Value of the constant feature whose penalised weight is liblinear's intercept. It makes the penalty negligible.
 _LIBLINEAR_SCALING = 10.0
 
 
-# Of Newton's Hessian, which is factorised.
+# Most weights for newton-cholesky, which factorises the Hessian.
 _MOST_WEIGHTS = 1500
 
 

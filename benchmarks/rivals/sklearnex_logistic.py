@@ -15,7 +15,7 @@ def solve(
     from sklearnex.linear_model import LogisticRegression
 
     m = X.shape[0]
-    tol = tolerance * m if solver == "lbfgs" else tolerance  # its gradient is that of the sum
+    tol = tolerance * m if solver == "lbfgs" else tolerance  # on the gradient of the sum of losses
     model = LogisticRegression(C=1 / (alpha * m), solver=solver, tol=tol, max_iter=max_iter)
     model.fit(X, y)
     return np.asarray(model.coef_), np.asarray(model.intercept_)

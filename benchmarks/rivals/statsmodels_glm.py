@@ -1,4 +1,4 @@
-"""statsmodels: a binomial GLM with a ridge penalty, which knows no tolerance."""
+"""statsmodels: a binomial GLM with a ridge penalty, whose solver has no tolerance."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Vowpal Wabbit with --bfgs, on a cache file of its own; the tolerance is that of the loss from pass to pass."""
+"""Vowpal Wabbit with --bfgs on its cache file. The tolerance limits the relative change of the loss between passes."""
 
 from __future__ import annotations
 

@@ -21,8 +21,6 @@ from numba.core.caching import CompileResultCacheImpl, _Cache
 from numba.core.serialize import dumps
 from numba.misc.appdirs import AppDirs
 
-__all__ = ["KernelCache"]
-
 # Part of a kernel's key, since the C interface through which it is called depends on the Python that compiled it.
 PYTHON = f"{sys.implementation.cache_tag}{getattr(sys, 'abiflags', '')}"
 
@@ -34,7 +32,7 @@ _STALE_SECONDS = 3600
 @functools.cache
 def sources_stamp() -> str:
     """Hash of the sources of all kernels and of the versions that compile and run them."""
-    package = _package()
+    package = Path(__file__).parents[1]
     versions = (numba.__version__, llvmlite.__version__, PYTHON)
     digest = hashlib.sha256(repr(versions).encode())
     for room in ("compiler", "kernels"):
@@ -56,12 +54,8 @@ def cache_directories() -> list[Path]:
     return [own] if user is None else [own, user]
 
 
-def _package() -> Path:
-    return Path(__file__).parents[1]
-
-
 def _beside_the_package() -> Path:
-    return _package() / "__pycache__"
+    return Path(__file__).parents[1] / "__pycache__"
 
 
 def _user_directory() -> Path | None:
@@ -79,15 +73,11 @@ def _user_directory() -> Path | None:
 def _can_be_written(directory: Path) -> bool:
     """Try to write, because permissions alone don't decide on Windows and on some network drives."""
     try:
-        _make(directory)
+        directory.mkdir(mode=0o775, parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=directory):
             return True
     except OSError:
         return False
-
-
-def _make(directory: Path) -> None:
-    directory.mkdir(mode=0o775, parents=True, exist_ok=True)
 
 
 def _check_owner(path: Path, status: os.stat_result) -> None:
@@ -129,7 +119,7 @@ class KernelCache(_Cache):  # type: ignore[misc]
     """One file per compiled variant, named by a hash of everything that its code depends on.
 
     Numba's own cache doesn't notice edits of the files that a function's file calls into (numba#1833) and ignores jit
-    options (numba#6845). Concurrent processes can damage its index, and it raises if no folder is writable (numba#4908).
+    options (numba#6845). Concurrent processes can damage its index. It raises if no folder is writable (numba#4908).
     Here the hash covers all kernel sources, versions, the processor, the variant and the argument types. A file appears
     whole, by renaming. A folder is skipped if it can't be read or written, or if another user may write to it.
     """
@@ -177,7 +167,7 @@ class KernelCache(_Cache):  # type: ignore[misc]
         for directory in cache_directories():
             with contextlib.suppress(OSError):  # not writable; or the sources are in a zip file and can't be hashed
                 name = self._file_name(sig, data.codegen)
-                _make(directory)
+                directory.mkdir(mode=0o775, parents=True, exist_ok=True)
                 _check_owner(directory, directory.stat())  # else the kernel could not be read again
                 _write_whole(directory / name, content)
                 _clear(directory)

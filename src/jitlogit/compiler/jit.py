@@ -12,24 +12,10 @@ from typing import Any, TypeVar
 
 import numba
 import numpy as np
-from numba import prange
+from numba import prange as prange
 from numba.extending import intrinsic, overload
 
 from .options import HELPER, KERNEL, PARALLEL, inlining, keep_on_disk
-
-__all__ = [
-    "JIT_DISABLED",
-    "by_type",
-    "helper",
-    "inline",
-    "inline_by_type",
-    "kernel",
-    "outline",
-    "parallel_kernel",
-    "prange",
-    "primitive",
-    "strict",
-]
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -42,28 +28,24 @@ STRICT = {"contract"}
 JIT_DISABLED = bool(numba.config.DISABLE_JIT)
 
 
-def helper(function: Function) -> Function:
-    """Make a helper, which LLVM inlines as it sees fit."""
-    return _helper(function, "")
-
-
-def _helper(function: Function, how: str, fastmath: set[str] = FASTMATH) -> Function:
+def helper(function: Function, how: str = "", fastmath: set[str] = FASTMATH) -> Function:
+    """Make a helper, which is inlined "always", "never", or as LLVM sees fit ("")."""
     return numba.njit(function, fastmath=fastmath, **HELPER, **inlining(function, how))  # type: ignore[no-any-return]
 
 
 def inline(function: Function) -> Function:
     """Make a helper that is always inlined, because a call with its arrays would cost more than its work."""
-    return _helper(function, "always")
+    return helper(function, "always")
 
 
 def outline(function: Function) -> Function:
     """Make a helper that is never inlined, because it is large and has several callers."""
-    return _helper(function, "never")
+    return helper(function, "never")
 
 
 def strict(function: Function) -> Function:
     """Make a helper whose operations keep the order in which they are written."""
-    return _helper(function, "", STRICT)
+    return helper(function, "", STRICT)
 
 
 def by_type(choose: Function, fastmath: set[str] = FASTMATH, how: str = "") -> Function:
@@ -125,9 +107,5 @@ class parallel_kernel:
 
 
 def primitive(plain: Callable[..., Any]) -> Callable[..., Any]:
-    """Make a helper of LLVM code, from the function below, which types it; `plain` replaces it if the JIT is off."""
-
-    def decorate(typed: Callable[..., Any]) -> Any:
-        return plain if JIT_DISABLED else intrinsic(typed)
-
-    return decorate
+    """Make a helper of LLVM code from a Numba intrinsic; `plain` replaces it if the JIT is off."""
+    return (lambda typed: plain) if JIT_DISABLED else intrinsic

@@ -5,8 +5,8 @@ nested helpers are optimised six times over, although only the kernel's own copy
 LLVM code but not optimised, so that the kernel optimises all of it. A first fit then compiles in half the time. Kernels
 also skip one of Numba's two rounds of optimising, between which it removes reference counts, since they have none.
 
-Numba compiles three parts of a kernel with a parallel region by themselves: the region's body, its wrapper, and the call
-of the threading layer. They too are left as they were lowered.
+Numba compiles three parts of a kernel with a parallel region by themselves: the region's body, its wrapper, and the
+call of the threading layer. They too are left as they were lowered.
 """
 
 from __future__ import annotations
@@ -20,8 +20,6 @@ from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import Compiler, _LowerResult
 from numba.core.compiler_machinery import register_pass
 from numba.core.typed_passes import NativeLowering, NativeParforLowering
-
-__all__ = ["INLINING", "HelperCompiler", "KernelCompiler", "ParallelCompiler"]
 
 #: Name of a helper's attribute: the LLVM attribute "alwaysinline" or "noinline". Numba's own option for the former is a
 #: flag, and a function is compiled again for callers of other flags.

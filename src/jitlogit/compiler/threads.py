@@ -18,8 +18,8 @@ from .jit import JIT_DISABLED, parallel_kernel
 
 #: Most members of a team.
 MOST_MEMBERS = 4095
-# Bytes that a call, or all calls of a fit, must read for more than one thread. Below, neither the start of threads nor the
-# compilation of a parallel variant pays. Tuned on Zen 4, two cores.
+# Bytes that a call, or all calls of a fit, must read for more than one thread. Below, neither the start of threads nor
+# the compilation of a parallel variant pays. Tuned on Zen 4, two cores.
 _LEAST_BYTES = 4_000_000
 
 

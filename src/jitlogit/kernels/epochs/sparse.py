@@ -9,9 +9,9 @@ changes in the same linear way as all others that no row has:
 where rho is the mean residual, and c, h, m and beta depend on the optimizer and the learning rate. So updates are lazy:
 a feature keeps the number of its last update, and is left alone until a row has it. For each of these numbers, a table
 holds the product of the matrices and the sum of the added terms up to now. When the table is full, all features are
-brought up to date. This extends the scaling of Shalev-Shwartz, Singer and Srebro, "Pegasos" (2007), and the closed forms of
-Carpenter, "Lazy sparse stochastic gradient descent for regularized multinomial logistic regression" (2008), to momentum
-and to features whose mean is subtracted.
+brought up to date. This extends the scaling of Shalev-Shwartz, Singer and Srebro, "Pegasos" (2007), and the closed
+forms of Carpenter, "Lazy sparse stochastic gradient descent for regularized multinomial logistic regression" (2008), to
+momentum and to features whose mean is subtracted.
 
 Updates aren't lazy for optimizers that aren't linear, for the L1 penalty, for averages, and for one score if each batch
 has all features. There `update.apply` updates all features in each batch.
