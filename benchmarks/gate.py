@@ -3,7 +3,7 @@
     python benchmarks/gate.py BASE [HEAD]
 
 BASE and HEAD (by default the working tree) are revisions, or folders that hold a checkout. Both are installed and run
-in turn on the same data. BASE runs in two processes, whose difference on identical code is the noise of the comparison. A
+in turn on the same data. BASE runs in two processes, whose difference on identical code is the noise. A
 case is worse if it is slower beyond that noise and beyond 4 %, and slower again in new processes. It is also worse if
 it needs more memory, or ends at a worse cost.
 

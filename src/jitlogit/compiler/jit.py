@@ -51,7 +51,7 @@ def strict(function: Function) -> Function:
 def by_type(choose: Function, fastmath: set[str] = FASTMATH, how: str = "") -> Function:
     """Make a helper whose implementation is chosen by its arguments' types while a caller is compiled.
 
-    `choose` takes the Numba types of the helper's arguments, with attributes such as ``dtype`` and ``layout``. It
+    `choose` takes the Numba types of the helper's arguments, whose attributes include ``dtype`` and ``layout``. It
     returns the implementation, an undecorated function whose arguments have the same names.
     """
 

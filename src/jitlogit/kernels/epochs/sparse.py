@@ -1,8 +1,8 @@
 """Sparse rows: epochs whose time is proportional to the stored values, not to the number of features.
 
 Features are x' = (x - mean) / scale. Their weights w and momentum sums v change in every batch, by the penalty, by the
-momentum, and by the mean that is subtracted. That is so even if no row of the batch has the feature. But such a feature
-changes in the same linear way as all others that no row has:
+momentum, and by the mean that is subtracted. That is so even if no row of the batch has the feature. But all
+features that no row has change in the same linear way:
 
     (w, v) := M (w, v) + a (c rho, -m rho),    M = [[1 - c l2, -h], [m l2, beta]],    a = mean / scale,
 

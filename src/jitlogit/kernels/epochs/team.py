@@ -39,20 +39,20 @@ _FLAGS = 3 * _LINE
 _END = -1
 # A span is one number, since it is published by one atomic write: its index times this, plus its number of members.
 _MOST_MEMBERS = 4096
+
+# The thresholds below were tuned on Zen 4, two cores.
 #: Most batches of a span, and of a short span that finds out whether members run side by side.
 SPAN_BATCHES, _TRIED_BATCHES = 64, 8
 # Members are judged to run in turn if the leader slept at one in 8 barriers, and at 2 at least.
 _BARRIERS_A_SLEEP, _LEAST_SLEEPS = 8, 2
-# Most spans for which the divisor is kept.
+# Most spans for which a divisor above 1 is kept.
 _MOST_REST = 32
 # Bytes of the longest batch by which members are judged; the second if their number isn't a power of two. In a longer
-# batch, sleeps have other reasons: a member loses its core for a time slice, or chunks aren't shared out evenly. Tuned
-# on Zen 4, two cores.
+# batch, sleeps have other reasons: a member loses its core for a time slice, or chunks aren't shared out evenly.
 _SHORT_BATCH_BYTES, _SHORT_UNEVEN_BYTES = 2 * 1024 * 1024, 256 * 1024
 # Turns of a waiting loop before it sleeps. A turn takes about 15 ns on x86, with its pause instruction. The turns must
 # last more than twice as long as the shortest sleep, which Linux ends about 60 microseconds late. Else one member's
-# sleep makes the others sleep in turn: with 3000 turns, batches of 100 KB to 3 MB ran at a sixth of the rate. Tuned on
-# Zen 4, two cores.
+# sleep makes the others sleep in turn: with 3000 turns, batches of 100 KB to 3 MB ran at a sixth of the rate.
 _SPINS = 10_000 if X86 else 50_000
 # Turns that the leader waits for other members before the first span, about as long as a thread takes to wake up.
 _FIRST_SPINS = 10_000

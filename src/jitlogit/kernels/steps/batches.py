@@ -54,7 +54,7 @@ class Examples(NamedTuple):
 
 
 class Positions(NamedTuple):
-    """Positions first ... stop - 1 of an order; the memory of those from `ahead` on is needed next."""
+    """Positions first ... stop - 1 of an order; the rows from position `ahead` on are needed next."""
 
     first: int
     stop: int
