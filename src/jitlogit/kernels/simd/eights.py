@@ -1,4 +1,4 @@
-"""Eight lanes, a number for each of eight rows."""
+"""Lanes with a number for each of eight rows."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ from .lane_types import FLAGS, I8, I32, LanesType, constant, element
 from .lanes import filled, pointer_to, shuffled
 
 
-@primitive(lambda *lanes: np.array([v.sum(dtype=v.dtype) for v in lanes]))
-def sums(typing: Any, a: Any, b: Any, c: Any, d: Any, e: Any, f: Any, g: Any, h: Any) -> Any:
-    """Sums of the lanes of each of eight, as lanes."""
-    bits = a.dtype.bitwidth
+@primitive(lambda eight: np.array([v.sum(dtype=v.dtype) for v in eight]))
+def sums(typing: Any, eight: Any) -> Any:
+    """Eight lanes: lane k is the total of eight[k]."""
+    dtype = eight.dtype.dtype
+    bits = dtype.bitwidth
 
     def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        values = list(args)
+        values = [builder.extract_value(args[0], k) for k in range(8)]
         while values[0].type.count * bits > 256:
             values = [_folded(builder, v) for v in values]
         if values[0].type.count * bits == 256:
@@ -30,7 +31,7 @@ def sums(typing: Any, a: Any, b: Any, c: Any, d: Any, e: Any, f: Any, g: Any, h:
                 values = [_halved(builder, v) for v in values]
         return values[0]
 
-    return LanesType(a.dtype, 8)(a, b, c, d, e, f, g, h), emit
+    return LanesType(dtype, 8)(eight), emit
 
 
 def _added(builder: Any, a: Any, b: Any, first: list[int], second: list[int]) -> Any:
@@ -41,7 +42,7 @@ def _pairs(builder: Any, values: list[Any], first: list[int], second: list[int])
     return [_added(builder, a, b, first, second) for a, b in zip(values[::2], values[1::2], strict=True)]
 
 
-# Within quarters of a register, which costs least, as long as possible.
+# Shuffles stay within 128-bit quarters of a register as long as possible: those cost least.
 def _sums_of_floats(builder: Any, values: list[Any]) -> Any:
     values = _pairs(builder, values, [0, 8, 1, 9, 4, 12, 5, 13], [2, 10, 3, 11, 6, 14, 7, 15])
     values = _pairs(builder, values, [0, 1, 8, 9, 4, 5, 12, 13], [2, 3, 10, 11, 6, 7, 14, 15])
@@ -63,14 +64,14 @@ def _joined(builder: Any, a: Any, b: Any) -> Any:
 
 
 def _halved(builder: Any, value: Any) -> Any:
-    """Sums of neighbours."""
+    """Sums of neighbouring lanes."""
     count = value.type.count
     return _added(builder, value, value, list(range(0, count, 2)), list(range(1, count, 2)))
 
 
 @primitive(lambda like, labels, i: np.array([1 - 2 * int(y) for y in labels[i : i + 8]], like.dtype))
 def signs(typing: Any, like: Any, labels: Any, i: Any) -> Any:
-    """+1 for a label 0 and -1 for a label 1 of labels[i] ... labels[i + 7]."""
+    """Eight lanes: +1 where labels[i + k] is 0, -1 where it is 1."""
     lanes = LanesType(like.dtype, 8)
 
     def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
@@ -83,7 +84,7 @@ def signs(typing: Any, like: Any, labels: Any, i: Any) -> Any:
 
 @primitive(lambda like, labels, rows: np.array([1 - 2 * int(labels[row]) for row in rows], like.dtype))
 def signs_of(typing: Any, like: Any, labels: Any, rows: Any) -> Any:
-    """As `signs`, of the labels of eight rows."""
+    """As `signs`, of labels[rows[k]]."""
     lanes = LanesType(like.dtype, 8)
 
     def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
@@ -107,6 +108,5 @@ def _emit_signs(builder: Any, bits: Any, lanes: LanesType) -> Any:
 
 @primitive(lambda like: filled(like, 0.0, 8))
 def zeros(typing: Any, like: Any) -> Any:
-    """Eight lanes of zeros, in an array's precision."""
     lanes = LanesType(like.dtype, 8)
     return lanes(like), lambda context, builder, sig, args: ir.Constant(ir.VectorType(element(like.dtype), 8), None)

@@ -1,31 +1,24 @@
-"""C-ordered rows, in groups of eight, in pairs, or of one or two vectors.
+"""Scores and gradients of C-ordered rows: eight rows at a time, or two.
 
-Rows are scored one after the other, since the processor streams memory at full rate along one line only, and added to
-the gradient several at a time, from the cache, since the gradient is then loaded and stored less often.
+Rows are scored one after the other, since the processor streams memory at full rate along one row only. Several rows
+are added to the gradient together, from the cache: the gradient is then loaded and stored less often.
 """
 
 from __future__ import annotations
 
-from ...compiler.jit import by_type, inline
+from ...compiler.jit import helper, inline
 from ..simd import eights, lanes, memory
 from ..simd.arrays import LINE_BYTES
-from ..steps.row_order import is_own, row_at
+from ..steps.row_order import row_at
 
 
-@by_type
+@helper
 def fetch(rows, order, position):
-    """Ask for the memory of the row at a position, where the processor can't foresee it."""
-    return _fetch_nothing if is_own(order) else _fetch_row
-
-
-def _fetch_nothing(rows, order, position):
-    pass
-
-
-def _fetch_row(rows, order, position):
-    i = row_at(order, min(position, rows.shape[0] - 1))
-    for j in range(0, rows.shape[1], LINE_BYTES // rows.itemsize):
-        memory.prefetch(rows, i, j)
+    """Prefetch the row at a position, unless rows are in their own order, which the processor prefetches itself."""
+    if order is not None:
+        i = row_at(order, min(position, rows.shape[0] - 1))
+        for j in range(0, rows.shape[1], LINE_BYTES // rows.itemsize):
+            memory.prefetch(rows, i, j)
 
 
 def score_of_single_row(rows, i, weights):
@@ -50,7 +43,7 @@ def add_one(rows, i, residual, out_gradient):
 
 @inline
 def products(rows, i, weights):
-    """Half lanes whose sum is the product of row i and the weights."""
+    """Half lanes whose total is the score of row i without the bias."""
     n = rows.shape[1]
     step = lanes.half_width(rows)
     by_four = n - n % (4 * step)
@@ -70,7 +63,7 @@ def _product(rows, i, j, weights):
 
 @inline
 def _rest_of_products(rows, i, first, weights):
-    """Of the features from one on."""
+    """As `products`, of the features from `first` on."""
     n = rows.shape[1]
     step = lanes.half_width(rows)
     whole = n - n % step
@@ -85,7 +78,6 @@ def _rest_of_products(rows, i, first, weights):
 
 @inline
 def eight_rows(order, first):
-    """The rows at positions first ... first + 7."""
     return (
         row_at(order, first),
         row_at(order, first + 1),
@@ -116,11 +108,11 @@ def scores_by_row(rows, order, first, count, ahead, weights, bias, out_z):
 
 @inline
 def eight_scores(rows, order, first, ahead, weights):
-    """Eight lanes: products of the rows from a position on and the weights."""
+    """Eight lanes: scores, without the bias, of the rows at positions first ... first + 7."""
     for k in range(8):
         fetch(rows, order, ahead + k)
     i = eight_rows(order, first)
-    return eights.sums(
+    eight = (
         products(rows, i[0], weights),
         products(rows, i[1], weights),
         products(rows, i[2], weights),
@@ -130,6 +122,7 @@ def eight_scores(rows, order, first, ahead, weights):
         products(rows, i[6], weights),
         products(rows, i[7], weights),
     )
+    return eights.sums(eight)
 
 
 def accumulate_by_row(rows, order, first, count, residual, out_gradient):
@@ -153,41 +146,21 @@ def add_eight(rows, i, residual, t, out_gradient):
     n = rows.shape[1]
     step = lanes.width(rows)
     whole = n - n % step
-    i0, i1, i2, i3, i4, i5, i6, i7 = _apart(rows, i)
-    r0 = lanes.broadcast(residual, t)
-    r1 = lanes.broadcast(residual, t + 1)
-    r2 = lanes.broadcast(residual, t + 2)
-    r3 = lanes.broadcast(residual, t + 3)
-    r4 = lanes.broadcast(residual, t + 4)
-    r5 = lanes.broadcast(residual, t + 5)
-    r6 = lanes.broadcast(residual, t + 6)
-    r7 = lanes.broadcast(residual, t + 7)
+    i = _apart(rows, i)
+    r = broadcast_eight(residual, t)
     for j in range(0, whole, step):
-        g = lanes.load(out_gradient, j) + r0 * lanes.load2(rows, i0, j)
-        g += r1 * lanes.load2(rows, i1, j)
-        g += r2 * lanes.load2(rows, i2, j)
-        g += r3 * lanes.load2(rows, i3, j)
-        g += r4 * lanes.load2(rows, i4, j)
-        g += r5 * lanes.load2(rows, i5, j)
-        g += r6 * lanes.load2(rows, i6, j)
-        lanes.store(out_gradient, j, g + r7 * lanes.load2(rows, i7, j))
+        lanes.store(out_gradient, j, add_products(lanes.load(out_gradient, j), r, load_eight(rows, i, j)))
     if whole < n:
-        j = whole
-        mask = lanes.first(rows, n - whole)
-        g = lanes.load(out_gradient, j) + r0 * lanes.load2_masked(rows, i0, j, mask)
-        g += r1 * lanes.load2_masked(rows, i1, j, mask)
-        g += r2 * lanes.load2_masked(rows, i2, j, mask)
-        g += r3 * lanes.load2_masked(rows, i3, j, mask)
-        g += r4 * lanes.load2_masked(rows, i4, j, mask)
-        g += r5 * lanes.load2_masked(rows, i5, j, mask)
-        g += r6 * lanes.load2_masked(rows, i6, j, mask)
-        lanes.store(out_gradient, j, g + r7 * lanes.load2_masked(rows, i7, j, mask))
+        x = load_eight_masked(rows, i, whole, lanes.first(rows, n - whole))
+        lanes.store(out_gradient, whole, add_products(lanes.load(out_gradient, whole), r, x))
 
 
 @inline
 def _apart(rows, i):
-    """The same eight rows, of which the compiler can't tell that they follow each other: it would work out their
-    addresses anew, one from the other, in each step."""
+    """The same eight rows, hiding from LLVM that they are neighbours.
+
+    LLVM would otherwise compute each row's address from the one before it, anew in each step of the loop.
+    """
     last = rows.shape[0] - 1
     return (
         min(i[0], last),
@@ -201,7 +174,62 @@ def _apart(rows, i):
     )
 
 
-# Rows of one or two vectors.
+@inline
+def load_eight(rows, i, j):
+    return (
+        lanes.load2(rows, i[0], j),
+        lanes.load2(rows, i[1], j),
+        lanes.load2(rows, i[2], j),
+        lanes.load2(rows, i[3], j),
+        lanes.load2(rows, i[4], j),
+        lanes.load2(rows, i[5], j),
+        lanes.load2(rows, i[6], j),
+        lanes.load2(rows, i[7], j),
+    )
+
+
+@inline
+def load_eight_masked(rows, i, j, mask):
+    return (
+        lanes.load2_masked(rows, i[0], j, mask),
+        lanes.load2_masked(rows, i[1], j, mask),
+        lanes.load2_masked(rows, i[2], j, mask),
+        lanes.load2_masked(rows, i[3], j, mask),
+        lanes.load2_masked(rows, i[4], j, mask),
+        lanes.load2_masked(rows, i[5], j, mask),
+        lanes.load2_masked(rows, i[6], j, mask),
+        lanes.load2_masked(rows, i[7], j, mask),
+    )
+
+
+@inline
+def broadcast_eight(residual, t):
+    return (
+        lanes.broadcast(residual, t),
+        lanes.broadcast(residual, t + 1),
+        lanes.broadcast(residual, t + 2),
+        lanes.broadcast(residual, t + 3),
+        lanes.broadcast(residual, t + 4),
+        lanes.broadcast(residual, t + 5),
+        lanes.broadcast(residual, t + 6),
+        lanes.broadcast(residual, t + 7),
+    )
+
+
+@inline
+def add_products(g, r, x):
+    """Lanes g + sum_k r_k x_k, eight products added in their order."""
+    g += r[0] * x[0]
+    g += r[1] * x[1]
+    g += r[2] * x[2]
+    g += r[3] * x[3]
+    g += r[4] * x[4]
+    g += r[5] * x[5]
+    g += r[6] * x[6]
+    return g + r[7] * x[7]
+
+
+# Narrow rows fit one vector, or two. The weights and the gradient then stay in registers.
 
 
 @inline
@@ -213,24 +241,20 @@ def _narrow_scores(rows, order, first, count, ahead, weights, bias, out_z, two):
     ma = lanes.first(rows, n)
     mb = lanes.first(rows, n - step)
     for t in range(0, count, 8):
-        lanes.store(out_z, t, _narrow_eight(rows, order, first + t, ahead + t, ma, mb, wa, wb, two) + bias)
-
-
-@inline
-def _narrow_eight(rows, order, first, ahead, ma, mb, wa, wb, two):
-    for k in range(8):
-        fetch(rows, order, ahead + k)
-    i = eight_rows(order, first)
-    return eights.sums(
-        _narrow_products(rows, i[0], ma, mb, wa, wb, two),
-        _narrow_products(rows, i[1], ma, mb, wa, wb, two),
-        _narrow_products(rows, i[2], ma, mb, wa, wb, two),
-        _narrow_products(rows, i[3], ma, mb, wa, wb, two),
-        _narrow_products(rows, i[4], ma, mb, wa, wb, two),
-        _narrow_products(rows, i[5], ma, mb, wa, wb, two),
-        _narrow_products(rows, i[6], ma, mb, wa, wb, two),
-        _narrow_products(rows, i[7], ma, mb, wa, wb, two),
-    )
+        for k in range(8):
+            fetch(rows, order, ahead + t + k)
+        i = eight_rows(order, first + t)
+        eight = (
+            _narrow_products(rows, i[0], ma, mb, wa, wb, two),
+            _narrow_products(rows, i[1], ma, mb, wa, wb, two),
+            _narrow_products(rows, i[2], ma, mb, wa, wb, two),
+            _narrow_products(rows, i[3], ma, mb, wa, wb, two),
+            _narrow_products(rows, i[4], ma, mb, wa, wb, two),
+            _narrow_products(rows, i[5], ma, mb, wa, wb, two),
+            _narrow_products(rows, i[6], ma, mb, wa, wb, two),
+            _narrow_products(rows, i[7], ma, mb, wa, wb, two),
+        )
+        lanes.store(out_z, t, eights.sums(eight) + bias)
 
 
 @inline
@@ -265,16 +289,15 @@ def _narrow_products(rows, i, ma, mb, wa, wb, two):
     return a
 
 
-# Two rows are scored, one after the other, while the two before them are added: for rows of which four, the weights and
-# the gradient fit into the first-level cache.
+# Pairs: two rows are scored, one after the other, while the two rows before them are added to the gradient. This pays
+# where four rows, the weights and the gradient fit into the first-level cache.
 
 
 @inline
 def score_and_add(rows, i, weights, before, c, out_gradient):
-    """Half lanes whose sum is the product of row i and the weights; meanwhile, of the two rows before, half of the
-    `pair_features` are added, from feature c on.
+    """As `products`; meanwhile add half of the `pair_features` of the pair `before`, from feature c on.
 
-    `before`: two rows and their residuals, in half lanes.
+    `before` holds two rows and their residuals, each residual in all half lanes.
     """
     step = lanes.half_width(rows)
     whole = pair_features(rows)
@@ -298,13 +321,13 @@ def score_and_add(rows, i, weights, before, c, out_gradient):
 
 @inline
 def pair_features(rows):
-    """Features that `score_and_add` adds."""
+    """Number of features that two calls of `score_and_add` add; `add_pair` adds the rest."""
     return rows.shape[1] - rows.shape[1] % (8 * lanes.half_width(rows))
 
 
 @inline
 def add_pair(rows, before, first, out_gradient):
-    """Add the two rows before to the gradient, from a feature on."""
+    """Add features `first` ... of the pair `before` to the gradient."""
     n = rows.shape[1]
     step = lanes.half_width(rows)
     end = n - n % step

@@ -1,11 +1,21 @@
-"""C-ordered rows and several classes: eight rows and two classes at a time, so that what is loaded is used twice."""
+"""C-ordered rows and several classes: eight rows and two classes at a time, so that each loaded value is used twice."""
 
 from __future__ import annotations
 
 from ...compiler.jit import inline
 from ..simd import eights, lanes, memory
 from ..steps.row_order import row_at
-from .c_rows import add_eight, add_one, eight_rows, fetch, products
+from .c_rows import (
+    add_eight,
+    add_one,
+    add_products,
+    broadcast_eight,
+    eight_rows,
+    fetch,
+    load_eight,
+    load_eight_masked,
+    products,
+)
 
 
 def class_scores_by_row(rows, order, first, count, ahead, weights, bias, out_z):
@@ -14,7 +24,7 @@ def class_scores_by_row(rows, order, first, count, ahead, weights, bias, out_z):
     by_eight = count - count % 8
     for t in range(0, by_eight, 8):
         i = eight_rows(order, first + t)
-        for p in range(2 * ((n_classes + 1) // 2), 8):  # of few classes, the others aren't asked for below
+        for p in range(2 * ((n_classes + 1) // 2), 8):  # few classes: the loop below prefetches fewer than eight rows
             fetch(rows, order, ahead + t + p)
         for k in range(0, pairs, 2):
             upcoming = _upcoming(rows, order, ahead + t, k // 2)
@@ -34,14 +44,16 @@ def class_scores_by_row(rows, order, first, count, ahead, weights, bias, out_z):
 
 @inline
 def _upcoming(rows, order, ahead, k):
-    """Which row's memory is asked for, a line at a time, while eight rows are computed with the k-th time: one stream
-    at the pace of the computing, beside which the processor still finds time for it."""
+    """The row to prefetch, line by line, during the k-th computation with eight rows.
+
+    One stream of prefetches at the pace of the computation delays it least.
+    """
     return row_at(order, min(ahead + k % 8, rows.shape[0] - 1))
 
 
 @inline
 def _scores_of_two(rows, i, wa, wb, upcoming):
-    """Twice eight lanes: products of eight rows and two classes' weights; meanwhile an upcoming row is asked for."""
+    """Eight lanes for each of two classes: scores of eight rows without the bias; prefetches the row `upcoming`."""
     n = rows.shape[1]
     step = lanes.width(rows)
     whole = n - n % step
@@ -49,51 +61,20 @@ def _scores_of_two(rows, i, wa, wb, upcoming):
     a = b = (nothing, nothing, nothing, nothing, nothing, nothing, nothing, nothing)
     for j in range(0, whole, step):
         memory.prefetch(rows, upcoming, j)
-        x = _eight(rows, i, j)
+        x = load_eight(rows, i, j)
         a = _multiplied(a, x, lanes.load(wa, j))
         b = _multiplied(b, x, lanes.load(wb, j))
     if whole < n:
         memory.prefetch(rows, upcoming, whole)
-        x = _masked_eight(rows, i, whole, lanes.first(rows, n - whole))
+        x = load_eight_masked(rows, i, whole, lanes.first(rows, n - whole))
         a = _multiplied(a, x, lanes.load(wa, whole))
         b = _multiplied(b, x, lanes.load(wb, whole))
-    return (
-        eights.sums(a[0], a[1], a[2], a[3], a[4], a[5], a[6], a[7]),
-        eights.sums(b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7]),
-    )
-
-
-@inline
-def _eight(rows, i, j):
-    return (
-        lanes.load2(rows, i[0], j),
-        lanes.load2(rows, i[1], j),
-        lanes.load2(rows, i[2], j),
-        lanes.load2(rows, i[3], j),
-        lanes.load2(rows, i[4], j),
-        lanes.load2(rows, i[5], j),
-        lanes.load2(rows, i[6], j),
-        lanes.load2(rows, i[7], j),
-    )
-
-
-@inline
-def _masked_eight(rows, i, j, mask):
-    return (
-        lanes.load2_masked(rows, i[0], j, mask),
-        lanes.load2_masked(rows, i[1], j, mask),
-        lanes.load2_masked(rows, i[2], j, mask),
-        lanes.load2_masked(rows, i[3], j, mask),
-        lanes.load2_masked(rows, i[4], j, mask),
-        lanes.load2_masked(rows, i[5], j, mask),
-        lanes.load2_masked(rows, i[6], j, mask),
-        lanes.load2_masked(rows, i[7], j, mask),
-    )
+    return eights.sums(a), eights.sums(b)
 
 
 @inline
 def _multiplied(total, x, w):
-    """total + x w, eight times."""
+    """total[k] + x[k] w for k < 8."""
     return (
         total[0] + x[0] * w,
         total[1] + x[1] * w,
@@ -126,45 +107,18 @@ def class_accumulate_by_row(rows, order, first, count, ahead, residual, out_grad
 
 @inline
 def _add_eight_to_two(rows, i, residual_a, residual_b, t, gradient_a, gradient_b, upcoming):
-    """gradient_a += residual_a[t + k] * row i[k], and b's likewise, k < 8."""
+    """As `add_eight`, for two classes; prefetches the row `upcoming`."""
     n = rows.shape[1]
     step = lanes.width(rows)
     whole = n - n % step
-    a, b = _broadcasts(residual_a, t), _broadcasts(residual_b, t)
+    a, b = broadcast_eight(residual_a, t), broadcast_eight(residual_b, t)
     for j in range(0, whole, step):
         memory.prefetch(rows, upcoming, j)
-        x = _eight(rows, i, j)
-        lanes.store(gradient_a, j, _added(lanes.load(gradient_a, j), a, x))
-        lanes.store(gradient_b, j, _added(lanes.load(gradient_b, j), b, x))
+        x = load_eight(rows, i, j)
+        lanes.store(gradient_a, j, add_products(lanes.load(gradient_a, j), a, x))
+        lanes.store(gradient_b, j, add_products(lanes.load(gradient_b, j), b, x))
     if whole < n:
         memory.prefetch(rows, upcoming, whole)
-        x = _masked_eight(rows, i, whole, lanes.first(rows, n - whole))
-        lanes.store(gradient_a, whole, _added(lanes.load(gradient_a, whole), a, x))
-        lanes.store(gradient_b, whole, _added(lanes.load(gradient_b, whole), b, x))
-
-
-@inline
-def _broadcasts(residual, t):
-    return (
-        lanes.broadcast(residual, t),
-        lanes.broadcast(residual, t + 1),
-        lanes.broadcast(residual, t + 2),
-        lanes.broadcast(residual, t + 3),
-        lanes.broadcast(residual, t + 4),
-        lanes.broadcast(residual, t + 5),
-        lanes.broadcast(residual, t + 6),
-        lanes.broadcast(residual, t + 7),
-    )
-
-
-@inline
-def _added(g, r, x):
-    """g + r . x."""
-    g += r[0] * x[0]
-    g += r[1] * x[1]
-    g += r[2] * x[2]
-    g += r[3] * x[3]
-    g += r[4] * x[4]
-    g += r[5] * x[5]
-    g += r[6] * x[6]
-    return g + r[7] * x[7]
+        x = load_eight_masked(rows, i, whole, lanes.first(rows, n - whole))
+        lanes.store(gradient_a, whole, add_products(lanes.load(gradient_a, whole), a, x))
+        lanes.store(gradient_b, whole, add_products(lanes.load(gradient_b, whole), b, x))
