@@ -1,4 +1,4 @@
-"""A copy of some rows."""
+"""A copy of chosen rows."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from ..steps.shares import share_of
 
 @parallel_kernel
 def gather(rows, chosen, out, members):
-    """out[i] = rows[chosen[i]], of rows (m, n_bytes) of uint8 in C order, which stand for any dtype."""
+    """out[i] = rows[chosen[i]]; rows (m, n_bytes) are views as uint8, in C order, so one kernel serves every dtype."""
     for member in prange(members):
         _gather(rows, chosen, share_of(member, members, chosen.size), out)
 

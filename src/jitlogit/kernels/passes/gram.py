@@ -1,4 +1,4 @@
-"""Products with X F X^T, one read of sparse X by columns: what wide data's parameters are, rows by rows."""
+"""Products with X F X^T from one read of sparse X by columns, for wide data, with F a diagonal factor by feature."""
 
 from __future__ import annotations
 
@@ -13,43 +13,31 @@ from .sparse_rows import add_sparse_row, score_row
 
 
 class GramFeatures(NamedTuple):
-    """What is known of the features of sparse X by columns."""
+    """Constants of the features of sparse X by columns."""
 
-    bounds: NDArray[np.int64]  # (n_chunks + 1,) where the chunks' features begin
+    bounds: NDArray[np.int64]  # (n_chunks + 1,) chunk c has features bounds[c] ... bounds[c + 1] - 1
     offset: NDArray[np.float64]  # (n,)
     inverse_scale: NDArray[np.float64]  # (n,)
     factors: NDArray[np.float64]  # (n,)
-    penalised: NDArray[np.float64]  # (n, K) the penalty's gradient at the first weights; (0, K) if these are zero
+    penalised: NDArray[np.float64]  # (n, K) the penalty's gradient at the initial weights; (0, K) if these are zero
 
 
 class GramSpace(NamedTuple):
     """Arrays that `gram_times` works in, and its results, chunk by chunk."""
 
-    given: NDArray[np.float64]  # (m, K)
-    rows: NDArray[np.float64]  # (members, K)
+    given: NDArray[np.float64]  # (m, K) the factor of X^T
+    rows: NDArray[np.float64]  # (members, K) scores of a feature
     out: NDArray[np.float64]  # (n_chunks, m, K) sums of factor_j t_j x_j
-    common: NDArray[np.float64]  # (n_chunks, K) sums of factor_j t_j offset_j, to be subtracted from each row
-    largest: NDArray[np.float64]  # (n_chunks,) the largest of |t_j / scale_j + eta penalised_j|
+    common: NDArray[np.float64]  # (n_chunks, K) sums of factor_j t_j offset_j, which the caller subtracts from each row
+    largest: NDArray[np.float64]  # (n_chunks,) largest |t_j / scale_j + eta penalised_j|
 
 
 @parallel_kernel
 def gram_times(columns, features, labels, total, eta, space, members):
     """Sums over the features, chunk by chunk, of  factor_j t_j (x_j - offset_j)  with  t_j = (x_j - offset_j)^T given.
 
-    Parameters
-    ----------
-    columns : CSR
-        Of the transposed, x_j (m,).
-    features : GramFeatures
-    labels
-        Their type tells one score from several.
-    total : (K,)
-        Sum of `given` over the rows.
-    eta : float
-        So many times the penalty's gradient at the first weights is added in `largest`.
-    space : GramSpace
-    members : int
-        Threads.
+    `columns` is the CSR of X^T, with x_j (m,) as rows. The type of `labels` says whether there is one score or several.
+    `total` (K,) is the sum of `given` over the rows. `eta` scales the penalty's gradient within `space.largest`.
     """
     for member in prange(members):
         _gram_times(columns, features, labels, total, eta, space, share_of(member, members, space.largest.size))

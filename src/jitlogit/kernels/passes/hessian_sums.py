@@ -1,4 +1,4 @@
-"""The Hessian of some rows' losses: sums of curvature x x^T, from tiles in the first-level cache."""
+"""Hessians of the losses: sums over the rows of curvature x x^T, from tiles in the first-level cache."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from ..simd.lane_types import VECTOR_BYTES
 from ..steps import link
 from ..steps.shares import share_of
 
-#: Rows of a tile. Its columns lie in panels, two of which fit the first-level cache.
+#: Rows of a tile. Its columns lie in panels, and two panels fit the first-level cache. Tuned on Zen 4, two cores.
 TILE_ROWS = 128
-# Sums that stay in registers, of a vector each.
+# Vectors of sums that `_add_products` keeps in registers.
 _SUMS = 8
 
 
 class Scaling(NamedTuple):
-    """Features as scaled are (x - offset) * inverse; in the precision that they are computed in."""
+    """Scaled features are (x - offset) * inverse, in the widened dtype."""
 
     offset: NDArray[Any]  # (n + PADDING,)
     inverse: NDArray[Any]  # (n + PADDING,)
@@ -35,13 +35,13 @@ class HessianRoom(NamedTuple):
 
 
 def panel_width(dtype: np.dtype[Any]) -> int:
-    """Columns of a panel: a vector, or several short ones."""
+    """Number of columns of a panel: whole vectors, at least `_SUMS` columns."""
     return max(_SUMS, VECTOR_BYTES // dtype.itemsize)
 
 
 @inline
 def _put(x, scaling, weight, j, out, at, squares):
-    """Scale lanes of a row, store them, and add their squares times the row's weight."""
+    """Scale lanes of a row, store them in `out`, and add weight times their squares to `squares`."""
     scaled = (x - lanes.load(scaling.offset, j)) * lanes.load(scaling.inverse, j)
     lanes.store(out, at, scaled)
     lanes.store(squares, j, lanes.load(squares, j) + weight * (scaled * scaled))
@@ -49,7 +49,7 @@ def _put(x, scaling, weight, j, out, at, squares):
 
 @helper
 def _fill(rows, first, count, scaling, sample_weight, panels, squares):
-    """Features as scaled of a few rows, and a 1 behind them, into panels (n_panels, TILE_ROWS, width)."""
+    """Scaled features of `count` rows, and a 1 behind each row for the bias, into panels (n_panels, TILE_ROWS, width)."""
     n, step, width = rows.shape[1], lanes.width(rows), panels.shape[2]
     whole = n - n % step
     mask = lanes.first(rows, n - whole)
@@ -78,7 +78,7 @@ def _scores(panels, count, weights, z):
 
 @helper
 def _curvatures(z, count, least, sample_weight, first):
-    """Into z[0]: the rows' weights times p (1 - p), or its mean over the classes."""
+    """z[0] = weights of the rows times their curvature: p (1 - p), for several classes the mean of p_k (1 - p_k)."""
     n_classes = z.shape[0]
     for t in range(0, count, lanes.width(z)):
         largest = lanes.load2(z, 0, t)
@@ -100,7 +100,7 @@ def _curvatures(z, count, least, sample_weight, first):
 
 @helper
 def _weigh(panels, count, curvature):
-    """Multiply rows by the square root of their curvature."""
+    """Multiply each row by the square root of its curvature, so that products of columns are weighted."""
     for t in range(count):
         root = lanes.fill(curvature, math.sqrt(curvature[t]))
         for p in range(panels.shape[0]):
@@ -115,7 +115,7 @@ def _add(sums, i, j, total):
 
 @helper
 def _add_products(panels, a, k, b, j, count, sums):
-    """Add the products of eight of panel a's columns and a vector of panel b's."""
+    """Add to `sums` the products of eight columns of panel a, from k on, with a vector of columns of panel b, from j on."""
     s0 = s1 = s2 = s3 = s4 = s5 = s6 = s7 = lanes.fill(sums, 0.0)
     for t in range(count):
         x = lanes.load3(panels, b, t, j)
@@ -140,11 +140,11 @@ def _add_products(panels, a, k, b, j, count, sums):
 
 @parallel_kernel
 def hessians(rows, sample_weight, scaling, weights, least, room, out_squares, out_sums, members):
-    """Sums over the rows, chunk by chunk: of weight x^2 added to out_squares (n_chunks, n + PADDING), the lower blocks
-    of those of curvature x x^T to out_sums (n_chunks, N, N).
+    """Add the sums over each chunk's rows of weight x^2 and of weight curvature x x^T.
 
-    x are features as scaled, in `out_sums` with a 1 behind them, and zeros up to N, a multiple of a panel's width;
-    weights (K, N) belong to these. A curvature is `least` at least, times the row's weight (m + PADDING,).
+    The former go to out_squares (n_chunks, n + PADDING), for scaled features x. The latter go to out_sums (n_chunks, N,
+    N), lower blocks only, where a 1 and zeros follow x up to N, a multiple of a panel's width. `weights` (K, N) are
+    for scaled features. A curvature is at least `least`. `sample_weight` is (m + PADDING,).
     """
     for member in prange(members):
         share = share_of(member, members, out_sums.shape[0])

@@ -23,7 +23,7 @@ def _weight_of_row(sample_weight, i):
 
 @by_type
 def _weights(like, sample_weight, i):
-    """Weights of the rows from i on, in lanes."""
+    """Lanes with the weights of rows i, i + 1, ..."""
     return _no_weights if str(sample_weight) == "none" else _weights_of_rows
 
 
@@ -37,7 +37,7 @@ def _weights_of_rows(like, sample_weight, i):
 
 @by_type
 def _add_block(rows, sample_weight, shift, start, stop, sums, squares):
-    """Add s (x - shift) and s (x - shift)^2 of a few rows, in the precision of the sums."""
+    """Add s (x - shift) and s (x - shift)^2 over rows start ... stop - 1 to the sums, in their precision."""
     return _add_by_row if rows.layout == "C" else _add_by_column
 
 
@@ -84,8 +84,8 @@ def _add_by_column(rows, sample_weight, shift, start, stop, sums, squares):
 def moments(rows, sample_weight, shift, blocks, out_sums, members):
     """Sums over the rows of s (x - shift) and of s (x - shift)^2, chunk by chunk, into out_sums (n_chunks, 2, n).
 
-    `sample_weight` (m,) or None for weights of 1; `shift` (n + PADDING,) is zero beyond n; blocks (members, 2, n +
-    PADDING) hold zeros.
+    Weights s are sample_weight (m,), or 1 where that is None. `shift` (n + PADDING,) is zero beyond n. `blocks` (members,
+    2, n + PADDING) are zeros before and after.
     """
     for member in prange(members):
         share = share_of(member, members, out_sums.shape[0])

@@ -1,7 +1,6 @@
-"""One pass over all rows without an update: probabilities, or the gradient for given probabilities.
+"""One pass over all rows without an update: predictions, the cost of predictions, or their gradient.
 
-Rows are cut up as in `epoch`: the chunks are those of one batch that holds all rows, and every result has the same bits
-for any number of threads.
+Chunks are those of a single batch with all rows. So every result has the same bits for any number of threads.
 """
 
 from __future__ import annotations
@@ -14,14 +13,15 @@ from ..steps.labels import sum_of
 from ..steps.shares import share_of
 from ..storage import operations as storage
 
+# Rows of a group that `forward` scores together. Any whole number of a storage's groups of rows will do.
 _GROUP_ROWS = 64
 
-# A member works in tiles[member], of block_rows + PADDING elements, see `Plan`.
+# In each kernel, a member works in tiles[member], of block_rows + PADDING elements, see `Plan.block_rows`.
 
 
 @by_type
 def put(out, i, value, threshold):
-    """out_i = value, or whether it is at least the threshold."""
+    """out[i] = value; in an array of int64, whether the value is at least the threshold."""
     return _put_class if str(out.dtype) == "int64" else _put_value
 
 
@@ -33,34 +33,18 @@ def _put_class(out, i, value, threshold):
     out[i] = value >= threshold
 
 
-@by_type
-def _probabilities(z, count, threshold):
-    """z = sigmoid(z) of the first `count`, unless there is no threshold."""
-    return _leave_scores if str(threshold) == "none" else _to_probabilities
-
-
-def _leave_scores(z, count, threshold):
-    pass
-
-
-def _to_probabilities(z, count, threshold):
-    link.probabilities(z, count, z)
-
-
 @helper
 def _whole_groups(n_samples, n_chunks, c):
-    """Where chunk c starts: after whole groups of rows that are scored together, which so stay the same."""
+    """First row of chunk c: chunks are whole groups, so that the number of chunks doesn't change a score's bits."""
     return n_samples if c == n_chunks else n_samples * c // n_chunks // _GROUP_ROWS * _GROUP_ROWS
 
 
 @parallel_kernel
 def forward(rows, weights, bias, tiles, n_chunks, threshold, out, out_not_finite, members):
-    """Probabilities sigmoid(rows_i . weights + bias) into out (m,), or whether they are at least `threshold`, where out
-    holds integers, or scores, where the threshold is None.
+    """Predictions for rows into out (m,), and the number of tiles with a non-finite score into out_not_finite (members,).
 
-    Into out_not_finite (members,) in how many tiles a score isn't finite.
-
-    `weights` (n + PADDING,) are zero beyond n.
+    Predictions are probabilities sigmoid(rows_i . weights + bias); for `out` of int64, whether these are at least
+    `threshold`; for a threshold of None, scores. `weights` (n + PADDING,) are zero beyond n.
     """
     for member in prange(members):
         share = share_of(member, members, n_chunks)
@@ -75,10 +59,8 @@ def _forward(rows, weights, bias, tiles, share, threshold, out):
     typed_bias = weights.dtype.type(bias)
     not_finite = 0
     step = lanes.width(z)
-    start, end = (
-        _whole_groups(n_samples, share.n_chunks, share.first),
-        _whole_groups(n_samples, share.n_chunks, share.stop),
-    )
+    start = _whole_groups(n_samples, share.n_chunks, share.first)
+    end = _whole_groups(n_samples, share.n_chunks, share.stop)
     for first in range(start, end, block_rows):
         count = min(block_rows, end - first)
         storage.scores(rows, None, first, count, first, weights, typed_bias, z)
@@ -87,7 +69,8 @@ def _forward(rows, weights, bias, tiles, share, threshold, out):
         for t in range(0, count, step):
             nothing += lanes.load(z, t) * 0.0  # NaN for inf and NaN
         not_finite += lanes.total(nothing) != 0.0
-        _probabilities(z, count, threshold)
+        if threshold is not None:
+            link.probabilities(z, count, z)
         for t in range(count):
             put(out, first + t, z[t], threshold)
     return not_finite
@@ -95,7 +78,10 @@ def _forward(rows, weights, bias, tiles, share, threshold, out):
 
 @parallel_kernel
 def gradient(rows, labels, probability, tiles, gradients, out_sums, members):
-    """Sums over the rows of (A - Y) x, and of A - Y, chunk by chunk, into out_sums (n_chunks, n + 1)."""
+    """Sums over the rows of (A - Y) x and of A - Y, chunk by chunk, into out_sums (n_chunks, n + 1).
+
+    `gradients` (members, n + PADDING) are zeros before and after.
+    """
     for member in prange(members):
         share = share_of(member, members, out_sums.shape[0])
         _gradient(rows, labels, probability, tiles, gradients, share, out_sums)
@@ -151,7 +137,7 @@ def _cost(probability, labels, eps, tiles, share, out_sums):
 
 @parallel_kernel
 def sigmoid(z, tiles, n_chunks, out_probability, members):
-    """out_probability_i = sigmoid(z_i), (m,)."""
+    """out_probability = sigmoid(z), both (m,)."""
     for member in prange(members):
         share = share_of(member, members, n_chunks)
         _sigmoid(z, tiles, share, out_probability)
@@ -173,11 +159,10 @@ def _sigmoid(z, tiles, share, out_probability):
 
 @parallel_kernel
 def class_scores(rows, weights, bias, tiles, n_chunks, out, out_not_finite, members):
-    """Scores rows_i . weights_k + bias_k into out (m, K), and into out_not_finite (members,) how many rows have one
-    that isn't finite.
+    """Scores rows_i . weights_k + bias_k into out (m, K), and numbers of rows with a non-finite one into out_not_finite.
 
-    `weights` (K, n + PADDING) are zero beyond n, `bias` (K, 1); tiles (members, K, tile_rows + PADDING), chunks as in
-    `gradient`.
+    `weights` (K, n + PADDING) are zero beyond n; `bias` is (K, 1), `tiles` (members, K, tile_rows + PADDING),
+    `out_not_finite` (members,).
     """
     for member in prange(members):
         share = share_of(member, members, n_chunks)

@@ -1,4 +1,4 @@
-"""Several classes by softmax: sums over a chunk of rows, a score, a residual and a gradient for each class."""
+"""Several classes by softmax: residuals of a tile, and sums over a chunk, with a gradient for each class."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ from ..storage.plan import FOLD_ROWS
 
 @outline
 def softmax_residuals(labels, order, start, count, with_loss, room):
-    """Scores (K, count) in `room` become residuals: probabilities, less 1 for the row's own class, by the row's weight.
+    """Turn scores (K, count) in `room` into residuals, and return the sum of the losses.
 
-    Returns the sum of the losses, log(sum_k exp(z_k)) - z_y, computed from the differences to the largest score.
+    A residual is the probability, less 1 for the row's own class, times the row's weight. Losses log(sum_k exp(z_k)) -
+    z_y are computed from differences to the largest score, so nothing overflows.
     """
     n_classes = room.shape[0] - 2
     total, own = room[n_classes], room[n_classes + 1]
@@ -60,9 +61,9 @@ def softmax_residuals(labels, order, start, count, with_loss, room):
 
 @helper
 def sum_chunk(examples, positions, tile_rows, with_loss, room, out_sums):
-    """Sums over the rows of a chunk, class by class, into out_sums (K, n + 2): x (A - Y), A - Y, and the losses.
+    """Sums over a chunk's rows, class by class, into out_sums (K, n + 2): x (A - Y), A - Y, and the losses.
 
-    The last block of rows isn't in them: its gradients are left in the room; see `gradient_sum`, `add_last_block`.
+    The last block's gradients stay in the room, for `gradient_sum` or `add_last_block` to add.
     """
     rows, labels, order = examples
     start, stop, following = positions
@@ -93,14 +94,14 @@ def sum_chunk(examples, positions, tile_rows, with_loss, room, out_sums):
 
 @strict
 def gradient_sum(gradient, sums, k, j, n_rows, tile_rows):
-    """An element of the gradient of a chunk of so many rows, from what `sum_chunk` left."""
+    """An element of the gradient of a chunk with `n_rows` rows, after `sum_chunk`."""
     last = np.float64(gradient[k, j])
     return sums[k, j] + last if n_rows > max(FOLD_ROWS, tile_rows) else last
 
 
 @helper
 def add_last_block(gradient, sums, n_rows, tile_rows):
-    """Put it all into `sums`; the gradient is then zero."""
+    """Complete `sums` by the gradient of the last block, and set that to zero."""
     for k in range(gradient.shape[0]):
         for j in range(sums.shape[1] - 2):
             sums[k, j] = gradient_sum(gradient, sums, k, j, n_rows, tile_rows)

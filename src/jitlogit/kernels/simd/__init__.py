@@ -1,5 +1,4 @@
-"""Vectors of the processor's width as values.
+"""Vectors of the processor's width as values; atomic words and prefetching, since these are LLVM code, too.
 
-Arrays come in. Lanes go out, and operations on them. Atomic words and prefetching are here too: all that is written in
-LLVM's own language.
+Arrays come in. Lanes go out, and operations on them.
 """

@@ -1,4 +1,4 @@
-"""Words of memory that several threads read and write, and how a thread waits for one."""
+"""Atomic words of memory for synchronisation between threads, and how a thread waits for one."""
 
 from __future__ import annotations
 
@@ -20,13 +20,9 @@ def _word(context: Any, builder: Any, sig: Any, args: Any) -> Any:
     return builder.gep(struct.data, [args[1]])
 
 
-def _plain_read(control: Any, i: int) -> int:
-    return int(control[i])
-
-
-@primitive(_plain_read)
+@primitive(lambda control, i: int(control[i]))
 def read(typing: Any, control: Any, i: Any) -> Any:
-    """control[i], and with it whatever its writer wrote before."""
+    """control[i], with acquire order: what its writer wrote before is then visible, too."""
 
     def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         return builder.load_atomic(_word(context, builder, sig, args), "acquire", 8)
@@ -34,13 +30,9 @@ def read(typing: Any, control: Any, i: Any) -> Any:
     return types.int64(control, types.int64), emit
 
 
-def _plain_write(control: Any, i: int, value: int) -> None:
-    control[i] = value
-
-
-@primitive(_plain_write)
+@primitive(lambda control, i, value: control.__setitem__(i, value))
 def write(typing: Any, control: Any, i: Any, value: Any) -> Any:
-    """control[i] = value, after whatever was written before."""
+    """control[i] = value, with release order: after everything that this thread wrote before."""
 
     def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         builder.store_atomic(args[2], _word(context, builder, sig, args), "release", 8)
@@ -67,7 +59,7 @@ def count_up(typing: Any, control: Any, i: Any) -> Any:
 
 @primitive(lambda: None)
 def pause(typing: Any) -> Any:
-    """Tell the processor that this is a waiting loop."""
+    """Tell the processor that this is a spin loop."""
 
     def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         if X86:
@@ -79,7 +71,7 @@ def pause(typing: Any) -> Any:
 
 @primitive(lambda microseconds: time.sleep(1e-6 * microseconds))
 def nap(typing: Any, microseconds: Any) -> Any:
-    """Sleep for a moment, where the C library has `usleep`; Windows' hasn't, and goes on at once."""
+    """Sleep, where the C library has `usleep`; do nothing on Windows, which lacks it."""
 
     def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         if HAS_USLEEP:

@@ -10,7 +10,7 @@ from numba import types
 
 from ...compiler.jit import primitive
 from .lane_types import FLAGS, I8, I32, LanesType, constant, element
-from .lanes import filled, pointer_to, shuffled
+from .lanes import filled, pointer_to, read_vector, shuffled
 
 
 @primitive(lambda eight: np.array([v.sum(dtype=v.dtype) for v in eight]))
@@ -75,9 +75,7 @@ def signs(typing: Any, like: Any, labels: Any, i: Any) -> Any:
     lanes = LanesType(like.dtype, 8)
 
     def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        pointer, itemsize = pointer_to(context, builder, labels, args[1], [args[2]])
-        stored = ir.VectorType(I8, 8)
-        return _emit_signs(builder, builder.load(builder.bitcast(pointer, stored.as_pointer()), align=itemsize), lanes)
+        return _emit_signs(builder, read_vector(context, builder, labels, args[1], [args[2]], 8), lanes)
 
     return lanes(like, labels, types.int64), emit
 

@@ -1,4 +1,4 @@
-"""The type of lanes, and what `lanes` is made with: operators on them and LLVM's words for them."""
+"""The Numba type of lanes, operators on them, and helpers that write LLVM code."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from numba.extending import lower_builtin, models, register_model, type_callable
 
 
 def _target_features() -> set[str]:
-    """Names of what the processor that is compiled for can do; Numba's settings can say that it is another one."""
+    """LLVM's names of the target processor's features: the host's, unless Numba's settings name another target."""
     if config.CPU_FEATURES is None:
         return {name for name, found in binding.get_host_cpu_features().items() if found}
     return {word[1:] for word in config.CPU_FEATURES.split(",") if word.startswith("+")}
@@ -27,11 +27,11 @@ def _vector_bytes() -> int:
 
 
 X86 = binding.get_process_triple().split("-")[0] in ("x86_64", "i386", "i686", "amd64")
-#: Whether float16 is widened by an instruction; LLVM would call a function that isn't there.
+#: Whether an instruction widens float16. Without one, LLVM would call a library function that isn't linked.
 WIDENS_HALF = not X86 or "f16c" in _target_features()
-#: Width of a vector register.
+#: Width of a vector register, in bytes.
 VECTOR_BYTES = _vector_bytes()
-#: Rows are scored in vectors of at most so many stored bytes: misaligned ones cross a cache line half as often.
+#: Bytes, as stored, of the vectors that score rows: unaligned ones cross a cache line half as often as those of 64.
 HALF_BYTES = 32
 
 FLAGS = ("contract", "nsz")
@@ -40,7 +40,7 @@ FLOATS = {types.float32: ir.FloatType(), types.float64: ir.DoubleType()}
 
 
 def computed(dtype: types.Type) -> types.Type:
-    """The precision that values of a stored dtype are computed in."""
+    """The dtype to which values of a stored dtype are widened."""
     return types.float64 if dtype == types.float64 else types.float32
 
 
@@ -49,7 +49,7 @@ def lane_count(dtype: types.Type) -> int:
 
 
 def half_count(dtype: types.Type) -> int:
-    """Lanes in which values of a stored dtype are scored."""
+    """Number of lanes in half vectors, which score rows of a stored dtype."""
     return min(lane_count(computed(dtype)), int(HALF_BYTES * 8 // dtype.bitwidth))
 
 

@@ -1,11 +1,11 @@
 """Vectors of the processor's width, as values in kernels.
 
-A kernel that says how its rows lie in vector registers runs at the same speed whatever the compiler's vectoriser makes
-of a loop, has no scalar remainders, and compiles in a fraction of the time. `load` widens what is stored (any dtype of
-`STORED`) to the precision that is computed in, so kernels are written once for all of them.
+Kernels place rows in vector registers themselves. So their speed doesn't depend on LLVM's vectoriser, they have no
+scalar remainders, and they compile in a fraction of the time. Loads widen stored values, so that one kernel serves
+every stored dtype: float64 and float32 stay, integers, float16 and bfloat16 become float32.
 
-Lanes are added, multiplied and compared by operators; products and sums may be fused, nothing is reordered. With the
-JIT switched off, lanes are NumPy arrays.
+Operators add, multiply and compare lanes. A product and a sum may be fused; nothing is reordered. With the JIT switched
+off, lanes are NumPy arrays.
 """
 
 from __future__ import annotations
@@ -38,13 +38,9 @@ from .lane_types import (
     suffix,
 )
 
-# ---------------------------------------------------------------------------------------------------------------------
-# Memory
-# ---------------------------------------------------------------------------------------------------------------------
-
 
 def pointer_to(context: Any, builder: Any, array_type: Any, array: Any, indices: list[Any]) -> Any:
-    """Address of an element, by the array's strides; the contiguous axis' stride is known."""
+    """Address of an element, and its size in bytes; the contiguous axis' stride is a constant."""
     struct = context.make_array(array_type)(context, builder, array)
     itemsize = context.get_abi_sizeof(context.get_data_type(array_type.dtype))
     contiguous = {"C": array_type.ndim - 1, "F": 0}.get(array_type.layout)
@@ -57,8 +53,15 @@ def pointer_to(context: Any, builder: Any, array_type: Any, array: Any, indices:
     return builder.gep(base, [offset]), itemsize
 
 
+def read_vector(context: Any, builder: Any, array_type: Any, array: Any, indices: list[Any], count: int) -> Any:
+    """Stored values, from an element on."""
+    pointer, itemsize = pointer_to(context, builder, array_type, array, indices)
+    vector = ir.VectorType(element(array_type.dtype), count)
+    return builder.load(builder.bitcast(pointer, vector.as_pointer()), align=itemsize)
+
+
 def widen(builder: Any, dtype: types.Type, raw: Any, count: int) -> Any:
-    """Stored values as lanes of the computed precision; uint16 holds bits of float16, int16 those of bfloat16."""
+    """Widen stored values. uint16 holds the bits of float16, int16 those of bfloat16."""
     floats = ir.VectorType(element(computed(dtype)), count)
     if dtype in FLOATS:
         return raw
@@ -75,7 +78,10 @@ def widen(builder: Any, dtype: types.Type, raw: Any, count: int) -> Any:
 
 
 def _widen_half(builder: Any, bits: Any, floats: Any) -> Any:
-    """float16 by shifts, where there is no instruction: exponents differ by 112, a product mends subnormals too."""
+    """Widen float16 by shifts, where no instruction does.
+
+    float32's exponents are larger by 112: a product with 2^112 corrects them, and normalises subnormals.
+    """
     integers = bits.type
     magnitude = builder.shl(builder.and_(bits, constant(integers, 0x7FFF)), constant(integers, 13))
     finite = builder.fmul(builder.bitcast(magnitude, floats), constant(floats, 2.0**112))
@@ -92,18 +98,15 @@ def _typed_load(array: Any, n_indices: int, masked: bool, half: bool = False) ->
     lanes = LanesType(dtype, half_count(array.dtype) if half else lane_count(dtype))
 
     def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        pointer, itemsize = pointer_to(context, builder, array, args[0], list(args[1 : 1 + n_indices]))
+        indices = list(args[1 : 1 + n_indices])
+        if not masked:
+            raw = read_vector(context, builder, array, args[0], indices, lanes.count)
+            return widen(builder, array.dtype, raw, lanes.count)
+        pointer, itemsize = pointer_to(context, builder, array, args[0], indices)
         vector = ir.VectorType(element(array.dtype), lanes.count)
         pointer = builder.bitcast(pointer, vector.as_pointer())
-        if masked:
-            raw = call(
-                builder,
-                f"llvm.masked.load.{suffix(vector)}.p0",
-                vector,
-                [pointer, ir.Constant(I32, itemsize), args[1 + n_indices], ir.Constant(vector, None)],
-            )
-        else:
-            raw = builder.load(pointer, align=itemsize)
+        operands = [pointer, ir.Constant(I32, itemsize), args[-1], ir.Constant(vector, None)]
+        raw = call(builder, f"llvm.masked.load.{suffix(vector)}.p0", vector, operands)
         return widen(builder, array.dtype, raw, lanes.count)
 
     return lanes, emit
@@ -139,7 +142,7 @@ def _plain_load(array: Any, *index: Any) -> Any:
 
 @primitive(_plain_load)
 def load(typing: Any, array: Any, i: Any) -> Any:
-    """Lanes array[i], array[i + 1], ..."""
+    """Lanes array[i], array[i + 1], ... of a 1-D array."""
     lanes, emit = _typed_load(array, 1, masked=False)
     return lanes(array, types.int64), emit
 
@@ -160,33 +163,29 @@ def load3(typing: Any, array: Any, i: Any, j: Any, k: Any) -> Any:
 
 @primitive(lambda like, array, i: _plain_read(array, (i,), _plain_half_width(like)))
 def load_half(typing: Any, like: Any, array: Any, i: Any) -> Any:
-    """Lanes array[i], array[i + 1], ... of an array of floats, as many as `load2_half` gives of `like`."""
+    """Half lanes array[i], array[i + 1], ... of an array of floats; as many as `load2_half` loads from `like`."""
     lanes = LanesType(array.dtype, half_count(like.dtype))
 
     def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        pointer, itemsize = pointer_to(context, builder, array, args[1], [args[2]])
-        vector = ir.VectorType(element(array.dtype), lanes.count)
-        return builder.load(builder.bitcast(pointer, vector.as_pointer()), align=itemsize)
+        return read_vector(context, builder, array, args[1], [args[2]], lanes.count)
 
     return lanes(like, array, types.int64), emit
 
 
 @primitive(lambda array, *index: _plain_read(array, index, _plain_half_width(array)))
 def load2_half(typing: Any, array: Any, i: Any, j: Any) -> Any:
-    """As `load2`, of at most `HALF_BYTES` of memory."""
+    """As `load2`, in half lanes: from at most `HALF_BYTES` of memory."""
     lanes, emit = _typed_load(array, 2, masked=False, half=True)
     return lanes(array, types.int64, types.int64), emit
 
 
 @primitive(lambda like, array, i: array[i : i + plain_width(like)].astype(like.dtype))
 def load_as(typing: Any, like: Any, array: Any, i: Any) -> Any:
-    """Lanes array[i], array[i + 1], ... of small unsigned integers, as many as fit of `like`'s precision."""
+    """Lanes array[i], array[i + 1], ... of small unsigned integers, as floats of `like`'s dtype."""
     lanes = LanesType(like.dtype, lane_count(like.dtype))
 
     def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        pointer, itemsize = pointer_to(context, builder, array, args[1], [args[2]])
-        stored = ir.VectorType(element(array.dtype), lanes.count)
-        raw = builder.load(builder.bitcast(pointer, stored.as_pointer()), align=itemsize)
+        raw = read_vector(context, builder, array, args[1], [args[2]], lanes.count)
         wide = builder.zext(raw, ir.VectorType(I32, lanes.count))
         return builder.sitofp(wide, ir.VectorType(element(like.dtype), lanes.count))
 
@@ -202,7 +201,7 @@ def _plain_load_masked(array: Any, i: Any, j: Any, mask: Any) -> Any:
 
 @primitive(_plain_load_masked)
 def load2_masked(typing: Any, array: Any, i: Any, j: Any, mask: Any) -> Any:
-    """As `load2`; lanes outside the mask are 0 and not read. As many lanes as the mask has."""
+    """As `load2`, in as many lanes as the mask has; lanes outside the mask are 0, and their memory isn't read."""
     lanes, emit = _typed_load(array, 2, masked=True, half=mask.count < lane_count(computed(array.dtype)))
     return lanes(array, types.int64, types.int64, mask), emit
 
@@ -212,9 +211,7 @@ def item(typing: Any, array: Any, i: Any, j: Any) -> Any:
     """The single value array[i, j], widened."""
 
     def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        pointer, itemsize = pointer_to(context, builder, array, args[0], list(args[1:]))
-        stored = ir.VectorType(element(array.dtype), 1)
-        raw = builder.load(builder.bitcast(pointer, stored.as_pointer()), align=itemsize)
+        raw = read_vector(context, builder, array, args[0], list(args[1:]), 1)
         return builder.extract_element(widen(builder, array.dtype, raw, 1), ir.Constant(I32, 0))
 
     return computed(array.dtype)(array, types.int64, types.int64), emit
@@ -236,27 +233,22 @@ def store(typing: Any, array: Any, i: Any, lanes: Any) -> Any:
     return types.void(array, types.int64, lanes), emit
 
 
-# ---------------------------------------------------------------------------------------------------------------------
-# Values
-# ---------------------------------------------------------------------------------------------------------------------
-
-
-@primitive(lambda array: plain_width(array))
+@primitive(plain_width)
 def width(typing: Any, array: Any) -> Any:
-    """Number of lanes in which values of an array are computed, a constant."""
+    """Number of lanes that `load` loads from an array, a compile-time constant."""
     count = lane_count(computed(array.dtype))
     return types.int64(array), lambda context, builder, sig, args: ir.Constant(I64, count)
 
 
 @primitive(_plain_half_width)
 def half_width(typing: Any, array: Any) -> Any:
-    """Number of lanes that `load2_half` gives, a constant."""
+    """Number of lanes that `load2_half` loads from an array, a compile-time constant."""
     count = half_count(array.dtype)
     return types.int64(array), lambda context, builder, sig, args: ir.Constant(I64, count)
 
 
 class _Plain(np.ndarray):
-    """Lanes where the JIT is off: values, which ``+=`` replaces and doesn't change."""
+    """Lanes where the JIT is off: ``+=`` makes new ones, since other variables may hold the old ones."""
 
     def __iadd__(self, other: Any) -> Any:  # type: ignore[misc]
         return self + other
@@ -273,7 +265,7 @@ def _typed_fill(array: Any, count: int) -> Any:
 
 @primitive(lambda array, value: filled(array, value, plain_width(array)))
 def fill(typing: Any, array: Any, value: Any) -> Any:
-    """Lanes that all hold a number, in the precision that values of an array are computed in."""
+    """Lanes that all hold a number, of the dtype that `load` gives."""
     return _typed_fill(array, lane_count(computed(array.dtype)))
 
 
@@ -292,7 +284,7 @@ def broadcast(typing: Any, array: Any, i: Any) -> Any:
 
 @primitive(lambda array, value: filled(array, value, _plain_half_width(array)))
 def fill_half(typing: Any, array: Any, value: Any) -> Any:
-    """As `fill`, as many lanes as `load2_half` gives."""
+    """As `fill`, in half lanes."""
     return _typed_fill(array, half_count(array.dtype))
 
 
@@ -315,7 +307,7 @@ def first(typing: Any, array: Any, n: Any) -> Any:
 
 @primitive(lambda array, n: np.arange(_plain_half_width(array)) < n)
 def first_half(typing: Any, array: Any, n: Any) -> Any:
-    """As `first`, as many lanes as `load2_half` gives."""
+    """As `first`, for half lanes."""
     return _typed_first(array, half_count(array.dtype))
 
 
@@ -337,8 +329,6 @@ def shuffled(builder: Any, a: Any, b: Any, lanes: list[int]) -> Any:
 
 @primitive(lambda a: a.sum(dtype=a.dtype))
 def total(typing: Any, a: Any) -> Any:
-    """Sum of the lanes."""
-
     def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         value = args[0]
         while value.type.count > 1:
@@ -353,13 +343,12 @@ def total(typing: Any, a: Any) -> Any:
 
 @primitive(lambda a: a[0])
 def first_of(typing: Any, a: Any) -> Any:
-    """The first lane's value."""
     return a.dtype(a), lambda context, builder, sig, args: builder.extract_element(args[0], ir.Constant(I32, 0))
 
 
 @primitive(np.rint)
 def rounded(typing: Any, a: Any) -> Any:
-    """Nearest whole numbers."""
+    """Round to the nearest whole numbers, halves to even."""
 
     def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         return call(builder, f"llvm.rint.{suffix(args[0].type)}", args[0].type, [args[0]])
@@ -373,7 +362,7 @@ def _plain_power_of_two(k: Any) -> Any:
 
 @primitive(_plain_power_of_two)
 def power_of_two(typing: Any, k: Any) -> Any:
-    """2^k of whole numbers k for which it is a normal number."""
+    """2^k for whole numbers k; right only where 2^k is a normal number."""
     bits, mantissa, bias = (32, 23, 127) if k.dtype == types.float32 else (64, 52, 1023)
 
     def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
@@ -386,8 +375,6 @@ def power_of_two(typing: Any, k: Any) -> Any:
 
 @primitive(np.abs)
 def absolute(typing: Any, a: Any) -> Any:
-    """|a|."""
-
     def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         return call(builder, f"llvm.fabs.{suffix(args[0].type)}", args[0].type, [args[0]])
 

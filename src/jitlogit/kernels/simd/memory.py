@@ -1,4 +1,4 @@
-"""Memory in other patterns than `lanes` beside each other: asked for ahead, turned, gathered."""
+"""Access to memory other than by neighbouring lanes: prefetch, transposition, gather."""
 
 from __future__ import annotations
 
@@ -10,33 +10,26 @@ from numba import types
 
 from ...compiler.jit import primitive
 from .lane_types import I32, I64, LanesType, call, computed, element, lane_count
-from .lanes import plain_widen, plain_width, pointer_to, shuffled, widen
+from .lanes import plain_widen, plain_width, pointer_to, read_vector, shuffled, widen
+
+
+def _emit_prefetch(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+    pointer, _ = pointer_to(context, builder, sig.args[0], args[0], list(args[1:]))
+    for_reading, second_level, data = (ir.Constant(I32, k) for k in (0, 2, 1))
+    call(builder, "llvm.prefetch.p0", ir.VoidType(), [pointer, for_reading, second_level, data])
+    return context.get_dummy_value()
 
 
 @primitive(lambda array, i, j: None)
 def prefetch(typing: Any, array: Any, i: Any, j: Any) -> Any:
-    """Ask the second-level cache, which can have more requests under way than the first, for array[i, j]."""
-
-    def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        pointer, _ = pointer_to(context, builder, array, args[0], list(args[1:]))
-        for_reading, second_level, data = (ir.Constant(I32, k) for k in (0, 2, 1))
-        call(builder, "llvm.prefetch.p0", ir.VoidType(), [pointer, for_reading, second_level, data])
-        return context.get_dummy_value()
-
-    return types.void(array, types.int64, types.int64), emit
+    """Prefetch array[i, j] into the second-level cache, which can have more requests under way than the first."""
+    return types.void(array, types.int64, types.int64), _emit_prefetch
 
 
 @primitive(lambda array, i: None)
 def prefetch_item(typing: Any, array: Any, i: Any) -> Any:
     """As `prefetch`, for array[i]."""
-
-    def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        pointer, _ = pointer_to(context, builder, array, args[0], [args[1]])
-        for_reading, second_level, data = (ir.Constant(I32, k) for k in (0, 2, 1))
-        call(builder, "llvm.prefetch.p0", ir.VoidType(), [pointer, for_reading, second_level, data])
-        return context.get_dummy_value()
-
-    return types.void(array, types.int64), emit
+    return types.void(array, types.int64), _emit_prefetch
 
 
 def _plain_store_turned(out: Any, i: Any, j: Any, array: Any, i_array: Any) -> None:
@@ -46,20 +39,18 @@ def _plain_store_turned(out: Any, i: Any, j: Any, array: Any, i_array: Any) -> N
 
 @primitive(_plain_store_turned)
 def store_turned(typing: Any, out: Any, i: Any, j: Any, array: Any, i_array: Any) -> Any:
-    """out[i + k, j + l] = array[i_array + k, j + l], k and l below the number of lanes; out in C order, array in F."""
+    """out[i + k, j + l] = array[i_array + k, j + l] for k, l < number of lanes; `out` is in C order, `array` in F."""
     count = lane_count(out.dtype)
 
     def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         turned, row, column, columns, first = args
-        stored = ir.VectorType(element(array.dtype), count)
         values = []
         for k in range(count):
             at = builder.add(column, ir.Constant(I64, k))
-            pointer, itemsize = pointer_to(context, builder, array, columns, [first, at])
-            raw = builder.load(builder.bitcast(pointer, stored.as_pointer()), align=itemsize)
+            raw = read_vector(context, builder, array, columns, [first, at], count)
             values.append(widen(builder, array.dtype, raw, count))
         size = 1
-        while size < count:  # exchange the halves of squares of twice the size, beside the diagonal
+        while size < count:  # transpose each square of 2 x 2 blocks: swap the two blocks off its diagonal
             low = [k if not k & size else k - size + count for k in range(count)]
             high = [k + size if not k & size else k + count for k in range(count)]
             for k in range(count):
@@ -83,7 +74,7 @@ def _plain_gather(rows: Any, order: Any, first: Any, used: Any, j: Any) -> Any:
 
 @primitive(_plain_gather)
 def gather(typing: Any, rows: Any, order: Any, first: Any, used: Any, j: Any) -> Any:
-    """Lanes rows[order[first + k], j], the last of the `used` ones repeated."""
+    """Lanes rows[order[first + k], j]; lanes from `used` on repeat the last one before."""
     lanes = LanesType(computed(rows.dtype), lane_count(computed(rows.dtype)))
 
     def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:

@@ -1,11 +1,10 @@
-"""How rows are held, and the operations that a storage offers.
+"""The operations that every storage offers, chosen by the type of ``rows``; loads widen stored values in registers.
 
-`scores` and `accumulate` work on a tile: the rows at positions ``first ... first + count - 1`` of the order; the others
-are for single rows. A storage is a set of such functions, chosen by the type of ``rows``. What is stored is widened in
-registers, see `lanes`.
+`scores` and `accumulate` work on a tile: the rows at positions ``first ... first + count - 1`` of the order. `add_row`
+and `row_score` work on single rows.
 
-Weights, gradients and tiles have room for eight vectors beyond their last element; weights are zero there, but for
-F-ordered rows, see `features`.
+Weights, gradients and tiles have PADDING elements behind their last one. Weights are zero there, except with F-ordered
+rows, where other features' weights may follow; see `features`.
 """
 
 from __future__ import annotations
@@ -28,9 +27,9 @@ from .packed import packed_accumulate, packed_scores
 
 @by_type
 def scores(rows, order, first, count, ahead, weights, bias, out_z):
-    """z_t = sum_j rows[i_t, j] weights_j + bias for t < count, i_t the row at position first + t.
+    """out_z_t = sum_j rows[i_t, j] weights_j + bias for t < count, i_t the row at position first + t.
 
-    Rows from position `ahead` on come next.
+    Rows from position `ahead` on are prefetched meanwhile, since the next call needs them.
     """
     if rows.ndim == 3:
         return packed_scores
@@ -51,7 +50,7 @@ def accumulate(rows, order, first, count, residual, out_gradient):
 
 @by_type
 def class_scores(rows, order, first, count, ahead, weights, bias, out_z):
-    """As `scores`, of the weights (K, n) and bias (K, 1) of several classes, into out_z (K, count)."""
+    """As `scores`, for K classes: weights (K, n), bias (K, 1), out_z (K, count)."""
     return class_scores_by_row if rows.layout == "C" else _class_scores_one_by_one
 
 
@@ -62,7 +61,7 @@ def _class_scores_one_by_one(rows, order, first, count, ahead, weights, bias, ou
 
 @by_type
 def class_accumulate(rows, order, first, count, ahead, residual, out_gradient):
-    """As `accumulate`, of residuals (K, count) into the gradients (K, n) of several classes."""
+    """As `accumulate`, for K classes: residual (K, count), out_gradient (K, n); prefetches as `scores` does."""
     return class_accumulate_by_row if rows.layout == "C" else _class_accumulate_one_by_one
 
 
@@ -73,7 +72,7 @@ def _class_accumulate_one_by_one(rows, order, first, count, ahead, residual, out
 
 @by_type
 def spacing(rows, batch_size):
-    """Positions from the start of a batch to that of the next."""
+    """Number of positions from the start of a batch to that of the next; packed batches end with empty places."""
     return _up_to_whole_blocks if getattr(rows, "ndim", 2) == 3 else _close_together
 
 
@@ -94,5 +93,5 @@ def row_score(rows, i, weights):
 
 @by_type
 def add_row(rows, i, residual, out_gradient):
-    """out_gradient_j += residual rows[i, j], the residual in all lanes."""
+    """out_gradient_j += residual rows[i, j]; all lanes of `residual` hold the same number."""
     return add_strided_row if rows.layout == "F" else add_single_row

@@ -1,8 +1,8 @@
-"""Narrow rows on a copy in which a vector's worth of rows lies side by side, feature after feature.
+"""Packed rows: a copy of narrow rows in blocks (n_blocks, n, lanes), with the rows of a block side by side in lanes.
 
-A row of a few features fills its vectors badly, and adding up each row's lanes costs more than the products. Blocks of
-rows (n_blocks, n, lanes) have neither flaw. A batch starts with a block of its own: positions count the places in
-blocks, of which the last ones of a batch may be empty.
+A C-ordered row of a few features fills its vectors badly, and the sum over a row's lanes costs more than the products.
+Blocks have neither flaw. Each batch starts with a new block. A position is a place in the blocks; the last places of a
+batch may be empty.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from ..steps.shares import share_of
 
 @parallel_kernel
 def pack(rows, labels, batch_size, out_rows, out_labels, members):
-    """Fill the blocks out_rows (n_blocks, n, lanes) and out_labels; empty places hold zeros."""
+    """Copy rows (m, n) and labels (m,) to out_rows (n_blocks, n, lanes) and out_labels; empty places become zeros."""
     for member in prange(members):
         _pack(rows, labels, batch_size, share_of(member, members, out_rows.shape[0]), out_rows, out_labels)
 
@@ -38,7 +38,6 @@ def _pack(rows, labels, batch_size, share, out_rows, out_labels):
 
 
 def packed_scores(rows, order, first, count, ahead, weights, bias, out_z):
-    """`storage.scores` of packed rows."""
     n = rows.shape[1]
     step = lanes.width(rows)
     by_four = n - n % 4
@@ -57,7 +56,7 @@ def packed_scores(rows, order, first, count, ahead, weights, bias, out_z):
 
 
 def packed_accumulate(rows, order, first, count, residual, out_gradient):
-    """`storage.accumulate` of packed rows; residuals of empty places are zero."""
+    """As `operations.accumulate`; residuals of empty places must be zero."""
     n = rows.shape[1]
     step = lanes.width(rows)
     by_four = n - n % 4

@@ -1,4 +1,4 @@
-"""How an epoch is cut up."""
+"""Sizes of chunks and tiles, from the data's shape and dtype."""
 
 from __future__ import annotations
 
@@ -6,69 +6,74 @@ from typing import Any, NamedTuple
 
 from numpy.typing import NDArray
 
-# Short rows are taken in tiles, since each ends with a wait for probabilities. Of longer ones, few are scored before
-# they are added, from the first-level cache: the processor then runs ahead in memory all the time. The longest come
-# from the second level, where it pays to stay with scoring or adding for long.
+# All thresholds below were tuned on Zen 4, two cores.
+
+# C-ordered rows. Short rows are taken in tiles: each tile ends with a wait for its probabilities. Longer rows are scored
+# a few at a time and added from the first-level cache, so that the processor prefetches without a break. The longest
+# rows take tiles from the second-level cache: changing between scoring and adding more often would cost more.
+# Bytes of the longest short row, of rows for pairs, and of the longest widened row for eight at a time; of tiles.
 _SHORT_BYTES = 240
-_SHORT_TILE_BYTES = 8 * 1024
 _PAIR_BYTES = range(1100, 3601)
 _EIGHT_WIDE_BYTES = 4096
+_SHORT_TILE_BYTES = 8 * 1024
 _LONG_TILE_BYTES = 256 * 1024
 _MAX_TILE_ROWS = 64
+# Tiles for several classes fit the first-level cache. They are whole vectors, since lanes without a row may hold
+# subnormals, which are slow to compute with.
 _CLASS_TILE_BYTES = 16 * 1024
-_LEAST_CLASS_ROWS = 16  # whole vectors: lanes beyond the rows hold what may be slow to compute with
+_LEAST_CLASS_ROWS = 16
+# F-ordered rows: bytes and rows of a tile, and rows of a chunk where there are more than two.
 _COLUMN_TILE_BYTES = 2 * 1024 * 1024
 _MAX_COLUMN_ROWS = 1024
 _MIN_COLUMN_ROWS = 128
 _SEVERAL_COLUMN_ROWS = 512
-# A meeting of threads costs about as much as reading this much.
+# Least bytes of a chunk: a barrier costs about as much time as reading them. Narrow rows take longer to compute with
+# than to read. Shuffled rows take several times as long to read.
 _CHUNK_BYTES = 64 * 1024
-# Of narrow rows, computing takes longer than reading.
 _NARROW_FEATURES = 32
 _NARROW_CHUNK_BYTES = 32 * 1024
-# Rows from all over the memory come several times as slowly.
 _SHUFFLED_CHUNK_BYTES = 16 * 1024
+# Least rows of a chunk. Each member adds the sums of all chunks, so more than two chunks must be larger.
 _MIN_CHUNK_ROWS = 16
-# Every member adds the sums of all chunks: beyond two, a chunk has rows enough for that not to matter.
 _SEVERAL_CHUNK_ROWS = 128
 _MAX_CHUNKS = 16
-# Batches of F-ordered rows that are trained on in a turned copy, and how much is turned at a time.
+# F-ordered rows trained on in a transposed copy: rows of a batch and of a copy, bytes of a copy, features.
 _MAX_TURNED_BATCH = 64
 _MAX_TURNED_ROWS = 512
 _TURNED_BYTES = 2 * 1024 * 1024
 LEAST_TURNED_FEATURES = 16
-# Batches of F-ordered rows whose features are shared out: how much of a column they hold at least, which one thread
-# alone reads at 0.6 to 0.9 of the rate of a turned copy, but two at 1.3 to 1.8 times that.
+# F-ordered rows whose features are shared out: least bytes of a column in a batch, also for wide rows, and features.
+# One thread reads at 0.6 to 0.9 of a transposed copy's rate, two threads at 1.3 to 1.8 times that rate.
 _LEAST_RUN_BYTES = 256
 _LEAST_WIDE_RUN_BYTES = 128
 _WIDE_FEATURES = 512
 LEAST_SHARED_FEATURES = 64
-# The chunks' sums and gradients together.
+# Bytes of all chunks' sums and gradients together.
 _MAX_WORK_BYTES = 8 * 1024 * 1024
-# Tiles of these numbers of rows are computed with in registers, see `tile`.
+# Tiles of so many rows are computed with in registers, see `tile`.
 PAIR, EIGHT = 2, 8
-# Rows summed in the data's own precision before they are added to a float64 sum.
+# Rows summed in the data's own precision before the sum is added to a float64 sum.
 FOLD_ROWS = 256
 
 
 class Plan(NamedTuple):
-    """How an epoch is cut up."""
+    """Sizes for the walk through a batch."""
 
     tile_rows: int
-    n_chunks: int
-    turned_rows: int = 0  # of batches trained on in a turned copy, see `turned`; 0 for none
-    n_parts: int = 1  # of the features, where members share out those, see `features`
+    n_chunks: int  # of a batch
+    turned_rows: int = 0  # of a transposed copy that is trained on, see `turned`; 0 for none
+    n_parts: int = 1  # of the features, where members share out features, see `features`
 
     @property
     def block_rows(self) -> int:
-        """Rows that are summed in the data's own precision before they are added to a float64 sum."""
+        """Number of rows summed in the data's own precision: whole tiles."""
         return max(FOLD_ROWS, self.tile_rows)
 
 
 def plan(batch_size: int, rows: NDArray[Any], shuffled: bool = False, ruled: bool = False) -> Plan:
-    """Choose tiles and chunks for mini-batches of `batch_size` of the rows, (m, n) or packed.
+    """Choose tiles and chunks for mini-batches of `batch_size` rows; `rows` are (m, n) or packed.
 
-    Rows are in their own order or `shuffled`; `ruled`: with a rule for updates or weights of rows.
+    `ruled` says that the fit has an update rule or weights of samples, which neither transposed copies nor shared features support.
     """
     n_features = rows.shape[1]
     row_bytes = n_features * rows.itemsize
@@ -90,7 +95,7 @@ def plan(batch_size: int, rows: NDArray[Any], shuffled: bool = False, ruled: boo
         max(2, batch_size // several_rows),
         max(2, _MAX_WORK_BYTES // work_bytes),
     )
-    n_chunks = 1 << max(0, limit.bit_length() - 1)  # a power of two shares out evenly
+    n_chunks = 1 << max(0, limit.bit_length() - 1)  # threads share out a power of two evenly
     turned_rows = 0
     by_column = not (rows.flags.c_contiguous or shuffled or ruled)
     if by_column and n_features >= LEAST_SHARED_FEATURES and batch_size <= FOLD_ROWS:
@@ -105,9 +110,9 @@ def plan(batch_size: int, rows: NDArray[Any], shuffled: bool = False, ruled: boo
 
 
 def class_plan(batch_size: int, rows: NDArray[Any], n_classes: int, shuffled: bool) -> Plan:
-    """As `plan`, for a score and a gradient of each class: tiles that the first-level cache holds, read once for each.
+    """As `plan`, for several classes, which read a tile once for each pair of classes.
 
-    A class's sums are shared out too, so that what a member adds up stays small.
+    The number of chunks is limited further: each class has sums and a gradient for each chunk.
     """
     cut = plan(batch_size, rows, shuffled, ruled=True)
     row_bytes = rows.shape[1] * rows.itemsize
@@ -120,7 +125,7 @@ def class_plan(batch_size: int, rows: NDArray[Any], n_classes: int, shuffled: bo
 
 
 def row_tile(row_bytes: int, wide_bytes: int) -> int:
-    """Number of C-ordered rows in a tile, from the bytes of a row as it is stored and as it is computed with."""
+    """Number of C-ordered rows in a tile; `row_bytes` of a row as stored, `wide_bytes` of a row widened."""
     if row_bytes > _SHORT_BYTES:
         if row_bytes == wide_bytes and row_bytes in _PAIR_BYTES:
             return PAIR

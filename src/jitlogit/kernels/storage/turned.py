@@ -1,7 +1,7 @@
-"""Small mini-batches of F-ordered rows: trained on a copy, row by row, of the next few hundred rows.
+"""Small mini-batches of F-ordered rows: trained on a transposed copy of the next few hundred rows.
 
-A small batch holds a few numbers of each column, and memory is slow in such short pieces. So a group of batches is
-turned into C order, in long runs of each column and in a buffer that stays in the cache, and trained on there.
+A small batch has only a few numbers of each column, and memory is slow in pieces that short. So a group of batches is
+copied to C order, in long runs of each column, to a buffer that stays in the cache.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from ..simd import lanes, memory
 
 @helper
 def turn_batches(rows, blocks, batch_size, batch, stop_batch, out):
-    """Turn the batches batch ... stop_batch - 1, in the order of blocks, each to its place in `out`; see `turn`."""
+    """`turn` batches batch ... stop_batch - 1, in the order of `blocks`, one after the other into `out`."""
     place = 0
     while batch < stop_batch:
         first = blocks[batch] if blocks.size else batch
-        run = 1  # neighbours are turned in one go
+        run = 1  # batches that are neighbours in memory are turned together
         while batch + run < stop_batch and (not blocks.size or blocks[batch + run] == first + run):
             run += 1
         turn(rows, first * batch_size, min((first + run) * batch_size, rows.shape[0]), out, place)
@@ -26,7 +26,7 @@ def turn_batches(rows, blocks, batch_size, batch, stop_batch, out):
 
 @helper
 def turn(rows, start, stop, out, place):
-    """out[place + t] = rows[start + t] for start + t < stop, widened, of at least as many features as lanes."""
+    """out[place + t] = rows[start + t], widened, for start + t < stop. Rows have at least as many features as lanes."""
     n = rows.shape[1]
     step = lanes.width(rows)
     whole = stop - start - (stop - start) % step
