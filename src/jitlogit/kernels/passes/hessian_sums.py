@@ -49,7 +49,7 @@ def _put(x, scaling, weight, j, out, at, squares):
 
 @helper
 def _fill(rows, first, count, scaling, sample_weight, panels, squares):
-    """Scaled features of `count` rows, and a 1 behind each row for the bias, into panels (n_panels, TILE_ROWS, width)."""
+    """Scaled features of `count` rows, each followed by a 1 for the bias, into panels (n_panels, TILE_ROWS, width)."""
     n, step, width = rows.shape[1], lanes.width(rows), panels.shape[2]
     whole = n - n % step
     mask = lanes.first(rows, n - whole)
@@ -115,7 +115,7 @@ def _add(sums, i, j, total):
 
 @helper
 def _add_products(panels, a, k, b, j, count, sums):
-    """Add to `sums` the products of eight columns of panel a, from k on, with a vector of columns of panel b, from j on."""
+    """Add products of eight columns of panel a, from k on, with a vector of columns of panel b, from j on."""
     s0 = s1 = s2 = s3 = s4 = s5 = s6 = s7 = lanes.fill(sums, 0.0)
     for t in range(count):
         x = lanes.load3(panels, b, t, j)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ...compiler.jit import by_type, inline, outline, parallel_kernel, prange
+from ...compiler.jit import by_type, helper, inline, outline, parallel_kernel, prange
 from ..simd import lanes
 from ..steps.shares import share_of
 from ..storage.plan import FOLD_ROWS
@@ -21,17 +21,11 @@ def _weight_of_row(sample_weight, i):
     return sample_weight[i]
 
 
-@by_type
+@helper
 def _weights(like, sample_weight, i):
     """Lanes with the weights of rows i, i + 1, ..."""
-    return _no_weights if str(sample_weight) == "none" else _weights_of_rows
-
-
-def _no_weights(like, sample_weight, i):
-    return lanes.fill(like, 1.0)
-
-
-def _weights_of_rows(like, sample_weight, i):
+    if sample_weight is None:
+        return lanes.fill(like, 1.0)
     return lanes.load(sample_weight, i)
 
 
@@ -84,8 +78,8 @@ def _add_by_column(rows, sample_weight, shift, start, stop, sums, squares):
 def moments(rows, sample_weight, shift, blocks, out_sums, members):
     """Sums over the rows of s (x - shift) and of s (x - shift)^2, chunk by chunk, into out_sums (n_chunks, 2, n).
 
-    Weights s are sample_weight (m,), or 1 where that is None. `shift` (n + PADDING,) is zero beyond n. `blocks` (members,
-    2, n + PADDING) are zeros before and after.
+    Weights s are sample_weight (m,), or 1 where that is None. `shift` (n + PADDING,) is zero beyond n, and `blocks`
+    (members, 2, n + PADDING) are zeros before and after.
     """
     for member in prange(members):
         share = share_of(member, members, out_sums.shape[0])
@@ -97,14 +91,13 @@ def _moments(rows, sample_weight, shift, blocks, share, out_sums):
     m, n = rows.shape
     sums, squares = blocks[share.member, 0], blocks[share.member, 1]
     for c in range(share.first, share.stop):
-        for k in range(2):
-            for j in range(n):
-                out_sums[c, k, j] = 0.0
+        totals = out_sums[c]
+        totals[:] = 0.0
         end = m * (c + 1) // share.n_chunks
         for start in range(m * c // share.n_chunks, end, FOLD_ROWS):
             _add_block(rows, sample_weight, shift, start, min(start + FOLD_ROWS, end), sums, squares)
             for j in range(n):
-                out_sums[c, 0, j] += sums[j]
-                out_sums[c, 1, j] += squares[j]
+                totals[0, j] += sums[j]
+                totals[1, j] += squares[j]
                 sums[j] = 0
                 squares[j] = 0

@@ -41,7 +41,7 @@ def _whole_groups(n_samples, n_chunks, c):
 
 @parallel_kernel
 def forward(rows, weights, bias, tiles, n_chunks, threshold, out, out_not_finite, members):
-    """Predictions for rows into out (m,), and the number of tiles with a non-finite score into out_not_finite (members,).
+    """Predictions for rows into out (m,), and numbers of tiles with a non-finite score into out_not_finite (members,).
 
     Predictions are probabilities sigmoid(rows_i . weights + bias); for `out` of int64, whether these are at least
     `threshold`; for a threshold of None, scores. `weights` (n + PADDING,) are zero beyond n.
@@ -159,7 +159,7 @@ def _sigmoid(z, tiles, share, out_probability):
 
 @parallel_kernel
 def class_scores(rows, weights, bias, tiles, n_chunks, out, out_not_finite, members):
-    """Scores rows_i . weights_k + bias_k into out (m, K), and numbers of rows with a non-finite one into out_not_finite.
+    """Scores rows_i . weights_k + bias_k into out (m, K); numbers of rows with a non-finite one into out_not_finite.
 
     `weights` (K, n + PADDING) are zero beyond n; `bias` is (K, 1), `tiles` (members, K, tile_rows + PADDING),
     `out_not_finite` (members,).

@@ -1,8 +1,8 @@
-"""Sums over sparse rows, computed in a small copy of the features that they have, unless they have all.
+"""Sums over sparse rows, computed in a small copy of a chunk's features, unless the chunk is treated as having all.
 
-The values of a tile are numbered first: a feature that the chunk hasn't had yet gets the next number, and its weights
-are fetched. Whether it has had a feature is seen from two arrays that point at each other, which nobody needs to clear
-(Briggs and Torczon, "An efficient representation for sparse sets", 1993). Scores and gradients then stay in the cache.
+First the values of a tile get numbers. A feature that is new to the chunk gets the next number, and its weights are
+copied. Two arrays that point at each other tell whether a feature is new, and never need clearing (Briggs and Torczon,
+"An efficient representation for sparse sets", 1993). Scores and gradients then stay in the cache.
 """
 
 from __future__ import annotations
@@ -20,26 +20,26 @@ from ..steps.row_order import row_at
 from ..storage.sparse_work import DRIVE, LAST, MATRIX
 from .softmax_tile import softmax_residuals
 
-# How many rows, and features, before their use their memory is asked for.
+# How many rows, and features, ahead of their use are prefetched; most cache lines of a row. Tuned on Zen 4, two cores.
 _ROWS_AHEAD = 4
 FEATURES_AHEAD = 8
 _LINES_AHEAD = 4
 
 
 def is_binary(labels):
-    """Whether the type of labels, while a kernel is compiled, is that of labels 0 and 1."""
+    """Whether the Numba type of labels is that of labels 0 and 1, for choices while a kernel is compiled."""
     return str((labels.types[0] if is_weighted(labels) else labels).dtype) == "uint8"
 
 
 @inline
 def room_of(work):
-    """Scores of a row, up to whole lanes where there are several."""
+    """Number of scores of a row; several are rounded up to whole lanes."""
     return work.gradients.shape[2]
 
 
 @inline
 def _fetch_row(rows, order, position, known):
-    """Ask for the memory of a row, and of where the row after next is."""
+    """Prefetch the values of the row half of _ROWS_AHEAD positions on, and `indptr` of the row _ROWS_AHEAD on."""
     i = row_at(order, min(position + _ROWS_AHEAD, known - 1))
     prefetch_item(rows.indptr, np.int64(i))
     i = row_at(order, min(position + _ROWS_AHEAD // 2, known - 1))
@@ -49,14 +49,14 @@ def _fetch_row(rows, order, position, known):
     for p in range(begin, end, step):
         prefetch_item(rows.data, p)
         prefetch_item(rows.indices, p)
-    if end > begin:  # which mostly is on another line
+    if end > begin:  # the last value is mostly on a line that the loop skipped
         prefetch_item(rows.data, end - 1)
         prefetch_item(rows.indices, end - 1)
 
 
 @inline
 def _number(examples, positions, count, places, touched, out_numbers):
-    """Number the features of a tile's values; return how many the chunk has by now."""
+    """Number the features of a tile's values; return the chunk's number of features so far, from `count` before."""
     rows, _, order = examples
     first, stop, known = positions
     at = 0
@@ -78,14 +78,13 @@ def _number(examples, positions, count, places, touched, out_numbers):
 
 @inline
 def fetch_feature(state, j):
-    """Ask for the memory of a feature."""
     for k in range(0, state.shape[1], LINE_BYTES // state.itemsize):
         prefetch(state, j, k)
 
 
 @helper
 def _fetch_features(work, table, touched, first, stop, weights, drives, gradients):
-    """Weights up to now of a chunk's features first ... stop - 1, p0 u + p1 v + a q; their gradients are zero."""
+    """Copy weights of a chunk's features first ... stop - 1, brought up to date: p0 u + p1 v + a q. Clear gradients."""
     state, n_room = work.state, room_of(work)
     step = lanes.half_width(state)
     for number in range(first, stop):
@@ -107,18 +106,18 @@ def _fetch_features(work, table, touched, first, stop, weights, drives, gradient
                 lanes.store(gradient, k, nothing)
 
 
-# In the following, the features of the values from position p of `data` on have the numbers from position `at` on.
-
-
 @helper
 def _fetch_weights(state, touched, first, stop, weights, gradients):
-    """Weights of a chunk's features first ... stop - 1, where each is up to date; their gradients are zero."""
+    """As `_fetch_features`, for weights that are up to date."""
     n_room = weights.shape[1]
     for number in range(first, stop):
         fetch_feature(state, touched[min(number + FEATURES_AHEAD, stop - 1)])
         for k in range(n_room):
             weights[number, k] = state[touched[number], k]
             gradients[number, k] = 0.0
+
+
+# Below, `data` from position p on are a row's values, and `numbers` from position `at` on are these values' features.
 
 
 @by_type
@@ -153,7 +152,7 @@ def _several_scores(labels, data, p, count, numbers, at, weights, out_z):
 
 @by_type
 def add_sparse_row(labels, data, p, count, numbers, at, residual, gradients):
-    """gradient += x residual (K,) for each feature."""
+    """gradient += x residual (K,) for each feature of a row."""
     return _add_one if is_binary(labels) else _add_several
 
 
@@ -176,7 +175,7 @@ def _add_several(labels, data, p, count, numbers, at, residual, gradients):
 
 @by_type
 def residuals(labels, order, start, count, with_loss, room):
-    """Scores in `room` become residuals, by the rows' weights; returns the sum of the losses."""
+    """Turn scores in `room` into residuals times the rows' weights; return the sum of the losses."""
     return _logistic_residuals if is_binary(labels) else _class_residuals
 
 
@@ -203,10 +202,10 @@ def _logistic_residuals(labels, order, start, count, with_loss, room):
 
 @inline
 def _sum_tile(examples, positions, with_loss, numbering, weights, work, member, c):
-    """Scores, residuals and gradients of a tile's rows, by `weights` of their features.
+    """Add a tile's rows to the chunk's gradients and sums, by `weights` of the features.
 
-    `numbering` holds numbers of features, and whether they are those of the tile's values, or of all values. In the
-    latter case, the memory of the next tile's rows is asked for.
+    `numbering` holds numbers of features, and True if these belong to the tile's values, False if to all rows' values.
+    The next tile's rows are prefetched in the latter case; else `_number` prefetches rows.
     """
     rows, labels, order = examples
     first, stop, known = positions
@@ -239,9 +238,9 @@ def _sum_tile(examples, positions, with_loss, numbering, weights, work, member, 
 
 @helper
 def sum_chunk(examples, positions, with_loss, c, work, member):
-    """Sums over the rows of a chunk: gradients of the features that they have, and `sums`.
+    """Sums over a chunk's rows: gradients of their features, and `work.sums`.
 
-    The order is known up to position `ahead`.
+    The order is filled in up to position `positions.ahead`, and rows up to there can be prefetched.
     """
     start, stop, known = positions
     table, touched, places = work.entries[member], work.touched[c], work.places[c]
@@ -255,7 +254,7 @@ def sum_chunk(examples, positions, with_loss, c, work, member):
             _fetch_features(work, table, touched, 0, touched.size, weights, drives, gradients)
         else:
             weights = work.state
-            _clear(gradients)
+            gradients[:] = 0.0
         for first in range(start, stop, tile_rows):
             tile = Positions(first, min(first + tile_rows, stop), known)
             _sum_tile(examples, tile, with_loss, (examples.rows.indices, False), weights, work, member, c)
@@ -279,15 +278,8 @@ def sum_chunk(examples, positions, with_loss, c, work, member):
 
 
 @inline
-def _clear(gradients):
-    for number in range(gradients.shape[0]):
-        for k in range(gradients.shape[1]):
-            gradients[number, k] = 0.0
-
-
-@inline
 def _sum_drives(drives, gradients, count, sums):
-    """Sums over the features of gradient a / scale."""
+    """Add the sums over the features of gradient a / scale."""
     n_room = gradients.shape[1]
     for number in range(count):
         for k in range(n_room):

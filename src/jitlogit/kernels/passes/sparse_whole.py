@@ -1,7 +1,7 @@
-"""As `whole`, of sparse rows: sums over all rows for given parameters, from one read of X, in double precision.
+"""As `whole`, for sparse rows: sums over all rows for given parameters, from one read of X, in double precision.
 
-Of wide data, the more so with several classes, sums over the features don't fit the caches. There the rows' residuals
-are kept, and each feature's sum is made at once, from a copy of X by columns that is smaller than the sums were.
+Sums over wide data's features don't fit the caches, least of all with several classes. There a kernel keeps the rows'
+residuals, and a second makes each feature's sum from a copy of X by columns, smaller than all sums of all chunks.
 """
 
 from __future__ import annotations
@@ -17,25 +17,25 @@ from ..steps.shares import share_of
 from ..storage.sparse_work import room_for_classes
 from .sparse_rows import add_sparse_row, residuals, score_row
 
-# Rows that are scored before residuals are made of the scores, whole lanes at once.
+# Rows of a tile, scored before whole lanes of scores become residuals.
 _TILE_ROWS = 16
 
 
 class SparseWholeSpace(NamedTuple):
-    """Arrays that the kernels work in. K: classes, 1 for labels 0 and 1; up to whole lanes, but for the bias."""
+    """Arrays that the kernels work in. K is 1 for labels 0 and 1, else the number of classes, rounded up to 8."""
 
     weights: NDArray[np.float64]  # (n, K)
-    bias: NDArray[np.float64]  # (K,)
+    bias: NDArray[np.float64]  # (K,) not rounded up
     scores: NDArray[np.float64]  # (members, K) of a row
     tiles: NDArray[np.float64]  # (members, K + 2, tile_rows + PADDING), see `sparse_rows.residuals`
-    sums: NDArray[np.float64]  # (n_chunks, n + 2, K) of x r and of r; the losses, with the first class
-    residuals: NDArray[np.float64]  # (m, K), of wide data, whose sums of x r aren't here, n 0; or empty
+    sums: NDArray[np.float64]  # (n_chunks, n + 2, K) of x r, of r, and of losses (with the first class)
+    residuals: NDArray[np.float64]  # (m, K) of wide data, for which n is 0 in `sums`; else (0, K)
 
 
 def sparse_whole_space(
     n_features: int, n_scores: int, n_chunks: int, members: int, wide_rows: int = 0
 ) -> SparseWholeSpace:
-    """Make the arrays, for so many rows of wide data, or for others; parameters are zeros."""
+    """Make the arrays, with zeros for parameters; `wide_rows` is the number of rows of wide data, else 0."""
     room, wide = room_for_classes(n_scores), np.dtype(np.float64)
     return SparseWholeSpace(
         on_lines((n_features, room), wide),
@@ -66,7 +66,7 @@ def _sparse_losses(rows, labels, work, share):
         for first in range(m * c // share.n_chunks, stop, _TILE_ROWS):
             count = min(_TILE_ROWS, stop - first)
             for t in range(count):
-                _score(rows, labels, first + t, work, z)
+                _score(rows, labels, first + t, work.weights, z)
                 for k in range(n_scores):
                     tile[k, t] = z[k] + work.bias[k]
             sums[n_features + 1, 0] += residuals(labels, None, first, count, True, tile)
@@ -78,8 +78,7 @@ def _sparse_losses(rows, labels, work, share):
 
 @parallel_kernel
 def sparse_curvature_times(rows, labels, probabilities, counts, work, members):
-    """The Hessian of the losses times the weights and biases of `work`, chunk by chunk, into its sums; of
-    probabilities (m, K) and weights of the rows (m,)."""
+    """As `whole.curvature_times`, for weights and biases of `work`, into the sums of `work`."""
     for member in prange(members):
         share = share_of(member, members, work.sums.shape[0])
         _sparse_curvature_times(rows, labels, probabilities, counts, work, share)
@@ -93,7 +92,7 @@ def _sparse_curvature_times(rows, labels, probabilities, counts, work, share):
         sums = work.sums[c]
         sums[:] = 0.0
         for i in range(m * c // share.n_chunks, m * (c + 1) // share.n_chunks):
-            _score(rows, labels, i, work, z)
+            _score(rows, labels, i, work.weights, z)
             p, count, mean = probabilities[i], np.float64(counts[i]), 0.0
             for k in range(n_scores):
                 z[k] += work.bias[k]
@@ -104,16 +103,16 @@ def _sparse_curvature_times(rows, labels, probabilities, counts, work, share):
 
 
 @inline
-def _score(rows, labels, i, work, out_z):
-    """x . weights of row i into out_z (K,)."""
+def _score(rows, labels, i, weights, out_z):
+    """Scores of row i into out_z (K,), by weights (n, K)."""
     begin = np.int64(rows.indptr[i])
     count = np.int64(rows.indptr[i + 1]) - begin
-    score_row(labels, rows.data, begin, count, rows.indices, begin, work.weights, out_z)
+    score_row(labels, rows.data, begin, count, rows.indices, begin, weights, out_z)
 
 
 @inline
 def _add(rows, labels, i, r, work, sums):
-    """Add x r, or keep r, and add r of row i to sums (n + 2, K)."""
+    """Add row i's x r and r to sums (n + 2, K), or for wide data keep r and add it."""
     n_features, n_room = sums.shape[0] - 2, sums.shape[1]
     if n_features:
         begin = np.int64(rows.indptr[i])
@@ -127,8 +126,10 @@ def _add(rows, labels, i, r, work, sums):
 
 @parallel_kernel
 def sums_by_column(columns, labels, work, bounds, out_sums, members):
-    """Sums of x r over the rows, by kept residuals, into out_sums (K, n); features bounds[c] ... bounds[c + 1] - 1 are
-    a chunk."""
+    """Sums over the rows of x r, from the kept residuals r, into out_sums (K, n).
+
+    `columns` is the CSR of X^T. Chunk c has the features bounds[c] ... bounds[c + 1] - 1.
+    """
     for member in prange(members):
         share = share_of(member, members, bounds.size - 1)
         _sums_by_column(columns, labels, work, bounds, share, out_sums)
@@ -138,8 +139,6 @@ def sums_by_column(columns, labels, work, bounds, out_sums, members):
 def _sums_by_column(columns, labels, work, bounds, share, out_sums):
     z = work.scores[share.member]
     for j in range(bounds[share.first], bounds[share.stop]):
-        begin = np.int64(columns.indptr[j])
-        count = np.int64(columns.indptr[j + 1]) - begin
-        score_row(labels, columns.data, begin, count, columns.indices, begin, work.residuals, z)
+        _score(columns, labels, j, work.residuals, z)
         for k in range(out_sums.shape[0]):
             out_sums[k, j] = z[k]

@@ -1,31 +1,31 @@
 """Rows to gradient: a few rows at a time go from scores to residuals, and are added to the gradient from the cache.
 
-How many are a few depends on their length, see `plan.row_tile`: a tile, whose scores and residuals are kept in memory;
-eight rows, whose scores and residuals stay in registers; or a pair, which is scored while the pair before it is added.
+`plan.row_tile` chooses one of three ways by a row's length. A tile keeps its scores and residuals in memory. Eight rows
+keep them in registers. A pair is scored while the pair before it is added.
 """
 
 from __future__ import annotations
 
-from ...compiler.jit import by_type, helper, inline, inline_by_type, outline
+from ...compiler.jit import helper, inline, inline_by_type, outline
 from ..simd import eights, lanes
 from ..steps import link
 from ..steps.batches import Positions
 from ..steps.labels import is_weighted, signs, weigh
-from ..steps.row_order import is_own, row_at
+from ..steps.row_order import row_at
 from ..storage import operations as storage
 from ..storage.c_rows import add_eight, add_pair, eight_rows, eight_scores, fetch, pair_features, score_and_add
 from ..storage.plan import EIGHT, FOLD_ROWS, PAIR
 
-# Rows between those that are computed with and those whose memory is asked for, where the order isn't their own.
+# Positions between the rows computed with and the rows prefetched, for shuffled rows. Tuned on Zen 4, two cores.
 _EIGHTS_AHEAD = 32
 _PAIRS_AHEAD = 8
 
 
 @inline_by_type
 def add_rows(examples, positions, tile_rows, with_loss, room):
-    """Add rows to the room's gradient, in its own precision; return the sums of residuals and losses.
+    """Add rows to the room's gradient, in its own precision; return the sums of residuals and of losses.
 
-    Without `with_loss`, the losses are 0.
+    Without `with_loss`, the sum of losses is 0.
     """
     rows, labels, _ = examples.types
     return _tiles if is_weighted(labels) or rows.ndim == 3 or rows.layout != "C" else _groups_and_tiles
@@ -52,7 +52,7 @@ def _groups_and_tiles(examples, positions, tile_rows, with_loss, room):
 
 @inline_by_type
 def _add_groups(examples, positions, tile_rows, with_loss, room):
-    """Whole groups of eight rows, or pairs, which `plan` takes of no compact dtype."""
+    """Add whole groups of eight rows, or pairs. `plan` chooses no pairs for rows that need widening."""
     return _eights_or_pairs if examples.types[0].dtype == room.types[0].dtype else _eights
 
 
@@ -73,7 +73,7 @@ def _add_eights(examples, positions, with_loss, room):
     bias = weights.dtype.type(room.bias[0])
     residual_sum = loss_sum = eights.zeros(weights)
     first, stop, ahead = positions
-    start = first - first  # a variable: literals are compiled for, each by itself
+    start = first - first  # not the literal 0, for which Numba would compile the callees once more
     for p in range(first, stop, 8):
         z = eight_scores(rows, order, p, _upcoming(p + _EIGHTS_AHEAD, stop, ahead), weights) + bias
         sign = _signs_of_eight(labels, order, p, weights)
@@ -88,21 +88,15 @@ def _add_eights(examples, positions, with_loss, room):
 
 @inline
 def _upcoming(position, stop, ahead):
-    """A position counted on from `stop` to what comes next."""
+    """The position, or if that isn't below `stop`, as many positions behind `ahead`."""
     return position if position < stop else ahead + position - stop
 
 
-@by_type
+@helper
 def _signs_of_eight(labels, order, first, like):
-    """+1 for y = 0 and -1 for y = 1 of eight rows."""
-    return _own_eight if is_own(order) else _ordered_eight
-
-
-def _own_eight(labels, order, first, like):
-    return eights.signs(like, labels, first)
-
-
-def _ordered_eight(labels, order, first, like):
+    """Eight lanes: +1 for y = 0 and -1 for y = 1."""
+    if order is None:
+        return eights.signs(like, labels, first)
     return eights.signs_of(like, labels, eight_rows(order, first))
 
 
@@ -116,7 +110,7 @@ def _add_pairs(examples, positions, with_loss, room):
     i = row_at(order, first)
     before = (i, i, nothing, nothing)
     whole = pair_features(rows)
-    zero = whole - whole  # a variable: literals are compiled for, each by itself
+    zero = whole - whole  # not the literal 0, for which Numba would compile the callees once more
     for p in range(first, stop, 2):
         upcoming = _upcoming(p + _PAIRS_AHEAD, stop, ahead)
         fetch(rows, order, upcoming)
@@ -137,7 +131,7 @@ def _add_pairs(examples, positions, with_loss, room):
 
 @inline
 def _residual_and_loss(rows, label, score, with_loss):
-    """Of one row, in all of half a vector's lanes."""
+    """Residual and loss of one row, each in all half lanes."""
     sign = lanes.fill_half(rows, -1.0 if label else 1.0)
     z = lanes.fill_half(rows, score)
     loss = lanes.fill_half(rows, 0.0)
@@ -174,7 +168,7 @@ def _add_tiles(examples, positions, tile_rows, with_loss, room):
 
 @helper
 def sum_chunk(examples, positions, tile_rows, with_loss, room, out_sums):
-    """Sums over the rows of a chunk into out_sums (n + 2,): x (A - Y), A - Y, and the losses."""
+    """Sums over a chunk's rows into out_sums (n + 2,): x (A - Y), A - Y, and the losses."""
     n_features = examples.rows.shape[1]
     for j in range(n_features + 2):
         out_sums[j] = 0.0

@@ -1,6 +1,6 @@
 """One pass over all rows: the losses and the gradient, or the Hessian times a vector, in one read.
 
-The work space's type tells one score (WorkSpace) from K classes (ClassWorkSpace, whose gradients are of members).
+The work space's type tells one score (WorkSpace) from K classes (ClassWorkSpace, here with one gradient a member).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from . import softmax_tile, tile
 
 @helper
 def _chunk(rows, n_samples, share, c):
-    """Positions of chunk c, of whole lanes."""
+    """Positions of chunk c, which is whole vectors of rows."""
     step = lanes.width(rows)
     start = n_samples * c // share.n_chunks // step * step
     stop = n_samples if c + 1 == share.n_chunks else n_samples * (c + 1) // share.n_chunks // step * step
@@ -29,7 +29,7 @@ def _chunk(rows, n_samples, share, c):
 def losses(rows, labels, tile_rows, work, out_sums, members):
     """Sums over the rows of x (A - Y), of A - Y and of the losses, chunk by chunk, into out_sums (n_chunks, K, n + 2).
 
-    K is 1 for one score. The losses are with the first class. Parameters are the work space's.
+    K is 1 for one score. The first class's row has the losses. Parameters are the work space's.
     """
     for member in prange(members):
         _losses(rows, labels, tile_rows, work, share_of(member, members, out_sums.shape[0]), out_sums)
@@ -62,8 +62,9 @@ def _sum_class_chunk(examples, positions, tile_rows, work, member, out_sums):
 def curvature_times(rows, probabilities, counts, tile_rows, work, out_sums, members):
     """Sums over the rows of x r and of r, chunk by chunk, into out_sums (n_chunks, K, n + 2).
 
-    That is the Hessian of the losses times the work space's parameters, from probabilities p (m, K) and weights s (m,)
-    of the rows: r_k = s_i p_ik (z_k - sum_l p_il z_l), and r = s_i p_i (1 - p_i) z of one score.
+    This is the Hessian of the losses times the work space's parameters. With scores z by these parameters, and with
+    `probabilities` p (m, K) and weights `counts` s (m,), r_ik = s_i p_ik (z_ik - sum_l p_il z_il) for several classes,
+    and r_i = s_i p_i (1 - p_i) z_i for one score.
     """
     for member in prange(members):
         share = share_of(member, members, out_sums.shape[0])
@@ -75,21 +76,20 @@ def _curvature_times(rows, probabilities, counts, tile_rows, work, share, out_su
     block_rows = max(FOLD_ROWS, tile_rows)
     for c in range(share.first, share.stop):
         sums = out_sums[c]
-        for k in range(sums.shape[0]):
-            for j in range(sums.shape[1]):
-                sums[k, j] = 0.0
+        sums[:] = 0.0
         chunk_start, stop, _ = _chunk(rows, rows.shape[0], share, c)
         for block in range(chunk_start, stop, block_rows):
             end = min(block + block_rows, stop)
             for first in range(block, end, tile_rows):
                 count = min(tile_rows, end - first)
                 _curve_tile(rows, probabilities, counts, Positions(first, first + count, 0), work, share.member, sums)
-            _fold(work, share.member, sums)
+            for k in range(sums.shape[0]):
+                _fold(_gradient_of(work, share.member, k), sums[k])
 
 
 @inline_by_type
 def _curve_tile(rows, probabilities, counts, positions, work, member, sums):
-    """Add a tile's x r to the member's gradient, and its r to the sums."""
+    """Add a tile's sum of x r to the member's gradient, and its sum of r to the sums."""
     return _curve_class_tile if work.instance_class is ClassWorkSpace else _curve_score_tile
 
 
@@ -125,22 +125,21 @@ def _curve_class_tile(rows, probabilities, counts, positions, work, member, sums
 
 
 @inline_by_type
-def _fold(work, member, sums):
-    """Add the member's gradient to the sums; it is then zero."""
-    return _fold_classes if work.instance_class is ClassWorkSpace else _fold_score
+def _gradient_of(work, member, k):
+    return _gradient_of_class if work.instance_class is ClassWorkSpace else _gradient_of_score
 
 
-def _fold_score(work, member, sums):
-    _fold_one(work.gradients[member], sums[0])
+def _gradient_of_score(work, member, k):
+    return work.gradients[member]
 
 
-def _fold_classes(work, member, sums):
-    for k in range(sums.shape[0]):
-        _fold_one(work.gradients[member, k], sums[k])
+def _gradient_of_class(work, member, k):
+    return work.gradients[member, k]
 
 
 @helper
-def _fold_one(gradient, sums):
+def _fold(gradient, sums):
+    """Add the gradient to the sums, and set it to zero."""
     for j in range(sums.size - 2):
         sums[j] += gradient[j]
         gradient[j] = 0

@@ -19,18 +19,12 @@ def _target_features() -> set[str]:
     return {word[1:] for word in config.CPU_FEATURES.split(",") if word.startswith("+")}
 
 
-def _vector_bytes() -> int:
-    features = _target_features()
-    if "avx512f" in features:
-        return 64
-    return 32 if "avx2" in features else 16
-
-
+_FEATURES = _target_features()
 X86 = binding.get_process_triple().split("-")[0] in ("x86_64", "i386", "i686", "amd64")
 #: Whether an instruction widens float16. Without one, LLVM would call a library function that isn't linked.
-WIDENS_HALF = not X86 or "f16c" in _target_features()
+WIDENS_HALF = not X86 or "f16c" in _FEATURES
 #: Width of a vector register, in bytes.
-VECTOR_BYTES = _vector_bytes()
+VECTOR_BYTES = 64 if "avx512f" in _FEATURES else 32 if "avx2" in _FEATURES else 16
 #: Bytes, as stored, of the vectors that score rows: unaligned ones cross a cache line half as often as those of 64.
 HALF_BYTES = 32
 

@@ -346,21 +346,25 @@ def first_of(typing: Any, a: Any) -> Any:
     return a.dtype(a), lambda context, builder, sig, args: builder.extract_element(args[0], ir.Constant(I32, 0))
 
 
-@primitive(np.rint)
-def rounded(typing: Any, a: Any) -> Any:
-    """Round to the nearest whole numbers, halves to even."""
-
+def _typed_call(a: Any, name: str) -> Any:
     def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        return call(builder, f"llvm.rint.{suffix(args[0].type)}", args[0].type, [args[0]])
+        return call(builder, f"llvm.{name}.{suffix(args[0].type)}", args[0].type, [args[0]])
 
     return a(a), emit
 
 
-def _plain_power_of_two(k: Any) -> Any:
-    return np.ldexp(np.ones_like(k), np.nan_to_num(k).astype(np.int32))
+@primitive(np.rint)
+def rounded(typing: Any, a: Any) -> Any:
+    """Round to the nearest whole numbers, halves to even."""
+    return _typed_call(a, "rint")
 
 
-@primitive(_plain_power_of_two)
+@primitive(np.abs)
+def absolute(typing: Any, a: Any) -> Any:
+    return _typed_call(a, "fabs")
+
+
+@primitive(lambda k: np.ldexp(np.ones_like(k), np.nan_to_num(k).astype(np.int32)))
 def power_of_two(typing: Any, k: Any) -> Any:
     """2^k for whole numbers k; right only where 2^k is a normal number."""
     bits, mantissa, bias = (32, 23, 127) if k.dtype == types.float32 else (64, 52, 1023)
@@ -371,11 +375,3 @@ def power_of_two(typing: Any, k: Any) -> Any:
         return builder.bitcast(builder.shl(exponent, constant(integers, mantissa)), args[0].type)
 
     return k(k), emit
-
-
-@primitive(np.abs)
-def absolute(typing: Any, a: Any) -> Any:
-    def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        return call(builder, f"llvm.fabs.{suffix(args[0].type)}", args[0].type, [args[0]])
-
-    return a(a), emit

@@ -5,17 +5,7 @@ from __future__ import annotations
 from ...compiler.jit import inline
 from ..simd import eights, lanes, memory
 from ..steps.row_order import row_at
-from .c_rows import (
-    add_eight,
-    add_one,
-    add_products,
-    broadcast_eight,
-    eight_rows,
-    fetch,
-    load_eight,
-    load_eight_masked,
-    products,
-)
+from . import c_rows
 
 
 def class_scores_by_row(rows, order, first, count, ahead, weights, bias, out_z):
@@ -23,9 +13,9 @@ def class_scores_by_row(rows, order, first, count, ahead, weights, bias, out_z):
     pairs = n_classes - n_classes % 2
     by_eight = count - count % 8
     for t in range(0, by_eight, 8):
-        i = eight_rows(order, first + t)
+        i = c_rows.eight_rows(order, first + t)
         for p in range(2 * ((n_classes + 1) // 2), 8):  # few classes: the loop below prefetches fewer than eight rows
-            fetch(rows, order, ahead + t + p)
+            c_rows.fetch(rows, order, ahead + t + p)
         for k in range(0, pairs, 2):
             upcoming = _upcoming(rows, order, ahead + t, k // 2)
             a, b = _scores_of_two(rows, i, weights[k], weights[k + 1], upcoming)
@@ -36,10 +26,10 @@ def class_scores_by_row(rows, order, first, count, ahead, weights, bias, out_z):
             a, _ = _scores_of_two(rows, i, weights[pairs], weights[pairs], upcoming)
             lanes.store(out_z[pairs], t, a + weights.dtype.type(bias[pairs, 0]))
     for t in range(by_eight, count):
-        fetch(rows, order, ahead + t)
+        c_rows.fetch(rows, order, ahead + t)
         row = row_at(order, first + t)
         for k in range(n_classes):
-            out_z[k, t] = lanes.total(products(rows, row, weights[k])) + weights.dtype.type(bias[k, 0])
+            out_z[k, t] = lanes.total(c_rows.products(rows, row, weights[k])) + weights.dtype.type(bias[k, 0])
 
 
 @inline
@@ -61,12 +51,12 @@ def _scores_of_two(rows, i, wa, wb, upcoming):
     a = b = (nothing, nothing, nothing, nothing, nothing, nothing, nothing, nothing)
     for j in range(0, whole, step):
         memory.prefetch(rows, upcoming, j)
-        x = load_eight(rows, i, j)
+        x = c_rows.load_eight(rows, i, j)
         a = _multiplied(a, x, lanes.load(wa, j))
         b = _multiplied(b, x, lanes.load(wb, j))
     if whole < n:
         memory.prefetch(rows, upcoming, whole)
-        x = load_eight_masked(rows, i, whole, lanes.first(rows, n - whole))
+        x = c_rows.load_eight_masked(rows, i, whole, lanes.first(rows, n - whole))
         a = _multiplied(a, x, lanes.load(wa, whole))
         b = _multiplied(b, x, lanes.load(wb, whole))
     return eights.sums(a), eights.sums(b)
@@ -92,33 +82,33 @@ def class_accumulate_by_row(rows, order, first, count, ahead, residual, out_grad
     pairs = n_classes - n_classes % 2
     by_eight = count - count % 8
     for t in range(0, by_eight, 8):
-        i = eight_rows(order, first + t)
+        i = c_rows.eight_rows(order, first + t)
         for k in range(0, pairs, 2):
             upcoming = _upcoming(rows, order, ahead + t, (n_classes + 1) // 2 + k // 2)
             a, b = out_gradient[k], out_gradient[k + 1]
             _add_eight_to_two(rows, i, residual[k], residual[k + 1], t, a, b, upcoming)
         if pairs < n_classes:
-            add_eight(rows, i, residual[pairs], t, out_gradient[pairs])
+            c_rows.add_eight(rows, i, residual[pairs], t, out_gradient[pairs])
     for t in range(by_eight, count):
         row = row_at(order, first + t)
         for k in range(n_classes):
-            add_one(rows, row, lanes.broadcast(residual[k], t), out_gradient[k])
+            c_rows.add_one(rows, row, lanes.broadcast(residual[k], t), out_gradient[k])
 
 
 @inline
 def _add_eight_to_two(rows, i, residual_a, residual_b, t, gradient_a, gradient_b, upcoming):
-    """As `add_eight`, for two classes; prefetches the row `upcoming`."""
+    """As `c_rows.add_eight`, for two classes; prefetches the row `upcoming`."""
     n = rows.shape[1]
     step = lanes.width(rows)
     whole = n - n % step
-    a, b = broadcast_eight(residual_a, t), broadcast_eight(residual_b, t)
+    a, b = c_rows.broadcast_eight(residual_a, t), c_rows.broadcast_eight(residual_b, t)
     for j in range(0, whole, step):
         memory.prefetch(rows, upcoming, j)
-        x = load_eight(rows, i, j)
-        lanes.store(gradient_a, j, add_products(lanes.load(gradient_a, j), a, x))
-        lanes.store(gradient_b, j, add_products(lanes.load(gradient_b, j), b, x))
+        x = c_rows.load_eight(rows, i, j)
+        lanes.store(gradient_a, j, c_rows.add_products(lanes.load(gradient_a, j), a, x))
+        lanes.store(gradient_b, j, c_rows.add_products(lanes.load(gradient_b, j), b, x))
     if whole < n:
         memory.prefetch(rows, upcoming, whole)
-        x = load_eight_masked(rows, i, whole, lanes.first(rows, n - whole))
-        lanes.store(gradient_a, whole, add_products(lanes.load(gradient_a, whole), a, x))
-        lanes.store(gradient_b, whole, add_products(lanes.load(gradient_b, whole), b, x))
+        x = c_rows.load_eight_masked(rows, i, whole, lanes.first(rows, n - whole))
+        lanes.store(gradient_a, whole, c_rows.add_products(lanes.load(gradient_a, whole), a, x))
+        lanes.store(gradient_b, whole, c_rows.add_products(lanes.load(gradient_b, whole), b, x))

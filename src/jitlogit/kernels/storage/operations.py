@@ -12,17 +12,7 @@ from __future__ import annotations
 from ...compiler.jit import by_type
 from ..simd import lanes
 from ..steps.row_order import is_own
-from .c_rows import accumulate_by_row, add_single_row, score_of_single_row, scores_by_row
-from .class_rows import class_accumulate_by_row, class_scores_by_row
-from .f_columns import (
-    accumulate_by_column,
-    accumulate_by_gathered_column,
-    add_strided_row,
-    score_of_strided_row,
-    scores_by_column,
-    scores_by_gathered_column,
-)
-from .packed import packed_accumulate, packed_scores
+from . import c_rows, class_rows, f_columns, packed
 
 
 @by_type
@@ -32,26 +22,26 @@ def scores(rows, order, first, count, ahead, weights, bias, out_z):
     Rows from position `ahead` on are prefetched meanwhile, since the next call needs them.
     """
     if rows.ndim == 3:
-        return packed_scores
+        return packed.scores
     if rows.layout == "F":
-        return scores_by_column if is_own(order) else scores_by_gathered_column
-    return scores_by_row
+        return f_columns.scores_by_column if is_own(order) else f_columns.scores_by_gathered_column
+    return c_rows.scores_by_row
 
 
 @by_type
 def accumulate(rows, order, first, count, residual, out_gradient):
     """out_gradient_j += sum_t residual_t rows[i_t, j] over t < count, i_t the row at position first + t."""
     if rows.ndim == 3:
-        return packed_accumulate
+        return packed.accumulate
     if rows.layout == "F":
-        return accumulate_by_column if is_own(order) else accumulate_by_gathered_column
-    return accumulate_by_row
+        return f_columns.accumulate_by_column if is_own(order) else f_columns.accumulate_by_gathered_column
+    return c_rows.accumulate_by_row
 
 
 @by_type
 def class_scores(rows, order, first, count, ahead, weights, bias, out_z):
     """As `scores`, for K classes: weights (K, n), bias (K, 1), out_z (K, count)."""
-    return class_scores_by_row if rows.layout == "C" else _class_scores_one_by_one
+    return class_rows.class_scores_by_row if rows.layout == "C" else _class_scores_one_by_one
 
 
 def _class_scores_one_by_one(rows, order, first, count, ahead, weights, bias, out_z):
@@ -62,7 +52,7 @@ def _class_scores_one_by_one(rows, order, first, count, ahead, weights, bias, ou
 @by_type
 def class_accumulate(rows, order, first, count, ahead, residual, out_gradient):
     """As `accumulate`, for K classes: residual (K, count), out_gradient (K, n); prefetches as `scores` does."""
-    return class_accumulate_by_row if rows.layout == "C" else _class_accumulate_one_by_one
+    return class_rows.class_accumulate_by_row if rows.layout == "C" else _class_accumulate_one_by_one
 
 
 def _class_accumulate_one_by_one(rows, order, first, count, ahead, residual, out_gradient):
@@ -88,10 +78,10 @@ def _up_to_whole_blocks(rows, batch_size):
 @by_type
 def row_score(rows, i, weights):
     """sum_j rows[i, j] weights_j."""
-    return score_of_strided_row if rows.layout == "F" else score_of_single_row
+    return f_columns.score_of_strided_row if rows.layout == "F" else c_rows.score_of_single_row
 
 
 @by_type
 def add_row(rows, i, residual, out_gradient):
     """out_gradient_j += residual rows[i, j]; all lanes of `residual` hold the same number."""
-    return add_strided_row if rows.layout == "F" else add_single_row
+    return f_columns.add_strided_row if rows.layout == "F" else c_rows.add_single_row

@@ -37,7 +37,7 @@ def _pack(rows, labels, batch_size, share, out_rows, out_labels):
                 out_rows[block, j, t] = 0
 
 
-def packed_scores(rows, order, first, count, ahead, weights, bias, out_z):
+def scores(rows, order, first, count, ahead, weights, bias, out_z):
     n = rows.shape[1]
     step = lanes.width(rows)
     by_four = n - n % 4
@@ -55,7 +55,7 @@ def packed_scores(rows, order, first, count, ahead, weights, bias, out_z):
         lanes.store(out_z, t, (z0 + z1) + (z2 + z3))
 
 
-def packed_accumulate(rows, order, first, count, residual, out_gradient):
+def accumulate(rows, order, first, count, residual, out_gradient):
     """As `operations.accumulate`; residuals of empty places must be zero."""
     n = rows.shape[1]
     step = lanes.width(rows)

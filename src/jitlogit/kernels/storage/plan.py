@@ -8,10 +8,10 @@ from numpy.typing import NDArray
 
 # All thresholds below were tuned on Zen 4, two cores.
 
-# C-ordered rows. Short rows are taken in tiles: each tile ends with a wait for its probabilities. Longer rows are scored
-# a few at a time and added from the first-level cache, so that the processor prefetches without a break. The longest
-# rows take tiles from the second-level cache: changing between scoring and adding more often would cost more.
-# Bytes of the longest short row, of rows for pairs, and of the longest widened row for eight at a time; of tiles.
+# C-ordered rows. Short rows are taken in tiles: each tile ends with a wait for its probabilities. Longer rows are
+# scored a few at a time and added from the first-level cache, so that the processor prefetches without a break. The
+# longest rows take tiles from the second-level cache: frequent changes between scoring and adding would cost more.
+# Bytes of the longest short row, of rows for pairs, of the longest widened row for eight at a time; of tiles.
 _SHORT_BYTES = 240
 _PAIR_BYTES = range(1100, 3601)
 _EIGHT_WIDE_BYTES = 4096
@@ -73,7 +73,8 @@ class Plan(NamedTuple):
 def plan(batch_size: int, rows: NDArray[Any], shuffled: bool = False, ruled: bool = False) -> Plan:
     """Choose tiles and chunks for mini-batches of `batch_size` rows; `rows` are (m, n) or packed.
 
-    `ruled` says that the fit has an update rule or weights of samples, which neither transposed copies nor shared features support.
+    `ruled` says that the fit has an update rule or weights of samples. Transposed copies and shared features support
+    neither.
     """
     n_features = rows.shape[1]
     row_bytes = n_features * rows.itemsize

@@ -20,7 +20,7 @@ COST = 8
 MATRIX = 8
 #: Columns of a feature's state, after u and v of each class: number of the update, a / scale, 1 / scale^2.
 LAST, DRIVE, INVERSE_SQUARE = 0, 1, 2
-#: Rows of a member's scalars: the bias b for scaled features, and its v; sums over the features of mean u and of mean v;
+#: Rows of a member's scalars: the bias b for scaled features, and its v; sums over the features of mean u and mean v;
 #: sum over the features of mean^2 / scale^2, in the first class's column.
 B, B_SUM, MEAN_U, MEAN_V, MEAN_DRIVE = range(5)
 # Limits of a table's entries, of which there are sqrt(n_features) in between. All features are updated when the table
