@@ -13,7 +13,7 @@ from ..steps.labels import sum_of
 from ..steps.shares import share_of
 from ..storage import operations as storage
 
-# Rows of a group that `forward` scores together. Any whole number of a storage's groups of rows will do.
+# Rows of a group: a multiple of what any storage scores together. So chunks of groups don't change a score's bits.
 _GROUP_ROWS = 64
 
 # In each kernel, a member works in tiles[member], of block_rows + PADDING elements, see `Plan.block_rows`.
@@ -35,7 +35,7 @@ def _put_class(out, i, value, threshold):
 
 @helper
 def _whole_groups(n_samples, n_chunks, c):
-    """First row of chunk c: chunks are whole groups, so that the number of chunks doesn't change a score's bits."""
+    """First row of chunk c, which is whole groups."""
     return n_samples if c == n_chunks else n_samples * c // n_chunks // _GROUP_ROWS * _GROUP_ROWS
 
 

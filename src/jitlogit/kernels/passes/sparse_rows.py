@@ -250,29 +250,28 @@ def sum_chunk(examples, positions, with_loss, c, work, member):
     for k in range(2 * room_of(work) + 1):
         work.sums[c, k] = 0.0
     if work.has_all:
+        count = np.int64(touched.size)
         if lazy:
-            _fetch_features(work, table, touched, 0, touched.size, weights, drives, gradients)
+            _fetch_features(work, table, touched, 0, count, weights, drives, gradients)
         else:
             weights = work.state
             gradients[:] = 0.0
         for first in range(start, stop, tile_rows):
             tile = Positions(first, min(first + tile_rows, stop), known)
             _sum_tile(examples, tile, with_loss, (examples.rows.indices, False), weights, work, member, c)
-        if lazy:
-            _sum_drives(drives, gradients, touched.size, work.sums[c])
-        return
-    numbers = work.numbers[member]
-    count = np.int64(0)
-    for first in range(start, stop, tile_rows):
-        tile = Positions(first, min(first + tile_rows, stop), known)
-        before = count
-        count = _number(examples, tile, count, places, touched, numbers)
-        if lazy:
-            _fetch_features(work, table, touched, before, count, weights, drives, gradients)
-        else:
-            _fetch_weights(work.state, touched, before, count, weights, gradients)
-        _sum_tile(examples, tile, with_loss, (numbers, True), weights, work, member, c)
-    work.counts[c, 0] = count
+    else:
+        numbers = work.numbers[member]
+        count = np.int64(0)
+        for first in range(start, stop, tile_rows):
+            tile = Positions(first, min(first + tile_rows, stop), known)
+            before = count
+            count = _number(examples, tile, count, places, touched, numbers)
+            if lazy:
+                _fetch_features(work, table, touched, before, count, weights, drives, gradients)
+            else:
+                _fetch_weights(work.state, touched, before, count, weights, gradients)
+            _sum_tile(examples, tile, with_loss, (numbers, True), weights, work, member, c)
+        work.counts[c, 0] = count
     if lazy:
         _sum_drives(drives, gradients, count, work.sums[c])
 

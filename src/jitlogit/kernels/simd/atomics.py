@@ -12,8 +12,6 @@ from numba import types
 from ...compiler.jit import primitive
 from .lane_types import I32, X86, call
 
-HAS_USLEEP = sys.platform != "win32"
-
 
 def _word(context: Any, builder: Any, sig: Any, args: Any) -> Any:
     struct = context.make_array(sig.args[0])(context, builder, args[0])
@@ -74,7 +72,7 @@ def nap(typing: Any, microseconds: Any) -> Any:
     """Sleep, where the C library has `usleep`; do nothing on Windows, which lacks it."""
 
     def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        if HAS_USLEEP:
+        if sys.platform != "win32":
             call(builder, "usleep", I32, [builder.trunc(args[0], I32)])
         return context.get_dummy_value()
 

@@ -21,14 +21,16 @@ def sums(typing: Any, eight: Any) -> Any:
 
     def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         values = [builder.extract_value(args[0], k) for k in range(8)]
-        while values[0].type.count * bits > 256:
-            values = [_folded(builder, v) for v in values]
+        while (count := values[0].type.count) * bits > 256:
+            low, high = list(range(count // 2)), list(range(count // 2, count))
+            values = [_added(builder, v, v, low, high) for v in values]
         if values[0].type.count * bits == 256:
             return (_sums_of_floats if bits == 32 else _sums_of_doubles)(builder, values)
         while len(values) > 1:
             values = [_joined(builder, *values[i : i + 2]) for i in range(0, len(values), 2)]
-            if values[0].type.count > 8 // len(values):
-                values = [_halved(builder, v) for v in values]
+            if (count := values[0].type.count) > 8 // len(values):
+                even, odd = list(range(0, count, 2)), list(range(1, count, 2))
+                values = [_added(builder, v, v, even, odd) for v in values]
         return values[0]
 
     return LanesType(dtype, 8)(eight), emit
@@ -54,19 +56,8 @@ def _sums_of_doubles(builder: Any, values: list[Any]) -> Any:
     return _joined(builder, *_pairs(builder, values, [0, 1, 4, 5], [2, 3, 6, 7]))
 
 
-def _folded(builder: Any, value: Any) -> Any:
-    half = value.type.count // 2
-    return _added(builder, value, value, list(range(half)), list(range(half, 2 * half)))
-
-
 def _joined(builder: Any, a: Any, b: Any) -> Any:
     return shuffled(builder, a, b, list(range(2 * a.type.count)))
-
-
-def _halved(builder: Any, value: Any) -> Any:
-    """Sums of neighbouring lanes."""
-    count = value.type.count
-    return _added(builder, value, value, list(range(0, count, 2)), list(range(1, count, 2)))
 
 
 @primitive(lambda like, labels, i: np.array([1 - 2 * int(y) for y in labels[i : i + 8]], like.dtype))

@@ -12,9 +12,11 @@ from ..simd.arrays import LINE_BYTES, PADDING, on_lines, round_up
 from ..steps.update import NESTEROV, Rule
 from .plan import FOLD_ROWS
 
+# All thresholds below were tuned on Zen 4, two cores.
+
 #: The last linear optimizer, in the order of `update`'s numbers.
 LAST_LINEAR = NESTEROV
-#: Time for a stored value, in the time for a value of a dense row. All numbers here were tuned on Zen 4, two cores.
+#: Time for a stored value, in units of the time for a value of a dense row.
 COST = 8
 #: Columns of a table's entry before those added to u and v of each class: they hold the product of the matrices M.
 MATRIX = 8
@@ -51,13 +53,13 @@ class SparseWorkSpace(NamedTuple):
     A chunk numbers its features in the order in which its rows have them, unless it is treated as having all features.
     """
 
-    state: NDArray[Any]  # (n, 2 K + 3) u = w / scale, v / scale, LAST ...; for `update.apply` (n, K) u
+    state: NDArray[Any]  # (n, 2 K + 3) u = w / scale, v / scale, LAST, DRIVE ...; (n, K) of u for `update.apply`
     bias: NDArray[np.float64]  # (K, 8) in column 0, for features as stored
-    scalars: NDArray[np.float64]  # (members, 5, K), see B ...
-    updates: NDArray[np.int64]  # (members, 8) number of updates since the table began
+    scalars: NDArray[np.float64]  # (members, 5, K) in rows B ... MEAN_DRIVE
+    updates: NDArray[np.int64]  # (members, 8) in column 0, number of updates since the table began
     tables: NDArray[np.float64]  # (members, entries + 1, 8 + 2 K)
     entries: NDArray[Any]  # the tables in the precision that features are updated in
-    tiles: NDArray[Any]  # (members, K + 2, tile_rows + PADDING)
+    tiles: NDArray[Any]  # (members, K + 2, tile_rows + PADDING), as in `ClassWorkSpace`
     rows: NDArray[Any]  # (members, K) scores or residuals of a row
     numbers: NDArray[np.int32]  # (members, values of a tile) numbers of the values' features
     weights: NDArray[Any]  # (members, features of a chunk, K); (members, 0, K) where `state` is used instead

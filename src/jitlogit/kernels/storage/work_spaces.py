@@ -45,9 +45,7 @@ class ClassWorkSpace(NamedTuple):
     weights: NDArray[Any]  # (K, n + PADDING), zero beyond n
     bias: NDArray[np.float64]  # (K, 8)
     gradients: NDArray[Any]  # (n_chunks, K, n + PADDING), see `softmax_tile`; in passes one for each member
-    tiles: NDArray[
-        Any
-    ]  # (members, K + 2, tile_rows + PADDING) scores, later residuals; normalisers; own class's scores
+    tiles: NDArray[Any]  # (members, K + 2, tile_rows + PADDING) scores or residuals; normalisers; own classes' scores
     totals: NDArray[np.float64]  # (members, n + 2)
     sums: NDArray[np.float64]  # (n_chunks, K, n + 2) of gradients, residuals, and losses (in the first class's row)
 
