@@ -83,8 +83,7 @@ def _curvature_times(rows, probabilities, counts, tile_rows, work, share, out_su
             for first in range(block, end, tile_rows):
                 count = min(tile_rows, end - first)
                 _curve_tile(rows, probabilities, counts, Positions(first, first + count, 0), work, share.member, sums)
-            for k in range(sums.shape[0]):
-                _fold(_gradient_of(work, share.member, k), sums[k])
+            _fold(work, share.member, sums)
 
 
 @inline_by_type
@@ -125,21 +124,22 @@ def _curve_class_tile(rows, probabilities, counts, positions, work, member, sums
 
 
 @inline_by_type
-def _gradient_of(work, member, k):
-    return _gradient_of_class if work.instance_class is ClassWorkSpace else _gradient_of_score
+def _fold(work, member, sums):
+    """Add the member's gradient to the sums, and set it to zero."""
+    return _fold_classes if work.instance_class is ClassWorkSpace else _fold_score
 
 
-def _gradient_of_score(work, member, k):
-    return work.gradients[member]
+def _fold_score(work, member, sums):
+    _fold_one(work.gradients[member], sums[0])
 
 
-def _gradient_of_class(work, member, k):
-    return work.gradients[member, k]
+def _fold_classes(work, member, sums):
+    for k in range(sums.shape[0]):
+        _fold_one(work.gradients[member, k], sums[k])
 
 
 @helper
-def _fold(gradient, sums):
-    """Add the gradient to the sums, and set it to zero."""
+def _fold_one(gradient, sums):
     for j in range(sums.size - 2):
         sums[j] += gradient[j]
         gradient[j] = 0
