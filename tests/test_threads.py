@@ -115,7 +115,7 @@ print(met)
 @compiled
 def test_members_that_run_in_turn_are_fewer_for_a_while(tmp_path):
     code = """
-team._BARRIERS_A_SLEEP, team._LEAST_SLEEPS = -1, 0  # as if members had slept
+team._SPINS, team._NAP_BYTES = 0, 10**12  # members nap at once, and lose much by it
 expected = all_bits(1)
 for n in (2, 3): print(all_bits(n) == expected)
 for _ in range(1000):  # on a busy machine a member may come after an epoch of a millisecond
@@ -298,40 +298,29 @@ def test_two_members_agree_with_one(order, n, batch_size, more, monkeypatch):
 
 @pytest.mark.skipif(not JIT_OFF, reason="compiled, these are called by kernels alone")
 def test_members_that_run_in_turn_are_left_out_for_longer_and_longer():
+    def spans(naps, members=4, batch_bytes=512 * 1024):
+        """How many members do spans of 32 MiB, in which the leader takes so many naps."""
+        seen = []
+        for count in naps:
+            span = team.begin_span(control, members, 0, 10_000)
+            seen.append(team.members_of(span))
+            team.judge_span(control, members, span, batch_bytes, count if seen[-1] > 1 else 0)
+        return seen
+
     control = team.control_of(4)
-
-    def arrive(count):
-        for _ in range(count):
-            control[team._ARRIVED] += 1
-
-    arrive(1)
-    for _ in range(3):  # alone, since the others are late, which says nothing of them
-        span = team.begin_span(control, 4, 0, 10_000)
-        assert (team.members_of(span), control[team._STOP_BATCH]) == (1, 8)
-        team.judge_span(control, 4, span, 1000, 0)
-    arrive(3)
-
-    def members_of_next_span(sleeps):
-        span = team.begin_span(control, 4, 0, 10_000)
-        members = team.members_of(span)
-        batches.append(control[team._STOP_BATCH])
-        team.judge_span(control, 4, span, 1000, min(sleeps, batches[-1]) if members > 1 else 0)
-        return members
-
-    batches = []
-    assert [members_of_next_span(0) for _ in range(3)] == [4, 4, 4]
-    assert [members_of_next_span(40) for _ in range(4)] == [4, 2, 1, 1]
-    assert members_of_next_span(0) == 1
-    assert [members_of_next_span(0) for _ in range(3)] == [4, 4, 4]
-    assert [members_of_next_span(40), members_of_next_span(0), members_of_next_span(0)] == [4, 2, 4]
-    # Short are the first span and those that try: after the rests, and until all is well.
-    assert batches == [8, *[64] * 7, 8, 8, 64, 64, 64, 64]
+    control[team._ARRIVED] = 1
+    assert spans([0, 0, 0]) == [1, 1, 1]  # the others are late, which says nothing of them
+    control[team._ARRIVED] = 4
+    assert spans([0, 0, 0, 0]) == [4, 4, 4, 4]
+    assert spans([10, 10, 10, 10]) == [4, 4, 4, 4]  # some hundred microseconds lost in milliseconds
+    assert spans([100, 100]) == [4, 2]
+    assert spans([0] * 6) == [1] * 6
+    assert spans([0] * 4) == [4] * 4
+    assert spans([100, 0, 0, 0]) == [4, 2, 2, 4]
     control = team.control_of(4)
-    arrive(3)
-    for _ in range(3):  # of four chunks, one member has two: the others rightly wait for it
-        span = team.begin_span(control, 3, 0, 10_000)
-        assert team.members_of(span) == 3
-        team.judge_span(control, 3, span, 512 * 1024, 8)
+    control[team._ARRIVED] = 4
+    assert spans([100] * 3, members=3) == [3, 3, 3]  # of four chunks, one member has two: the others rightly wait
+    assert spans([1000] * 3, batch_bytes=4 * 1024 * 1024) == [4, 4, 4]  # a batch as long as a time slice
 
 
 @compiled

@@ -29,11 +29,10 @@ _STOP_BATCH = _SPAN + 2
 _MEMBERS = _SPAN + 3  # of the last span
 # The leader keeps the following from epoch to epoch.
 _DIVISOR = 2 * _LINE  # of the number of members: a span has members // divisor
-_REST = _DIVISOR + 1  # batches until the divisor is 1 again
-_PENALTY = _DIVISOR + 2  # spans for which the divisor was last kept; halved if members then run side by side
-_BARRIERS = _DIVISOR + 3  # barriers since the last judgement
-_SLEEPS = _DIVISOR + 4  # barriers at which the leader slept since then
-_JUDGED = _DIVISOR + 5  # 1 after the first judgement
+_REST = _DIVISOR + 1  # bytes until the divisor is 1 again
+_PENALTY = _DIVISOR + 2  # what the divisor was last kept for, times _JUDGED_BYTES; halved when members ran side by side
+_BYTES = _DIVISOR + 3  # read by members side by side since the last judgement
+_NAPS = _DIVISOR + 4  # of the leader since then
 _FLAGS = 3 * _LINE
 
 _END = -1
@@ -41,14 +40,16 @@ _END = -1
 _MOST_MEMBERS = 4096
 
 # The thresholds below were tuned on Zen 4, two cores.
-#: Most batches of a span, and of a short span that finds out whether members run side by side.
-SPAN_BATCHES, _TRIED_BATCHES = 64, 8
-# Members are judged to run in turn if the leader slept at one in 8 barriers, and at 2 at least.
-_BARRIERS_A_SLEEP, _LEAST_SLEEPS = 8, 2
-# Most spans for which a divisor above 1 is kept.
-_MOST_REST = 32
+#: Most batches of a span.
+SPAN_BATCHES = 64
+# Members are judged to run in turn if the leader lost more time to naps than its batches took. A nap lasts as long as
+# reading this many bytes, 60 microseconds.
+_NAP_BYTES = 1_200_000
+# Bytes after which members are judged to run side by side, some milliseconds: a time slice of another process.
+_JUDGED_BYTES = 64 * 1024 * 1024
+_MOST_PENALTY = 32
 # Bytes of the longest batch by which members are judged; the second if their number isn't a power of two. In a longer
-# batch, sleeps have other reasons: a member loses its core for a time slice, or chunks aren't shared out evenly.
+# batch, naps have other reasons: a member loses its core for a time slice, or chunks aren't shared out evenly.
 _SHORT_BATCH_BYTES, _SHORT_UNEVEN_BYTES = 2 * 1024 * 1024, 256 * 1024
 # Turns of a waiting loop before it sleeps. A turn takes about 15 ns on x86, with its pause instruction. The turns must
 # last more than twice as long as the shortest sleep, which Linux ends about 60 microseconds late. Else one member's
@@ -116,12 +117,9 @@ def begin_span(control, members, batch, n_batches):
     Before the first span, the leader waits for other members for as long as a thread takes to wake up. It doesn't
     sleep, since it could lose its core.
     """
-    length = SPAN_BATCHES
     number = control[_SPAN] // _MOST_MEMBERS + 1
     if control[_REST] <= 0:
         control[_DIVISOR] = 1
-        if members > 1 and (control[_JUDGED] == 0 or control[_PENALTY] > 0):
-            length = _TRIED_BATCHES
     wanted = max(1, members // control[_DIVISOR])
     waited = 0 if number == 1 else _FIRST_SPINS
     while read(control, _ARRIVED) < wanted and waited < _FIRST_SPINS:
@@ -130,7 +128,7 @@ def begin_span(control, members, batch, n_batches):
     count = min(wanted, read(control, _ARRIVED))
     span = number * _MOST_MEMBERS + count
     control[_FIRST_BATCH] = batch
-    control[_STOP_BATCH] = min(batch + length, n_batches)
+    control[_STOP_BATCH] = min(batch + SPAN_BATCHES, n_batches)
     control[_MEMBERS] = count
     write(control, _SPAN, span)
     return span
@@ -153,12 +151,12 @@ def await_span(control, member, done):
 
 @helper
 def barrier(control, member, members, number):
-    """Wait until all members have come to the barrier of this number; return whether this member slept.
+    """Wait until all members have come to the barrier of this number; return how many naps this member took.
 
     Numbers rise from 1 on.
     """
     write(control, _FLAGS + member * _LINE, number)
-    slept = False
+    naps = 0
     for other in range(members):
         waited = 0
         while read(control, _FLAGS + other * _LINE) < number:
@@ -166,33 +164,31 @@ def barrier(control, member, members, number):
                 pause()
             else:
                 nap(_NAP_MICROSECONDS)
-                slept = True
+                naps += 1
             waited += 1
-    return slept
+    return naps
 
 
 @helper
-def judge_span(control, members, span, batch_bytes, sleeps):
-    """Judge from the leader's `sleeps` whether members run in turn; if so, have fewer members for some spans.
+def judge_span(control, members, span, batch_bytes, naps):
+    """Judge from the leader's naps whether members run in turn; if so, have fewer members for some time.
 
-    Each time in a row, the number of spans doubles.
+    Each time in a row, that time doubles.
     """
-    batches = control[_STOP_BATCH] - control[_FIRST_BATCH]
-    control[_REST] -= batches
+    n_bytes = (control[_STOP_BATCH] - control[_FIRST_BATCH]) * batch_bytes
+    control[_REST] -= n_bytes
     count = members_of(span)
-    if batch_bytes > (_SHORT_UNEVEN_BYTES if count & (count - 1) else _SHORT_BATCH_BYTES):
-        control[_JUDGED] = 1
+    if count == 1 or batch_bytes > (_SHORT_UNEVEN_BYTES if count & (count - 1) else _SHORT_BATCH_BYTES):
         return
-    control[_BARRIERS] += batches if count > 1 else 0
-    control[_SLEEPS] += sleeps
-    if control[_BARRIERS] < _TRIED_BATCHES:
-        return
-    control[_JUDGED] = 1
-    if control[_SLEEPS] >= max(_LEAST_SLEEPS, control[_BARRIERS] // _BARRIERS_A_SLEEP):
+    control[_BYTES] += n_bytes
+    control[_NAPS] += naps
+    if control[_NAPS] * _NAP_BYTES > control[_BYTES]:
         control[_DIVISOR] = min(members, 2 * control[_DIVISOR])
-        control[_PENALTY] = min(_MOST_REST, 2 * control[_PENALTY] + 1)
-        control[_REST] = control[_PENALTY] * SPAN_BATCHES
-    else:
+        control[_PENALTY] = min(_MOST_PENALTY, 2 * control[_PENALTY] + 1)
+        control[_REST] = control[_PENALTY] * _JUDGED_BYTES
+    elif control[_BYTES] >= _JUDGED_BYTES:
         control[_PENALTY] //= 2
-    control[_BARRIERS] = 0
-    control[_SLEEPS] = 0
+    else:
+        return
+    control[_BYTES] = 0
+    control[_NAPS] = 0
