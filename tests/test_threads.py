@@ -12,9 +12,10 @@ import pytest
 from conftest import JIT_OFF, any_members, compiled, make_data, run_python
 
 import jitlogit
-from jitlogit.compiler import jit, threads
+from jitlogit.compiler import threads
 from jitlogit.kernels.epochs import team
-from jitlogit.kernels.steps.labels import Weighted, weigh
+from jitlogit.kernels.steps.labels import with_room
+from jitlogit.optimum.cost import Cost
 
 BITS = """
 import sys, zlib, numpy as np, jitlogit
@@ -325,18 +326,20 @@ def test_members_that_run_in_turn_are_left_out_for_longer_and_longer():
 
 @compiled
 def test_weighted_sums_have_the_same_bits_wherever_arrays_lie():
-    """A row's weights just before the tile that they are multiplied into, and far from it."""
-
-    @jit.kernel
-    def weighted_sum(labels, sample_weight, value):
-        return weigh(Weighted(labels, sample_weight), None, 0, value.size, value[0], value)
-
+    """Weights of rows just before the tile that they are multiplied into, and further away."""
     rng = np.random.default_rng(0)
-    memory, labels = np.zeros(1000), np.zeros(100, np.uint8)
-    weights, values = rng.random(100), rng.standard_normal(100)
-    sums = set()
-    for place in (*range(0, 101, 5), 800):
-        sample_weight, value = memory[place : place + 100], memory[200:300]
-        sample_weight[:], value[:] = weights, values
-        sums.add(weighted_sum(labels, sample_weight, value))
-    assert len(sums) == 1
+    m, n = 1250, 20
+    X, y = rng.standard_normal((m, n), np.float32), with_room((rng.random(m) < 0.5).astype(np.uint8))
+    weights, parameters = rng.random(m).astype(np.float32), rng.standard_normal((1, n + 1)) / 5
+    cost = Cost(X, y, None, weights, np.zeros(n), np.ones(n), np.zeros(n), True, 1)
+    cost(parameters)
+    walk, tiles = cost._walk, cost._walk._work.tiles
+    memory = np.zeros(m + tiles.size + 512, np.float32)
+    memory[:m] = weights
+    gradients = set()
+    for gap in range(0, 512, 5):
+        near = memory[m + gap : m + gap + tiles.size].reshape(tiles.shape)
+        walk._labels = walk._labels._replace(sample_weight=memory[:m])
+        walk._work = walk._work._replace(tiles=near)
+        gradients.add(cost(parameters)[1].tobytes())
+    assert len(gradients) == 1
