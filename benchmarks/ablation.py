@@ -87,7 +87,7 @@ OPTIMISATIONS = {
     ),
     "packing": Optimisation(
         [Change("training/packing.py", "if rows.dtype == np.float64 or batch_size < _LEAST_BATCH:", "if True:")],
-        _cells((4, 10, 16), _BATCHES) + _cells((10, 28), _BATCHES, order="F"),
+        _cells((4, 10, 16), _BATCHES, epochs=50) + _cells((10, 28), _BATCHES, order="F", epochs=50),
     ),
     "turned copies": Optimisation(
         _size(_PLAN, "LEAST_TURNED_FEATURES", "16", "1 << 60"), _cells((28, 100, 784), (8, 32, 64), order="F")

@@ -18,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -25,7 +26,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from same_bits import source_of
 
-_RATE = 1e-3
+_RATE = 1e-4
 
 
 class Cell(NamedTuple):
@@ -38,6 +39,7 @@ class Cell(NamedTuple):
     shuffle: bool | str = False
     n_threads: int = 1
     n_classes: int = 2
+    epochs: int = 5
     megabytes: float = 64
 
     def __str__(self) -> str:
@@ -78,6 +80,8 @@ def worker() -> None:
     """Answer each cell that is read with the seconds of a fit."""
     import jitlogit
 
+    warnings.simplefilter("ignore")  # of a rate that is too large for whole numbers, say
+
     known, X, labels = None, np.empty((0, 0)), np.empty(0)
     for line in sys.stdin:
         cell = Cell(*json.loads(line))
@@ -93,7 +97,7 @@ def worker() -> None:
             labels = rng.integers(0, cell.n_classes, m)
         train = jitlogit.train_logistic_regression if cell.n_classes == 2 else jitlogit.train_softmax_regression
         options: dict[str, Any] = {"batch_size": cell.batch_size, "shuffle": cell.shuffle, "random_state": 0}
-        epochs = 1 if cell.batch_size == 1 else 5
+        epochs = 1 if cell.batch_size == 1 else cell.epochs
         start_time = time.perf_counter()
         train(X, labels, _RATE, epochs, record_every=100, n_threads=cell.n_threads, **options)
         print(time.perf_counter() - start_time, flush=True)

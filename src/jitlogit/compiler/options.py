@@ -6,9 +6,9 @@ kernels are kept in files of our own (`cache`). Results are the same without the
 
 from __future__ import annotations
 
+import contextlib
 import os
 import types
-import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -30,28 +30,7 @@ HELPER: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
 KERNEL: dict[str, Any] = {**HELPER}
 PARALLEL: dict[str, Any] = {**HELPER, "parallel": True}
 
-if PLAIN:
-
-    def inlining(function: Callable[..., Any], how: str) -> dict[str, Any]:
-        """Options of a helper that is inlined "always" or as LLVM sees fit (""); Numba has no option for "never"."""
-        return {"forceinline": True} if how == "always" else {}
-
-    def keep_on_disk(dispatcher: Any, name: str) -> Any:
-        """Have Numba keep compiled kernels on disk, if it finds a folder that can be written to.
-
-        The function gets a name of its own, since Numba's key of a cached kernel ignores options (numba#6845).
-        """
-        function = dispatcher.py_func
-        renamed = types.FunctionType(function.__code__, function.__globals__, name)
-        renamed.__qualname__, renamed.__module__ = name, function.__module__
-        dispatcher.py_func = renamed
-        try:
-            dispatcher.enable_caching()
-        except RuntimeError as error:
-            warnings.warn(f"kernels are compiled anew by each process: {error}", RuntimeWarning, stacklevel=2)
-        return dispatcher
-
-else:
+if not PLAIN:
     from .cache import KernelCache
     from .lowering import INLINING, HelperCompiler, KernelCompiler, ParallelCompiler
 
@@ -63,12 +42,25 @@ else:
     KERNEL |= {**_bare, "pipeline_class": KernelCompiler}
     PARALLEL |= {**_bare, "pipeline_class": ParallelCompiler}
 
-    def inlining(function: Callable[..., Any], how: str) -> dict[str, Any]:
-        """Options of a helper that is inlined "always", "never", or as LLVM sees fit ("")."""
-        if how:
-            setattr(function, INLINING, {"always": "alwaysinline", "never": "noinline"}[how])
-        return {}
 
-    def keep_on_disk(dispatcher: Any, name: str) -> Any:
+def inlining(function: Callable[..., Any], how: str) -> dict[str, Any]:
+    """Options of a helper that is inlined "always", "never" (Numba has no such option), or as LLVM sees fit ("")."""
+    if PLAIN:
+        return {"forceinline": True} if how == "always" else {}
+    if how:
+        setattr(function, INLINING, {"always": "alwaysinline", "never": "noinline"}[how])
+    return {}
+
+
+def keep_on_disk(dispatcher: Any, name: str) -> Any:
+    """Have compiled kernels kept in files of that name, if a folder can be written to."""
+    if PLAIN:  # Numba's name of a file doesn't tell options (numba#6845)
+        function = dispatcher.py_func
+        renamed = types.FunctionType(function.__code__, function.__globals__, name)
+        renamed.__qualname__, renamed.__module__ = name, function.__module__
+        dispatcher.py_func = renamed
+        with contextlib.suppress(RuntimeError):  # no folder can be written to
+            dispatcher.enable_caching()
+    else:
         dispatcher._cache = KernelCache(name)
-        return dispatcher
+    return dispatcher

@@ -5,7 +5,7 @@ Every member adds the sums of all chunks in the same order, and updates its own 
 
 from __future__ import annotations
 
-from ...compiler.jit import by_type, helper
+from ...compiler.jit import helper
 from ..passes.tile import sum_chunk
 from ..steps import update as updates
 from ..steps.batches import Examples, Room
@@ -59,35 +59,23 @@ def _add_chunks(sums, total):
             total[j] += sums[c, j]
 
 
-@by_type
+@helper
 def _update(rule, member, learning_rate, size, n_features, total, weights, bias):
-    return _plain_update if str(rule) == "none" else _update_by_rule
+    if rule is None:
+        step = learning_rate / size
+        for j in range(n_features):
+            weights[j] -= step * total[j]
+        bias[0] -= step * total[n_features]
+    else:
+        updates.apply(rule, member, learning_rate, size, total, weights, bias)
 
 
-def _plain_update(rule, member, learning_rate, size, n_features, total, weights, bias):
-    step = learning_rate / size
-    for j in range(n_features):
-        weights[j] -= step * total[j]
-    bias[0] -= step * total[n_features]
-
-
-def _update_by_rule(rule, member, learning_rate, size, n_features, total, weights, bias):
-    updates.apply(rule, member, learning_rate, size, total, weights, bias)
-
-
-@by_type
+@helper
 def _fetch(rule, member):
     """Copy the first member's parameters to another one's."""
-    return _fetch_nothing if str(rule) == "none" else _fetch_parameters
-
-
-def _fetch_nothing(rule, member):
-    pass
-
-
-def _fetch_parameters(rule, member):
-    for source in (rule.parameters, rule.first, rule.second, rule.mean):
-        for j in range(source.shape[1]):
-            source[member, j] = source[0, j]
-    for k in range(2):
-        rule.counts[member, k] = rule.counts[0, k]
+    if rule is not None:
+        for source in (rule.parameters, rule.first, rule.second, rule.mean):
+            for j in range(source.shape[1]):
+                source[member, j] = source[0, j]
+        for k in range(2):
+            rule.counts[member, k] = rule.counts[0, k]

@@ -9,9 +9,8 @@ of threads.
 from __future__ import annotations
 
 from ...compiler.jit import helper
+from ..passes.tile import tile_residuals
 from ..simd import lanes
-from ..steps import link
-from ..steps.labels import signs
 from ..steps.update import descend
 from ..storage import operations as storage
 from .chunks import batch_at, rate_of
@@ -45,28 +44,21 @@ def sum_share(batches, work, share, batch, stop_batch):
 def update(batches, work, share, batch, is_last, loss_sum):
     member, rows = share.member, batches.rows
     bias, gradient, weights = work.bias[member], work.gradients[member], work.weights[0]
-    sign, z, value = work.tiles[member, 0], work.tiles[member, 1], work.tiles[member, 2]
+    tile, z = work.tiles[member], work.tiles[member, 0]
     partial_scores = work.partial_scores[batch % 2]
     first, size = batch_at(batches, batch)
-    step, zeros = lanes.width(z), lanes.fill(z, 0.0)
-    signs(batches.labels, None, first, size, sign)
+    step = lanes.width(z)
     for t in range(0, size, step):
         total = lanes.fill(z, bias[0])
         for part in range(share.n_chunks):
             total += lanes.load(partial_scores[part], t)
         lanes.store(z, t, total)
-    if size % step:  # residuals are 0 in the lanes beyond the last row
-        lanes.store(sign, size, zeros)
-        lanes.store(z, size, zeros)
-    if batches.rates.with_loss and not member:
-        link.losses(z, sign, size, value)
-        for t in range(size):
-            loss_sum += value[t]
-    residual_sum = link.residuals(z, sign, size, value)
+    with_loss = batches.rates.with_loss and not member
+    residual_sum, loss_sum = tile_residuals(batches.labels, None, first, size, with_loss, tile, tile[2], loss_sum)
     rate = rate_of(batches.rates, batch) / size
     for part in range(share.first, share.stop):
         j, end = _part(rows.shape[1], step, share.n_chunks, part)
-        storage.accumulate(rows.T[j:end].T, None, first, size, value, gradient)
+        storage.accumulate(rows.T[j:end].T, None, first, size, tile[2], gradient)
         descend(rate, gradient, end - j, weights[j:])
     bias[0] -= rate * residual_sum
     return loss_sum

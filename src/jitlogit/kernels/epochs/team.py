@@ -74,12 +74,8 @@ def members_seen(control: NDArray[np.int64]) -> int:
 
 @helper
 def open_region(control):
-    control[_ARRIVED] = 0
-    control[_SPAN] = 0
-    control[_FIRST_BATCH] = 0
-    control[_STOP_BATCH] = 0
-    for i in range(_FLAGS, control.size):
-        control[i] = 0
+    control[:_DIVISOR] = 0
+    control[_FLAGS:] = 0
 
 
 @helper

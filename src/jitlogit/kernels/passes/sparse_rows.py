@@ -13,12 +13,12 @@ from ...compiler.jit import by_type, helper, inline
 from ..simd import lanes
 from ..simd.arrays import LINE_BYTES, PADDING
 from ..simd.memory import prefetch, prefetch_item
-from ..steps import link
 from ..steps.batches import Positions
-from ..steps.labels import is_weighted, signs, weigh
+from ..steps.labels import is_weighted
 from ..steps.row_order import row_at
 from ..storage.sparse_work import DRIVE, LAST, MATRIX
 from .softmax_tile import softmax_residuals
+from .tile import tile_residuals
 
 # How many rows, and features, ahead of their use are prefetched; most cache lines of a row. Tuned on Zen 4, two cores.
 _ROWS_AHEAD = 4
@@ -184,19 +184,7 @@ def _class_residuals(labels, order, start, count, with_loss, room):
 
 
 def _logistic_residuals(labels, order, start, count, with_loss, room):
-    z, sign, loss = room[0], room[1], room[2]
-    loss_sum = z.dtype.type(0)
-    nothing = lanes.fill(z, 0.0)
-    signs(labels, order, start, count, sign)
-    lanes.store(sign, count, nothing)
-    lanes.store(z, count, nothing)
-    if with_loss:
-        link.losses(z, sign, count, loss)
-        weigh(labels, order, start, count, loss_sum, loss)
-        for t in range(count):
-            loss_sum += loss[t]
-    link.residuals(z, sign, count, z)
-    weigh(labels, order, start, count, loss_sum, z)
+    _, loss_sum = tile_residuals(labels, order, start, count, with_loss, room, room[0], room.dtype.type(0))
     return loss_sum
 
 

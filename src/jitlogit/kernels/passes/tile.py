@@ -143,27 +143,39 @@ def _residual_and_loss(rows, label, score, with_loss):
 @outline
 def _add_tiles(examples, positions, tile_rows, with_loss, room):
     rows, labels, order = examples
-    weights, sign, z, value = room.weights, room.tile[0], room.tile[1], room.tile[2]
+    weights, tile = room.weights, room.tile
     bias = weights.dtype.type(room.bias[0])
     residual_sum = loss_sum = weights.dtype.type(0)
-    nothing = lanes.fill(weights, 0.0)  # lanes beyond the last row have no residual
     first, stop, ahead = positions
     for start in range(first, stop, tile_rows):
         used = min(tile_rows, stop - start)
         following = start + used if start + used < stop else ahead
-        signs(labels, order, start, used, sign)
-        storage.scores(rows, order, start, used, following, weights, bias, z)
-        if used % lanes.width(z):
-            lanes.store(sign, used, nothing)
-            lanes.store(z, used, nothing)
-        if with_loss:
-            link.losses(z, sign, used, value)
-            weigh(labels, order, start, used, residual_sum, value)
-            for t in range(used):
-                loss_sum += value[t]
-        residual_sum += weigh(labels, order, start, used, link.residuals(z, sign, used, value), value)
-        storage.accumulate(rows, order, start, used, value, room.gradient)
+        storage.scores(rows, order, start, used, following, weights, bias, tile[0])
+        residual, loss_sum = tile_residuals(labels, order, start, used, with_loss, tile, tile[2], loss_sum)
+        residual_sum += residual
+        storage.accumulate(rows, order, start, used, tile[2], room.gradient)
     return residual_sum, loss_sum
+
+
+@inline
+def tile_residuals(labels, order, start, count, with_loss, tile, out_residual, loss_sum):
+    """Residuals of the scores tile[0] of some rows, times the rows' weights; tile[1] and tile[2] are worked in.
+
+    Returns the sum of the residuals, and `loss_sum` with the losses if `with_loss`. `out_residual` may be tile[0] or
+    tile[2].
+    """
+    z, sign, loss = tile[0], tile[1], tile[2]
+    nothing = lanes.fill(z, 0.0)  # lanes beyond the last row have no residual
+    signs(labels, order, start, count, sign)
+    if count % lanes.width(z):
+        lanes.store(sign, count, nothing)
+        lanes.store(z, count, nothing)
+    if with_loss:
+        link.losses(z, sign, count, loss)
+        weigh(labels, order, start, count, loss_sum, loss)
+        for t in range(count):
+            loss_sum += loss[t]
+    return weigh(labels, order, start, count, link.residuals(z, sign, count, out_residual), out_residual), loss_sum
 
 
 @helper

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...compiler.jit import by_type, inline
+from ...compiler.jit import by_type, helper, inline
 
 
 @by_type
@@ -51,22 +51,14 @@ def _shuffle(column_shifts, row_shifts, row, column):
     return row * n_columns + column
 
 
-@by_type
+@helper
 def fill_order(column_shifts, row_shifts, start, stop, out_order):
     """Write the row at position p to out_order[p], for start <= p < stop.
 
     `column_shifts` (2, n_columns) and `row_shifts` (2, n_rows) are uint32, `out_order` (m,) is unsigned. Nothing is
     written if the tables are empty or `out_order` is None.
     """
-    return _fill_nothing if is_own(out_order) else _fill_shuffled
-
-
-def _fill_nothing(column_shifts, row_shifts, start, stop, out_order):
-    pass
-
-
-def _fill_shuffled(column_shifts, row_shifts, start, stop, out_order):
-    if column_shifts.size == 0:
+    if out_order is None or column_shifts.size == 0:
         return
     n_columns = np.uint64(column_shifts.shape[1])
     position = np.uint64(start)
