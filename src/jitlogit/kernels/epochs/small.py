@@ -5,7 +5,7 @@ A team doesn't pay here, since a barrier takes longer than a batch of a few rows
 
 from __future__ import annotations
 
-from ...compiler.jit import inline, inline_by_type, kernel, strict
+from ...compiler.jit import inline, inline_by_type, kernel
 from ..passes.tile import add_rows
 from ..simd import lanes
 from ..steps import link
@@ -85,7 +85,7 @@ def _several_rows(examples, positions, tile_rows, with_loss, learning_rate, room
     return loss_sum
 
 
-@strict
+@inline
 def _single_row(examples, position, with_loss, learning_rate, room):
     """Update by a batch of one row.
 

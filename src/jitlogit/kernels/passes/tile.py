@@ -140,7 +140,7 @@ def _residual_and_loss(rows, label, score, with_loss):
     return link.residual(z, sign), loss
 
 
-@outline
+@inline
 def _add_tiles(examples, positions, tile_rows, with_loss, room):
     rows, labels, order = examples
     weights, tile = room.weights, room.tile

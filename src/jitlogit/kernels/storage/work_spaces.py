@@ -52,12 +52,12 @@ class ClassWorkSpace(NamedTuple):
 
 def work_space(cut: Plan, n_features: int, dtype: np.dtype[Any], members: int) -> WorkSpace | FeatureWorkSpace:
     room = round_up(n_features + PADDING, PADDING)
+    tiles, gradients = on_lines((members, 3, cut.tile_rows + PADDING), dtype), on_lines((members, room), dtype)
+    totals, sums = on_lines((members, room), _WIDE), on_lines((2, cut.n_chunks, n_features + 2), _WIDE)
     weights, bias = on_lines((members, room), dtype), on_lines((members, 1 + PADDING), _WIDE)
-    gradients, tiles = on_lines((members, room), dtype), on_lines((members, 3, cut.tile_rows + PADDING), dtype)
     if cut.n_parts > 1:
         partial_scores = on_lines((2, cut.n_parts, cut.tile_rows + PADDING), dtype)
         return FeatureWorkSpace(weights, bias, gradients, tiles, partial_scores)
-    totals, sums = on_lines((members, room), _WIDE), on_lines((2, cut.n_chunks, n_features + 2), _WIDE)
     return WorkSpace(weights, bias, gradients, tiles, totals, sums, np.empty((cut.turned_rows, n_features), dtype))
 
 
