@@ -15,11 +15,10 @@ import pytest
 from jitlogit.compiler import options
 
 ROOT = Path(__file__).parents[1]
-# Fits of each walk of an epoch, and of a pass; by one member and by two.
+# Fits of small batches and of chunks, by one member and by two, and of classes.
 _FITS = """
 import json, sys
 import numpy as np
-import scipy.sparse
 import jitlogit
 from jitlogit.compiler import options, threads
 from jitlogit.compiler.options import PLAIN
@@ -28,7 +27,6 @@ threads._LEAST_BYTES = 0
 rng = np.random.default_rng(0)
 X = rng.standard_normal((2000, 30)).astype(np.float32)
 y, classes = (X[:, 0] > 0).astype(int), rng.integers(0, 3, 2000)
-S = scipy.sparse.random(2000, 30, 0.2, format="csr", dtype=np.float32, random_state=0)
 found = {"plain": PLAIN}
 rest = {"random_state": 0, "record_every": 1}
 for batch, n_threads in ((32, 1), (1000, 1), (1000, 2)):
@@ -36,8 +34,6 @@ for batch, n_threads in ((32, 1), (1000, 1), (1000, 2)):
     found[f"dense {batch} {n_threads}"] = [*W[:, 0].tolist(), b, *costs]
 W, b, costs = jitlogit.train_softmax_regression(X, classes, 0.1, 2, n_threads=1, **rest)
 found["softmax"] = [*np.ravel(W).tolist(), *np.ravel(b).tolist(), *costs]
-model = jitlogit.MiniBatchLogisticRegression(max_iter=2, random_state=0, n_threads=1).fit(S, y)
-found["sparse"] = model.coef_[0].tolist()
 print(json.dumps(found))
 print(epoch.compilations + sum(small_epoch.stats.cache_misses.values()), file=sys.stderr)
 """
