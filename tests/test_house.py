@@ -65,6 +65,20 @@ def test_rooms_are_not_crowded(tmp_path):
     assert crowded(tmp_path) == [tmp_path]
 
 
+def repeated_names(root):
+    """Names of modules that stand in two folders."""
+    names = [path.name for path in root.rglob("*.py") if not path.name.startswith("__")]
+    return {name for name in names if names.count(name) > 1}
+
+
+def test_a_name_means_one_file(tmp_path):
+    assert repeated_names(SOURCE) == set()
+    for folder in ("one", "other"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "rows.py").touch()
+    assert repeated_names(tmp_path) == {"rows.py"}
+
+
 def wide_functions(text, most=10):
     """Names of functions with more arguments, constructors and ``self`` not counted."""
     found = []

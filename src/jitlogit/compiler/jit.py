@@ -96,7 +96,7 @@ class parallel_kernel:
         self.serial: Any = kernel(function)
         self.parallel = self.serial
         if not JIT_DISABLED:
-            dispatcher = numba.njit(function, fastmath=FASTMATH, **PARALLEL)
+            dispatcher = numba.njit(function, parallel=True, fastmath=FASTMATH, **PARALLEL)
             self.parallel = keep_on_disk(dispatcher, f"parallel_{function.__name__}")
 
     @property

@@ -9,7 +9,7 @@ import numpy as np
 from ..compiler.threads import members_for
 from ..data.validation import Array, as_rows, computed_dtype
 from ..kernels.epochs.epoch import epoch
-from ..kernels.epochs.sparse import squared_gradients
+from ..kernels.epochs.sparse_walk import squared_gradients
 from ..kernels.steps.batches import Cut
 from ..kernels.steps.update import KEPT, OPTIMIZERS, Rule, start
 from ..kernels.storage import sparse_work

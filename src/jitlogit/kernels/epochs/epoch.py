@@ -32,8 +32,7 @@ def _walk(batches, work, control, member, span, first_batch, stop_batch, loss_su
     """
     members = team.members_of(span)
     share = share_of(member, members, batches.cut.n_chunks)
-    number = team.first_barrier(span)
-    naps = 0
+    number, naps = team.first_barrier(span), 0
     begin(batches, work, share, first_batch, stop_batch)
     for batch in range(first_batch, stop_batch):
         is_last = batch + 1 == stop_batch
@@ -54,8 +53,7 @@ def _lead(batches, work, control, members, out_loss_sum):
     """Begin one span after the other, and end the epoch even if it diverges, for the members that wait."""
     spacing = storage.spacing(batches.rows, batches.cut.batch_size)
     n_batches = (count_of(batches.labels) + spacing - 1) // spacing
-    loss_sum = 0.0
-    stop_batch = np.int64(0)
+    loss_sum, stop_batch = 0.0, np.int64(0)
     while stop_batch < n_batches:
         span = team.begin_span(control, members, stop_batch, n_batches)
         first_batch, stop_batch = team.batches_of(control)

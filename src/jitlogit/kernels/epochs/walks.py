@@ -8,9 +8,14 @@ from __future__ import annotations
 from ...compiler.jit import inline_by_type
 from ..storage.sparse_work import SparseWorkSpace
 from ..storage.work_spaces import ClassWorkSpace, FeatureWorkSpace, WorkSpace
-from . import dense, features, softmax, sparse
+from . import dense_walk, features_walk, softmax_walk, sparse_walk
 
-_WALKS = {WorkSpace: dense, FeatureWorkSpace: features, ClassWorkSpace: softmax, SparseWorkSpace: sparse}
+_WALKS = {
+    WorkSpace: dense_walk,
+    FeatureWorkSpace: features_walk,
+    ClassWorkSpace: softmax_walk,
+    SparseWorkSpace: sparse_walk,
+}
 
 
 @inline_by_type

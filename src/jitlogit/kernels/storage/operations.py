@@ -4,7 +4,7 @@
 and `row_score` work on single rows.
 
 Weights, gradients and tiles have PADDING elements behind their last one. Weights are zero there, except with F-ordered
-rows, where other features' weights may follow; see `features`.
+rows, where other features' weights may follow; see `features_walk`.
 """
 
 from __future__ import annotations

@@ -62,7 +62,7 @@ class Plan(NamedTuple):
     tile_rows: int
     n_chunks: int  # of a batch
     turned_rows: int = 0  # of a transposed copy that is trained on, see `turned`; 0 for none
-    n_parts: int = 1  # of the features, where members share out features, see `features`
+    n_parts: int = 1  # of the features, where members share out features, see `features_walk`
 
     @property
     def block_rows(self) -> int:

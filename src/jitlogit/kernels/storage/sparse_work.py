@@ -71,7 +71,7 @@ class SparseWorkSpace(NamedTuple):
     sums: NDArray[np.float64]  # (n_chunks, 2 K + 1) of residuals, of gradients times drives, of losses
     totals: NDArray[np.float64]  # (members, n + 2), for `update.apply`; (members, 0) if lazy
     has_all: bool  # whether chunks are treated as having all features
-    is_lazy: bool  # whether updates leave features alone that the batch doesn't have, see `epochs.sparse`
+    is_lazy: bool  # whether updates leave features alone that the batch doesn't have, see `sparse_walk`
 
 
 def room_for_classes(n_scores: int) -> int:

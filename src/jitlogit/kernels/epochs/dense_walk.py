@@ -15,9 +15,8 @@ from .chunks import batch_at, fill_chunks, positions_of, rate_of
 def begin(batches, work, share, first_batch, stop_batch):
     member = share.member
     if member:
-        weights = work.weights[member]
-        for j in range(weights.size):
-            weights[j] = work.weights[0, j]
+        for j in range(work.weights.shape[1]):
+            work.weights[member, j] = work.weights[0, j]
         work.bias[member, 0] = work.bias[0, 0]
         _fetch(batches.rule, member)
     fill_chunks(batches, share, first_batch, stop_batch)
@@ -38,10 +37,9 @@ def update(batches, work, share, batch, is_last, loss_sum):
     if member and is_last:  # the next span starts from the first member's copy
         return loss_sum
     _, size = batch_at(batches, batch)
-    total = work.totals[member]
+    total, n_features = work.totals[member], work.sums.shape[2] - 2
     _add_chunks(work.sums[batch % 2], total)
     rate = rate_of(batches.rates, batch)
-    n_features = work.sums.shape[2] - 2
     _update(batches.rule, member, rate, size, n_features, total, work.weights[member], work.bias[member])
     return loss_sum + total[n_features + 1]
 
