@@ -199,7 +199,7 @@ def test_chunks_and_tiles_add_up(dtype, n_chunks):
         cut = Plan(tile_rows, n_chunks)
         work = work_space(cut, N, np.dtype(dtype), 1)
         kernel = epoch_kernel(cut, 30, plain=True)
-        order = RowOrder(no_shifts, no_shifts, None, np.empty(0, np.int64))
+        order = RowOrder(False, False, no_shifts, no_shifts, None, np.empty(0, np.int64))
         given = X, labels, order, Cut(30, tile_rows, n_chunks, 0), Rates(0.1, 0.0, True), None, work, team.control_of(1)
         threads.run(kernel, 1, *given, loss_sum)
         weights, bias = work.weights[0, :N], work.bias[0, 0]

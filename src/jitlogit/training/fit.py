@@ -31,7 +31,7 @@ class Fit:
         self._problem = problem
         self._rule: Rule | None = None
 
-    def _make_rule(self, n_copies: int, with_gradient: bool) -> Rule:
+    def _make_rule(self, n_copies: int, sums_gradients: bool) -> Rule:
         problem = self._problem
         return make_rule(
             problem.steps.optimizer,
@@ -41,7 +41,7 @@ class Fit:
             problem.X.shape[1],
             n_copies,
             problem.fit_intercept,
-            with_gradient,
+            sums_gradients,
         )
 
     def _prepare(self, kernel: Any, members: int, rows: Any, labels: Any, order: Order, cut: Cut) -> None:
@@ -58,7 +58,7 @@ class Fit:
             self._rule.gradient[:] = 0
         if self._has_best:
             self._last = 1 - self._best
-        for kept, array in zip(self._before, self._state(), strict=True):
+        for kept, array in zip(self._snapshots[self._last], self._state(), strict=True):
             kept[...] = array
 
     def run(self) -> float:
@@ -85,7 +85,7 @@ class Fit:
     def undo_if_not_finite(self) -> None:
         """Return to before the last epoch if its parameters aren't finite."""
         if not self._is_finite():
-            self._restore(self._before)
+            self._restore(self._snapshots[self._last])
 
     def epoch(self, number: int, cost: float, rate: float, seconds: float) -> Epoch:
         return Epoch(number, cost, rate, self._gradient_norm(), seconds, self.parameters)
@@ -101,10 +101,6 @@ class Fit:
     def _parameters_of(self, rule: Rule) -> Array:
         averaged = rule.counts[0, 1] > 0
         return (rule.mean if averaged else rule.parameters)[: self._problem.n_scores, : rule.offset.size + 1].copy()
-
-    @property
-    def _before(self) -> list[Array]:
-        return self._snapshots[self._last]
 
     def _state(self) -> list[Array]:
         raise NotImplementedError

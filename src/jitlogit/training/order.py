@@ -18,25 +18,27 @@ class Order:
 
     def __init__(self, m: int, batch_size: int, shuffle: bool | str, rng: np.random.Generator) -> None:
         self._m, self._batch_size, self._rng = m, batch_size, rng
-        by_row, self._by_block = shuffle is True, shuffle == "blocks"
-        self._by_tables = by_row and m > SMALL_SHUFFLE
-        n_columns = math.isqrt(m - 1) + 1 if self._by_tables else 0
+        by_row, by_blocks = shuffle is True, shuffle == "blocks"
+        by_shifts = by_row and m > SMALL_SHUFFLE
+        n_columns = math.isqrt(m - 1) + 1 if by_shifts else 0
         self.arrays = RowOrder(
+            by_shifts,
+            by_blocks,
             np.empty((2, n_columns), np.uint32),
-            np.empty((2, -(-m // n_columns) if self._by_tables else 0), np.uint32),
+            np.empty((2, -(-m // n_columns) if by_shifts else 0), np.uint32),
             np.empty(m, np.uint32 if m <= 2**32 else np.uint64) if by_row else None,
-            np.arange(-(-m // batch_size) if self._by_block else 0),
+            np.arange(-(-m // batch_size) if by_blocks else 0),
         )
 
     def draw(self) -> None:
         """Draw the order of the next epoch; `jitlogit.reference.shuffled_order` says what the shifts mean."""
         columns, rows = self.arrays.column_shifts, self.arrays.row_shifts
-        if self._by_tables:
+        if self.arrays.by_shifts:
             columns[:] = self._rng.integers(rows.shape[1], size=columns.shape)
             rows[:] = self._rng.integers(columns.shape[1], size=rows.shape)
         elif self.arrays.rows is not None:
             self.arrays.rows[:] = self._rng.permutation(self._m)
-        elif self._by_block:
+        elif self.arrays.by_blocks:
             self.arrays.blocks[:] = shuffled_blocks(self._m, self._batch_size, self._rng)
 
 

@@ -103,9 +103,9 @@ class SparseFit(Fit):
         first, growth, _ = self._rates
         kept = {"sgd": 0.0, "momentum": KEPT, "nesterov": KEPT**2}[problem.steps.optimizer]
         of_step = (1 - KEPT if kept else 1.0) / (first + growth * (problem.n_batches - 1) / 2)
-        grown = self._before[-1] - work.scalars[0]
+        grown = self._snapshots[self._last][-1] - work.scalars[0]
         of_biases = of_step * grown[sparse_work.B] - kept * grown[sparse_work.B_SUM]
         squares = squared_gradients(  # type: ignore[no-untyped-call]
-            work.state, self._before[0], self._rule.inverse_scale, of_step, kept
+            work.state, self._snapshots[self._last][0], self._rule.inverse_scale, of_step, kept
         )
         return float(squares + np.einsum("k,k->", of_biases, of_biases))

@@ -18,8 +18,8 @@ def rate_of(rates, batch):
 @inline
 def batch_at(batches, batch):
     """First position and size of the batch that an epoch visits after `batch` others."""
-    batch_size, blocks = batches.cut.batch_size, batches.order.blocks
-    first = (blocks[batch] if blocks.size else batch) * spacing(batches.rows, batch_size)
+    batch_size, order = batches.cut.batch_size, batches.order
+    first = (order.blocks[batch] if order.by_blocks else batch) * spacing(batches.rows, batch_size)
     return first, min(batch_size, count_of(batches.labels) - first)
 
 
@@ -46,12 +46,12 @@ def positions_of(batches, share, batch, c, stop_batch):
 def fill_chunks(batches, share, first_batch, stop_batch):
     """Fill in the order for a member's chunks of several batches, if rows are shuffled."""
     order = batches.order
-    if share.stop - share.first == share.n_chunks and not order.blocks.size:
+    if share.stop - share.first == share.n_chunks and not order.by_blocks:
         start, _ = chunk_of(batches, 1, first_batch, 0)
         _, stop = chunk_of(batches, 1, stop_batch - 1, 0)
-        fill_order(order.column_shifts, order.row_shifts, start, stop, order.rows)
+        fill_order(order, start, stop, order.rows)
         return
     for batch in range(first_batch, stop_batch):
         for c in range(share.first, share.stop):
             start, stop = chunk_of(batches, share.n_chunks, batch, c)
-            fill_order(order.column_shifts, order.row_shifts, start, stop, order.rows)
+            fill_order(order, start, stop, order.rows)

@@ -28,7 +28,7 @@ def small_epoch(rows, labels, order, cut, rates, rule, work, control, out_loss_s
     examples = Examples(rows, labels, order.rows)
     spacing = storage.spacing(rows, cut.batch_size)
     loss_sum = 0.0
-    fill_order(order.column_shifts, order.row_shifts, 0, labels.size, order.rows)
+    fill_order(order, 0, labels.size, order.rows)
     for batch in range((labels.size + spacing - 1) // spacing):
         first, size = batch_at(batches, batch)
         positions = Positions(first, first + size, first + size)
@@ -46,7 +46,7 @@ def turned_epoch(rows, labels, order, cut, rates, rule, work, control, out_loss_
     loss_sum = 0.0
     for batch in range(n_batches):
         if batch % group == 0:
-            turn_batches(rows, order.blocks, batch_size, batch, min(batch + group, n_batches), work.turned)
+            turn_batches(rows, order, batch_size, batch, min(batch + group, n_batches), work.turned)
         first, size = batch_at(batches, batch)
         place = batch % group * batch_size
         examples = Examples(work.turned[place : place + size], labels[first:], None)

@@ -44,7 +44,7 @@ def begin(batches, work, share, first_batch, stop_batch):
         work.updates[member, 0] = work.updates[0, 0]
     known = _known_positions(batches, share, stop_batch)
     if known and not member:
-        fill_order(order.column_shifts, order.row_shifts, first_batch * batch_size, known, order.rows)
+        fill_order(order, first_batch * batch_size, known, order.rows)
 
 
 def sum_share(batches, work, share, batch, stop_batch):
@@ -55,7 +55,7 @@ def sum_share(batches, work, share, batch, stop_batch):
     for c in range(share.first, share.stop):
         start, stop = first + size * c // share.n_chunks, first + size * (c + 1) // share.n_chunks
         if not known:
-            fill_order(order.column_shifts, order.row_shifts, start, stop, order.rows)
+            fill_order(order, start, stop, order.rows)
         sum_chunk(examples, Positions(start, stop, max(stop, known)), batches.rates.with_loss, c, work, share.member)
 
 
@@ -80,7 +80,7 @@ def meets_again(work, is_last):
 @inline
 def _known_positions(batches, share, stop_batch):
     """Positions that `begin` fills in: up to the end of the span for one chunk a batch, else none."""
-    if share.n_chunks > 1 or batches.order.blocks.size:
+    if share.n_chunks > 1 or batches.order.by_blocks:
         return 0
     return min(stop_batch * batches.cut.batch_size, count_of(batches.labels))
 

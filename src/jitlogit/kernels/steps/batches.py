@@ -11,10 +11,12 @@ from numpy.typing import NDArray
 class RowOrder(NamedTuple):
     """The order in which an epoch visits rows and batches."""
 
-    column_shifts: NDArray[np.uint32]  # (2, n_columns), see `row_order.fill_order`; (2, 0) without a shuffle
-    row_shifts: NDArray[np.uint32]  # (2, n_rows); (2, 0) without a shuffle
-    rows: NDArray[Any] | None  # (m,) the row at each position, filled in from the shifts; None: rows as stored
-    blocks: NDArray[np.int64]  # (n_batches,) the order of the batches; (0,): from first to last
+    by_shifts: bool  # whether kernels fill in `rows` from the shifts, see `row_order.fill_order`
+    by_blocks: bool  # whether batches are visited in the order of `blocks`, else from first to last
+    column_shifts: NDArray[np.uint32]  # (2, n_columns)
+    row_shifts: NDArray[np.uint32]  # (2, n_rows)
+    rows: NDArray[Any] | None  # (m,) the row at each position; None: rows as stored
+    blocks: NDArray[np.int64]  # (n_batches,)
 
 
 class Rates(NamedTuple):

@@ -52,14 +52,11 @@ def _shuffle(column_shifts, row_shifts, row, column):
 
 
 @helper
-def fill_order(column_shifts, row_shifts, start, stop, out_order):
-    """Write the row at position p to out_order[p], for start <= p < stop.
-
-    `column_shifts` (2, n_columns) and `row_shifts` (2, n_rows) are uint32, `out_order` (m,) is unsigned. Nothing is
-    written if the tables are empty or `out_order` is None.
-    """
-    if out_order is None or column_shifts.size == 0:
+def fill_order(order, start, stop, out_rows):
+    """Write the row at position p to out_rows[p], for start <= p < stop, if that follows from shifts."""
+    if out_rows is None or not order.by_shifts:
         return
+    column_shifts, row_shifts = order.column_shifts, order.row_shifts
     n_columns = np.uint64(column_shifts.shape[1])
     position = np.uint64(start)
     row = position // n_columns
@@ -67,11 +64,11 @@ def fill_order(column_shifts, row_shifts, start, stop, out_order):
     while position < np.uint64(stop):
         end = min(np.uint64(stop), position + n_columns - column)
         for p in range(position, end):
-            out_order[p] = _shuffle(column_shifts, row_shifts, row, np.uint64(p) - position + column)
+            out_rows[p] = _shuffle(column_shifts, row_shifts, row, np.uint64(p) - position + column)
         position = end
         row += np.uint64(1)
         column = np.uint64(0)
     for p in range(start, stop):
-        while out_order[p] >= out_order.size:
-            cell = np.uint64(out_order[p])
-            out_order[p] = _shuffle(column_shifts, row_shifts, cell // n_columns, cell % n_columns)
+        while out_rows[p] >= out_rows.size:
+            cell = np.uint64(out_rows[p])
+            out_rows[p] = _shuffle(column_shifts, row_shifts, cell // n_columns, cell % n_columns)

@@ -33,12 +33,13 @@ class Rule(NamedTuple):
     offset: NDArray[np.float64]  # (n,)
     inverse_scale: NDArray[np.float64]  # (n,)
     fit_intercept: bool
+    sums_gradients: bool
     averaging: NDArray[np.bool_]  # (1,) whether parameters are averaged
     parameters: NDArray[np.float64]  # (rows, n + 1, rounded up to whole cache lines)
     first: NDArray[np.float64]  # same shape: sum or mean of gradients
     second: NDArray[np.float64]  # same shape: sum or mean of squared gradients
     mean: NDArray[np.float64]  # same shape: mean of the parameters after each update
-    gradient: NDArray[np.float64]  # same shape: sum of the gradients of an epoch; (0, 0) if not wanted
+    gradient: NDArray[np.float64]  # same shape: sum of the gradients of an epoch, if `sums_gradients`
     counts: NDArray[np.int64]  # (rows, 8): updates, updates in `mean`, and the rest of a cache line
 
 
@@ -69,7 +70,7 @@ def apply(rule, row, rate, size, total, out_weights, out_bias):
         gradient = (total[j] - offset[j] * residual_sum) * inverse_scale[j]
         total[j] = gradient / size + l2 * parameters[j]
     total[n_features] = residual_sum / size if rule.fit_intercept else 0.0
-    if rule.gradient.size:
+    if rule.sums_gradients:
         gradient_sum = rule.gradient[row]
         for j in range(n_features + 1):
             gradient_sum[j] += total[j]
@@ -150,7 +151,7 @@ def make_rule(
     n_features: int,
     rows: int,
     fit_intercept: bool = True,
-    with_gradient: bool = True,
+    sums_gradients: bool = True,
 ) -> Rule:
     """A rule whose parameters and state are zeros."""
     shape = rows, -(-(n_features + 1) // 8) * 8
@@ -160,12 +161,13 @@ def make_rule(
         np.zeros(n_features) if offset is None else offset,
         np.ones(n_features) if scale is None else 1 / scale,
         fit_intercept,
+        sums_gradients,
         np.zeros(1, np.bool_),
         np.zeros(shape),
         np.zeros(shape),
         np.zeros(shape),
         np.zeros(shape),
-        np.zeros(shape if with_gradient else (0, 0)),
+        np.zeros(shape if sums_gradients else (0, 0)),
         np.zeros((rows, 8), np.int64),
     )
 

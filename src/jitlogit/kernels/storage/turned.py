@@ -11,13 +11,13 @@ from ..simd import lanes, memory
 
 
 @helper
-def turn_batches(rows, blocks, batch_size, batch, stop_batch, out):
-    """`turn` batches batch ... stop_batch - 1, in the order of `blocks`, one after the other into `out`."""
+def turn_batches(rows, order, batch_size, batch, stop_batch, out):
+    """`turn` batches batch ... stop_batch - 1, in the epoch's order, one after the other into `out`."""
     place = 0
     while batch < stop_batch:
-        first = blocks[batch] if blocks.size else batch
+        first = order.blocks[batch] if order.by_blocks else batch
         run = 1  # batches that are neighbours in memory are turned together
-        while batch + run < stop_batch and (not blocks.size or blocks[batch + run] == first + run):
+        while batch + run < stop_batch and (not order.by_blocks or order.blocks[batch + run] == first + run):
             run += 1
         turn(rows, first * batch_size, min((first + run) * batch_size, rows.shape[0]), out, place)
         place += run * batch_size
