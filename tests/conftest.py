@@ -18,6 +18,7 @@ from jitlogit.kernels.epochs import epoch, team
 JIT_OFF = os.environ.get("NUMBA_DISABLE_JIT") == "1"
 
 compiled = pytest.mark.skipif(JIT_OFF, reason="about compiled code; this run has NUMBA_DISABLE_JIT=1")
+slow_without_jit = pytest.mark.skipif(JIT_OFF, reason="takes long without the JIT")
 
 
 @pytest.fixture(autouse=True)

@@ -8,7 +8,7 @@ import sys
 
 import numpy as np
 import pytest
-from conftest import make_data
+from conftest import make_data, slow_without_jit
 from sklearn.datasets import load_breast_cancer
 
 import jitlogit
@@ -182,6 +182,7 @@ def test_constant_columns_standardize_to_zero():
     assert result.rows[0].fast_cost < 0.3
 
 
+@slow_without_jit
 def test_generated_data_follow_a_logistic_model():
     X, Y = generate_data(np.random.default_rng(0), 4000, 5)
     assert X.dtype == np.float32

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from conftest import JIT_OFF, any_members, compiled, make_classes
+from conftest import JIT_OFF, any_members, compiled, make_classes, slow_without_jit
 from scipy import sparse
 
 from jitlogit import LogisticRegression, bfloat16
@@ -139,6 +139,7 @@ def test_what_a_sample_lacks_of_a_variance_is_taken_to_be_there():
     assert matrix[0, 0] == pytest.approx(0.25 * max(1, np.mean(X[:500, 0] ** 2)), rel=0.01)
 
 
+@slow_without_jit
 def test_rare_features_need_few_iterations(monkeypatch):
     """Most of them are in no row of the sample, or in one."""
     rng = np.random.default_rng(0)

@@ -7,7 +7,7 @@ import warnings
 
 import numpy as np
 import pytest
-from conftest import JIT_OFF, compiled, make_classes, make_data, objective
+from conftest import JIT_OFF, compiled, make_classes, make_data, objective, slow_without_jit
 from scipy import sparse
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression as Theirs
@@ -261,6 +261,7 @@ def sizes(monkeypatch):
     return sizes
 
 
+@slow_without_jit
 @pytest.mark.parametrize("form", [np.asarray, sparse.csr_array], ids=["C", "csr"])
 def test_a_hessian_is_taken_at_once_where_it_is_cheap_and_soon_where_gradients_shrink_slowly(form, sizes, monkeypatch):
     rng = np.random.default_rng(0)
@@ -391,6 +392,7 @@ def test_what_rounding_keeps_from_a_small_gradient_has_converged_by_its_bound():
     assert model.optimality_gap_ <= 1e-5 * model.objective_
 
 
+@slow_without_jit
 def test_large_fits_without_a_random_state_have_the_same_bits_and_leave_the_global_one():
     X, y = make_classes(9000, 2, 2)
     before = np.random.get_state()[1].copy()  # noqa: NPY002

@@ -6,7 +6,7 @@ import warnings
 
 import numpy as np
 import pytest
-from conftest import JIT_OFF, compiled, make_classes, make_data
+from conftest import JIT_OFF, compiled, make_classes, make_data, slow_without_jit
 from matplotlib.figure import Figure
 from scipy import sparse
 from sklearn.exceptions import ConvergenceWarning
@@ -92,6 +92,7 @@ def skewed_weights(m, seed=1):
     return 10.0 ** np.random.default_rng(seed).uniform(-1, 1, m)
 
 
+@slow_without_jit
 @pytest.mark.parametrize(
     ("scoring", "classes"),
     [

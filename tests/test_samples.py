@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from conftest import JIT_OFF, make_classes
+from conftest import JIT_OFF, make_classes, slow_without_jit
 from scipy import sparse
 
 from jitlogit import LogisticRegression, LogisticRegressionCV
@@ -90,6 +90,7 @@ def test_rows_without_weight_and_sparse_rows_tell_nothing():
     assert moments(sparse.csr_array(X), y) is None
 
 
+@slow_without_jit
 @pytest.mark.parametrize("kind", ["one in ten", "rare", "large values"])
 @pytest.mark.parametrize("form", FORMS)
 def test_the_optimum_and_its_certificate_are_those_of_all_rows(form, kind, monkeypatch):
@@ -142,6 +143,7 @@ def test_what_is_not_finite_is_named_wherever_it_is(value, solver):
             LogisticRegression(solver=solver).fit(wrong, y)
 
 
+@slow_without_jit
 @pytest.mark.parametrize("solver", ["lbfgs", "newton-sample"])
 def test_values_that_the_sample_lacks_cost_reads_not_the_optimum(solver, monkeypatch):
     X, y = data()
@@ -209,6 +211,7 @@ def test_a_fit_that_begins_at_its_optimum_reads_once_more():
     assert model.n_passes_ == 1
 
 
+@slow_without_jit
 def test_searches_over_c_use_the_sample_with_the_weights_of_each_fold(monkeypatch):
     X, y = data()
     search = LogisticRegressionCV(Cs=[1e-3, 1.0], cv=2, tol=1e-8).fit(X, y)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from conftest import JIT_OFF, compiled, make_data
+from conftest import JIT_OFF, compiled, make_data, slow_without_jit
 from scipy import sparse
 from sklearn.metrics import log_loss
 
@@ -49,6 +49,7 @@ def test_an_epoch_that_is_done_again_may_cost_what_smaller_steps_leave(seed, mon
     assert loss[-1] < loss[0] / 2
 
 
+@slow_without_jit
 def test_training_goes_on_where_the_model_is_wrong_about_the_new_rows():
     X, y = two_columns()
     turned = MiniBatchLogisticRegression(random_state=0).fit(X, y)
@@ -105,6 +106,7 @@ def test_weights_count_by_all_rows_seen():
     np.testing.assert_allclose(second, first - 0.1 * 1.5 * gradient, rtol=1e-10)
 
 
+@slow_without_jit
 def test_balanced_is_nothing_for_classes_that_are_not_there():
     X, y = two_columns()
     model = MiniBatchLogisticRegression(class_weight="balanced", random_state=0)
@@ -210,6 +212,7 @@ def test_callbacks_see_the_epochs_of_a_stream_as_numbered():
     assert seen == [0, 1, 2]
 
 
+@slow_without_jit
 def test_the_range_test_takes_sparse_rows_and_the_usual_batch():
     X, y = two_columns(400)
     found = learning_rate_finder(sparse.csr_array(X), y, batch_size="auto", random_state=0)

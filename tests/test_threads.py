@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import importlib.util
 import multiprocessing
 import os
+import sys
+from pathlib import Path
 
 import numba
 import numpy as np
@@ -212,11 +213,14 @@ count(10)
 """
 
 
-def _has_layer(name):
-    return "tbb" not in name or importlib.util.find_spec("tbb") is not None
+# The loader doesn't look for TBB where its wheel puts it.
+LIBRARIES = Path(sys.prefix) / "lib"
+LAYERS = ["omp", "workqueue", *(["tbb"] if list(LIBRARIES.glob("libtbb.so*")) else [])]
 
 
-LAYERS = [layer for layer in ("omp", "workqueue", "tbb") if _has_layer(layer)]
+def _run_with(layer, code, **environment):
+    paths = {"LD_LIBRARY_PATH": str(LIBRARIES)} if layer == "tbb" else {}
+    return run_python(SMALL + code, NUMBA_THREADING_LAYER=layer, **paths, **environment)
 
 
 @compiled
@@ -224,7 +228,7 @@ LAYERS = [layer for layer in ("omp", "workqueue", "tbb") if _has_layer(layer)]
 @pytest.mark.parametrize("n_threads", ["1", "2", "8"])
 def test_every_layer_gives_the_same_bits(layer, n_threads):
     code = "\nimport numba; print(fit()); print(threads._layer())"
-    out = run_python(SMALL + code, NUMBA_THREADING_LAYER=layer, NUMBA_NUM_THREADS=n_threads).splitlines()
+    out = _run_with(layer, code, NUMBA_NUM_THREADS=n_threads).splitlines()
     assert out[0] == run_python(SMALL + "print(fit())", NUMBA_NUM_THREADS="1").strip()
     assert out[1] == ("None" if n_threads == "1" else layer)
 
@@ -239,7 +243,7 @@ with concurrent.futures.ThreadPoolExecutor(4) as pool:
 import numba
 print(len(set(map(str, results))), numba.threading_layer())
 """
-    out = run_python(SMALL + NUMBA_THREADS + code, NUMBA_THREADING_LAYER=layer, NUMBA_NUM_THREADS="2")
+    out = _run_with(layer, NUMBA_THREADS + code, NUMBA_NUM_THREADS="2")
     assert out.split() == ["1", layer]
 
 
@@ -256,10 +260,7 @@ assert threads._layer() is not None
 with multiprocessing.get_context("fork").Pool(2) as pool:
     print(all(result == expected for result in pool.map(fit, range(4))), fit() == expected)
 """
-    assert run_python(SMALL + before + code, NUMBA_NUM_THREADS="2", NUMBA_THREADING_LAYER=layer).split() == [
-        "True",
-        "True",
-    ]
+    assert _run_with(layer, before + code, NUMBA_NUM_THREADS="2").split() == ["True", "True"]
 
 
 def _fit_in_child(_):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from conftest import slow_without_jit
 from sklearn.exceptions import ConvergenceWarning
 
 import jitlogit
@@ -40,6 +41,7 @@ def test_training_that_ends_above_where_it_began_says_so(train, batch_size):
     train((scores - 65) / 20, passed, 0.01, 41, batch_size=batch_size, random_state=0)
 
 
+@slow_without_jit
 @pytest.mark.parametrize("train", TRAIN)
 def test_the_noise_of_batches_is_no_reason_to_warn(train):
     """Labels that nothing predicts cost a little more than at the beginning, in single rows most."""
