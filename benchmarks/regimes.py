@@ -16,6 +16,7 @@ import multiprocessing
 import statistics
 import time
 from collections.abc import Callable
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,13 @@ def rates(runs: dict[str, tuple[Run, float]], rounds: int) -> dict[str, float]:
 def fit(X: np.ndarray, Y: np.ndarray, batch_size: int | None, shuffle: bool | str = False, **options: Any) -> Run:
     settings = arguments(batch_size, shuffle=False) | {"shuffle": shuffle} | options
     return lambda: jitlogit.train_logistic_regression(X, Y, **settings)
+
+
+def fit_classes(
+    X: np.ndarray, _: np.ndarray, batch_size: int | None, shuffle: bool | str, *, y: np.ndarray, **options: Any
+) -> Run:
+    settings = {"num_iterations": options["num_iterations"], "batch_size": batch_size, "shuffle": shuffle}
+    return lambda: jitlogit.train_softmax_regression(X, y, 0.01, **settings)
 
 
 def compact(megabytes: float, rounds: int) -> dict[str, float]:
@@ -107,6 +115,44 @@ def packing(megabytes: float, rounds: int) -> dict[str, float]:
             found[f"passes to pay, {name}"] = (
                 max(0.0, seconds[True][1] - seconds[False][1]) / gain if gain > 0 else math.inf
             )
+    return found
+
+
+def turning(megabytes: float, rounds: int) -> dict[str, float]:
+    """Passes per second of F-ordered data on a copy in C order, of those on X itself; passes until turning has paid."""
+    found = {}
+    module = jitlogit.training.packing
+    decide = module.turning_pays, module.pays
+    module.pays = lambda *_: False
+    for n, dtype, classes in product((10, 40, 500), ("float32", "float64"), (None, 10)):
+        X, Y = make_data(n, dtype, megabytes, "F")
+        y = np.arange(Y.size) % classes if classes else None
+        train = fit if classes is None else functools.partial(fit_classes, y=y)
+        for batch_size, shuffle, scale in product((32, 256, 4096, None), (False, True), (None, 1.0)):
+            if (classes and scale is None) or (shuffle and batch_size is None):
+                continue
+            seconds = {}
+            runs = {
+                str(k): (train(X, Y, batch_size, shuffle, num_iterations=k, record_every=k, scale=scale), 1.0)
+                for k in (2, 6)
+            }
+            for turned in (False, True):
+                module.turning_pays = lambda *_, turned=turned: turned
+                rate = rates(runs, rounds + 1)
+                a_pass = (1 / rate["6"] - 1 / rate["2"]) / 4
+                seconds[turned] = a_pass, 1 / rate["2"] - 2 * a_pass
+            gain = seconds[False][0] - seconds[True][0]
+            name = f"n={n} {dtype}, {classes or 2} classes, batch {batch_size or 'm'}"
+            name += ", shuffled" * shuffle + ", scaled" * bool(scale)
+            found[f"turned / own, {name}"] = seconds[False][0] / seconds[True][0]
+            found[f"passes to pay, {name}"] = (
+                max(0.0, seconds[True][1] - seconds[False][1]) / gain if gain > 0 else math.inf
+            )
+            print(
+                f"{name}: {found[f'turned / own, {name}']:.2f}, pays after {found[f'passes to pay, {name}']:.1f}",
+                flush=True,
+            )
+    module.turning_pays, module.pays = decide
     return found
 
 
@@ -227,6 +273,7 @@ PARTS = {
     "compact": compact,
     "shuffling": shuffling,
     "packing": packing,
+    "turning": turning,
     "threads": threads,
     "prediction": prediction,
     "sizes": sizes,

@@ -8,6 +8,7 @@ from conftest import JIT_OFF, any_members, assert_close, compiled
 
 import jitlogit
 from jitlogit import reference
+from jitlogit.data.validation import as_rows, check_X
 from jitlogit.training import dense, packing
 from jitlogit.training.packing import PAYING_EPOCHS
 
@@ -140,3 +141,61 @@ def test_same_bits_for_any_number_of_threads(monkeypatch):
         W, b, costs = jitlogit.train_logistic_regression(X, Y, 0.1, 16, record_every=1, n_threads=n_threads)
         results.append((W.tobytes(), b, costs))
     assert results == results[:1] * 4
+
+
+@pytest.fixture
+def orders(monkeypatch):
+    """Whether the rows of each fit were turned: copied from F order to C order."""
+    found = []
+
+    def spy(rows, *arguments):
+        out = packing.in_c_order(rows, *arguments)
+        found.append(out is not rows and out.flags.c_contiguous)
+        return out
+
+    monkeypatch.setattr(dense, "in_c_order", spy)
+    return found
+
+
+@pytest.mark.parametrize("n", [1, 7, 16, 23, 70])
+@pytest.mark.parametrize("dtype", ["float32", "float64", "uint8", "int8", "float16", "bfloat16"])
+def test_turned_rows_are_the_same_rows(dtype, n, monkeypatch):
+    any_members(monkeypatch, 3)
+    for m in (1, 15, 16, 257, 700):
+        values = np.random.default_rng(m).integers(0, 2**16, (m, n)).astype(np.uint16)
+        if dtype == "bfloat16":
+            X = values.view(jitlogit.bfloat16)
+        else:
+            X = (values % 200).astype(dtype) if np.dtype(dtype).itemsize > 1 else (values % 128).astype(dtype)
+        rows = as_rows(check_X(np.asfortranarray(X)))
+        for n_threads in (1, 3):
+            out = packing.in_c_order(rows, True, 2, n_threads)
+            assert out.flags.c_contiguous
+            assert not out.flags.writeable
+            assert np.array_equal(out.view(f"u{out.itemsize}"), as_rows(X).view(f"u{out.itemsize}"))
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+def test_shuffled_rows_in_f_order_give_the_bits_of_c_order(classes, orders):
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((M, 20), np.float32)
+    y = rng.integers(classes, size=M)
+    train = jitlogit.train_logistic_regression if classes == 2 else jitlogit.train_softmax_regression
+    results = [train(rows, y, 0.1, 2, batch_size=32, random_state=0) for rows in (X, np.asfortranarray(X))]
+    assert orders == [False, True]
+    assert all(np.array_equal(a, b) for a, b in zip(*results, strict=True))
+
+
+@pytest.mark.parametrize("train", [jitlogit.train_logistic_regression, jitlogit.train_softmax_regression])
+def test_rows_are_turned_only_if_it_pays_and_is_allowed(train, orders, monkeypatch):
+    X = np.asfortranarray(np.random.default_rng(0).standard_normal((400, 20), np.float32))
+    Y = (X[:, 0] > 0).astype(int)
+    train(X, Y, 0.1, 1, batch_size=32)  # one epoch
+    train(X, Y, 0.1, 2, batch_size=32, shuffle=False)
+    assert orders == [False, False]
+    train(X, Y, 0.1, 2, batch_size=32, pack=False)
+    assert len(orders) == 2
+    for available in (2 * X.nbytes - 1, 2 * X.nbytes):
+        monkeypatch.setattr(packing, "available_memory", lambda available=available: available)
+        train(X, Y, 0.1, 2, batch_size=32)
+    assert orders[2:] == [False, True]

@@ -72,6 +72,7 @@ def train_softmax_regression(
     optimizer: str = "sgd",
     schedule: str = "constant",
     average: bool = False,
+    pack: bool = True,
     n_threads: int | None = None,
 ) -> tuple[Array, Array, list[float]]:
     """Train a softmax of two classes or more by gradient descent from W = 0 and b = 0.
@@ -79,7 +80,7 @@ def train_softmax_regression(
     Parameters
     ----------
     X_train : array_like (n_samples, n_features)
-        Used as in `train_logistic_regression`, without a copy.
+        Used as in `train_logistic_regression`.
     y_train : array_like (n_samples,)
         Labels 0 ... n_classes - 1, whole numbers.
     n_classes : int or None
@@ -119,6 +120,7 @@ def train_softmax_regression(
         scale,
         check_steps(optimizer, schedule, alpha, l1_ratio, average),
         n_classes=count,
+        pack=check.check_bool(pack, "pack"),
         name="X_train",
     )
     result = train(

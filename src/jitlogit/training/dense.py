@@ -13,7 +13,7 @@ from ..kernels.storage.plan import class_plan, plan
 from ..kernels.storage.work_spaces import ClassWorkSpace, FeatureWorkSpace, WorkSpace, class_work_space, work_space
 from .fit import Fit
 from .order import Order
-from .packing import packed
+from .packing import in_c_order, packed
 from .problem import Problem, Steps
 
 
@@ -29,8 +29,10 @@ class DenseFit(Fit):
         scaled = problem.offset is not None or problem.initial is not None
         ruled = scaled or classes is not None or steps != Steps(schedule=steps.schedule)
         plain = not (ruled or weighted)
-        if problem.pack and not (weighted or shuffled) and classes is None:
-            rows, labels = packed(rows, labels, batch_size, n_epochs, n_threads)
+        if problem.pack:
+            if not (weighted or shuffled) and classes is None:
+                rows, labels = packed(rows, labels, batch_size, n_epochs, n_threads)
+            rows = in_c_order(rows, shuffled, n_epochs, n_threads)
         if classes is None:
             cut = plan(batch_size, rows, shuffled, not plain)
         else:

@@ -1,4 +1,7 @@
-"""Copies narrow data into packed blocks for a fit, where that pays; see `jitlogit.kernels.storage.packed`."""
+"""Copies of the data for a fit, where they pay: packed blocks of narrow rows, and F-ordered rows in C order.
+
+`jitlogit.kernels.storage.packed` and `jitlogit.kernels.storage.turned` say what is gained.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +10,11 @@ from pathlib import Path
 import numpy as np
 
 from ..compiler.threads import members_for, run
-from ..data.validation import Array, computed_dtype
+from ..data.validation import Array, computed_dtype, read_only
 from ..kernels.simd.arrays import PADDING
 from ..kernels.simd.lane_types import VECTOR_BYTES
 from ..kernels.storage.packed import pack
+from ..kernels.storage.turned import TURNED_ROWS, turn_all
 
 # Features and epochs for which packing pays, tuned by `python benchmarks/regimes.py packing` on a Zen 4, two cores.
 # Packed float32 rows of up to 8 features in C order take 0.4 to 1.0 of an epoch's time; packing takes 2 to 15 epochs.
@@ -23,6 +27,10 @@ _COLUMN_FEATURES = range(16, 33)
 _COLUMN_EPOCHS = 40
 #: Epochs after which each packing that ever pays has paid.
 PAYING_EPOCHS = max(_ROW_EPOCHS, _COLUMN_EPOCHS)
+# Epochs from which on F-ordered rows are turned, if they are shuffled: each value then lies on a cache line of its own,
+# and epochs take 1.5 to 7 times those of C order. Turning takes up to one epoch of F order, measured by
+# `python benchmarks/regimes.py turning` on a Zen 4, two cores.
+_TURNED_EPOCHS = 2
 # Rows that a packed batch has at least, and rows for each of its empty places at least.
 _LEAST_BATCH, _ROWS_PER_EMPTY_PLACE = 32, 8
 # Largest copy where the system doesn't say how much memory is available.
@@ -59,6 +67,23 @@ def pays(rows: Array, batch_size: int, spacing: int, n_epochs: int) -> bool:
     if rows.flags.c_contiguous:
         return n <= (_MOST_ROW_FEATURES if single else _MOST_COMPACT_ROW_FEATURES) and n_epochs >= _ROW_EPOCHS
     return single and n in _COLUMN_FEATURES and n_epochs >= _COLUMN_EPOCHS
+
+
+def in_c_order(rows: Array, shuffled: bool, n_epochs: int, n_threads: int | None) -> Array:
+    """Rows (m, n) in C order: a copy of F-ordered ones where that pays, else the given rows."""
+    if rows.flags.c_contiguous or not turning_pays(shuffled, n_epochs) or not fits(rows.nbytes):
+        return rows
+    try:
+        out_rows = np.empty(rows.shape, rows.dtype)
+    except MemoryError:
+        return rows
+    run(turn_all, members_for(n_threads, -(-rows.shape[0] // TURNED_ROWS), rows.nbytes), rows, out_rows)
+    return read_only(out_rows)
+
+
+def turning_pays(shuffled: bool, n_epochs: int) -> bool:
+    """Whether a fit on F-ordered rows is faster on a copy in C order."""
+    return shuffled and n_epochs >= _TURNED_EPOCHS
 
 
 def fits(n_bytes: int) -> bool:

@@ -34,13 +34,17 @@ def prefetch_item(typing: Any, array: Any, i: Any) -> Any:
 
 def _plain_store_turned(out: Any, i: Any, j: Any, array: Any, i_array: Any) -> None:
     width = plain_width(array)
-    out[i : i + width, j : j + width] = plain_widen(array[i_array : i_array + width, j : j + width])
+    square = array[i_array : i_array + width, j : j + width]
+    out[i : i + width, j : j + width] = square if out.dtype == array.dtype else plain_widen(square)
 
 
 @primitive(_plain_store_turned)
 def store_turned(typing: Any, out: Any, i: Any, j: Any, array: Any, i_array: Any) -> Any:
-    """out[i + k, j + l] = array[i_array + k, j + l] for k, l < number of lanes; `out` is in C order, `array` in F."""
-    count = lane_count(out.dtype)
+    """out[i + k, j + l] = array[i_array + k, j + l] for k, l < number of lanes; `out` is in C order, `array` in F.
+
+    Values are widened if `out` has another dtype than `array`.
+    """
+    count = lane_count(computed(array.dtype))
 
     def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         turned, row, column, columns, first = args
@@ -48,7 +52,7 @@ def store_turned(typing: Any, out: Any, i: Any, j: Any, array: Any, i_array: Any
         for k in range(count):
             at = builder.add(column, ir.Constant(I64, k))
             raw = read_vector(context, builder, array, columns, [first, at], count)
-            values.append(widen(builder, array.dtype, raw, count))
+            values.append(raw if out.dtype == array.dtype else widen(builder, array.dtype, raw, count))
         size = 1
         while size < count:  # transpose each square of 2 x 2 blocks: swap the two blocks off its diagonal
             low = [k if not k & size else k - size + count for k in range(count)]
