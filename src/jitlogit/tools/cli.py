@@ -15,22 +15,8 @@ import numpy as np
 
 from ..data.validation import bfloat16
 from . import plots
-from .compare import Comparison, compare
+from .compare import compare
 from .warmup import warmup
-
-_COLUMNS = (
-    ("batch", 6),
-    ("numpy s/epoch", 13),
-    ("numba s/epoch", 13),
-    ("speed-up", 8),
-    ("Mrows/s", 8),
-    ("GB/s", 6),
-    ("numpy cost", 10),
-    ("numba cost", 10),
-    ("max |dW|", 8),
-    ("train acc", 9),
-    ("test acc", 8),
-)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -125,42 +111,12 @@ def _compare(arguments: argparse.Namespace) -> int:
         on_progress=progress,
     )
     progress.clear()
-    print(_table(comparison))
+    print(comparison)
     if arguments.json:
         arguments.json.write_text(json.dumps(comparison.to_dict(), indent=1, allow_nan=False) + "\n")
     if arguments.plot:
         plots.save_comparison(comparison, arguments.plot)
     return 0
-
-
-def _table(comparison: Comparison) -> str:
-    lines = [
-        comparison.title,
-        "",
-        "  ".join(name.rjust(width) for name, width in _COLUMNS),
-        "  ".join("-" * width for _, width in _COLUMNS),
-    ]
-    for row in comparison.rows:
-        cells = (
-            row.batch_label,
-            f"{row.reference_seconds:.5f}",
-            f"{row.fast_seconds:.5f}",
-            f"{row.speedup:.1f}x",
-            f"{row.rows_per_second / 1e6:.2f}",
-            f"{row.gigabytes_per_second:.2f}",
-            _cost_text(row.reference_cost),
-            _cost_text(row.fast_cost),
-            f"{row.largest_weight_difference:.1e}",
-            f"{row.train_accuracy:.4f}",
-            f"{row.test_accuracy:.4f}" + (" diverged" if row.diverged else ""),
-        )
-        lines.append("  ".join(cell.rjust(width) for cell, (_, width) in zip(cells, _COLUMNS, strict=True)))
-    return "\n".join(lines)
-
-
-def _cost_text(cost: float) -> str:
-    """Six decimals; of a cost of 100 and more, which may have any size, six digits."""
-    return f"{cost:.6f}" if cost < 100 else f"{cost:.6g}"
 
 
 class _Progress:

@@ -8,7 +8,7 @@ import platform
 import time
 import warnings
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numba
@@ -19,6 +19,7 @@ from ..data import validation
 from ..data.validation import Array
 from ..reference.descent import features, scores
 from ..textbook import binary as functional
+from .display import Table, shown_as_table
 
 __all__ = ["Comparison", "ComparisonRow", "compare", "generate_data"]
 
@@ -44,8 +45,8 @@ class ComparisonRow:
     largest_weight_difference: float
     train_accuracy: float
     test_accuracy: float
-    reference_costs: list[float]
-    fast_costs: list[float]
+    reference_costs: list[float] = field(repr=False)
+    fast_costs: list[float] = field(repr=False)
 
     @property
     def batch_label(self) -> str:
@@ -56,9 +57,10 @@ class ComparisonRow:
         return self.reference_seconds / self.fast_seconds
 
 
-@dataclass(frozen=True)
+@shown_as_table
+@dataclass(frozen=True, repr=False)
 class Comparison:
-    """Result of `compare`: the setting, and a row for each batch size."""
+    """Result of `compare`: the setting, and a row for each batch size. It prints as a table, in notebooks too."""
 
     n_train: int
     n_test: int
@@ -76,6 +78,25 @@ class Comparison:
             f"learning rate {self.learning_rate:g}, {self.n_threads} threads"
         )
 
+    def table(self) -> Table:
+        """Seconds of an epoch, throughput, final costs, accuracies of the kernels, for each batch size."""
+        rows = self.rows
+        columns = {
+            "batch": [row.batch_label for row in rows],
+            "numpy s/epoch": [f"{row.reference_seconds:.5f}" for row in rows],
+            "numba s/epoch": [f"{row.fast_seconds:.5f}" for row in rows],
+            "speed-up": [f"{row.speedup:.1f}x" for row in rows],
+            "Mrows/s": [f"{row.rows_per_second / 1e6:.2f}" for row in rows],
+            "GB/s": [f"{row.gigabytes_per_second:.2f}" for row in rows],
+            "numpy cost": [_cost_text(row.reference_cost) for row in rows],
+            "numba cost": [_cost_text(row.fast_cost) for row in rows],
+            "max |dW|": [f"{row.largest_weight_difference:.1e}" for row in rows],
+            "train acc": [f"{row.train_accuracy:.4f}" for row in rows],
+            "test acc": [f"{row.test_accuracy:.4f}" for row in rows],
+            "note": ["diverged" if row.diverged else "" for row in rows],
+        }
+        return Table(self.title, columns, words=["note"])
+
     def to_dict(self) -> dict[str, Any]:
         """Return all fields, versions and the machine as objects that JSON can hold."""
         result = asdict(self)
@@ -88,6 +109,11 @@ class Comparison:
         result["versions"] = {"python": platform.python_version(), "numpy": np.__version__, "numba": numba.__version__}
         result["machine"] = platform.processor() or platform.machine()
         return result
+
+
+def _cost_text(cost: float) -> str:
+    """Six decimals; of a cost of 100 and more, which may have any size, six digits."""
+    return f"{cost:.6f}" if cost < 100 else f"{cost:.6g}"
 
 
 def compare(

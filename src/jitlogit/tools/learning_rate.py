@@ -13,6 +13,7 @@ from ..kernels.steps.update import OPTIMIZERS
 from ..training.defaults import auto_batch_size, auto_learning_rate
 from ..training.loop import train
 from ..training.problem import Problem, Steps
+from .display import Table, shown_as_table
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -22,10 +23,12 @@ _BATCHES_A_STEP = 10
 _LOWEST, _HIGHEST = 1e-4, 1e3  # learning rates, as multiples of the one that "auto" would choose
 _SMOOTHING = 0.7  # weight of the loss before in the running mean
 _FAILED = 4.0  # multiple of the lowest loss at which the test ends
+_EVERY = 8  # of so many rates, a table shows one
 
 
+@shown_as_table
 class RangeTest(NamedTuple):
-    """Result of `learning_rate_finder`."""
+    """Result of `learning_rate_finder`. It prints as a table, in notebooks too."""
 
     rates: Array
     losses: Array  # running mean of the loss in nats, at each rate
@@ -36,6 +39,18 @@ class RangeTest(NamedTuple):
         from .plots import plot_range_test
 
         return plot_range_test(self.rates, self.losses, self.suggested, ax)
+
+    def table(self) -> Table:
+        """Every eighth rate and its loss, the last one, and the one with the lowest loss."""
+        last, lowest = len(self.losses) - 1, int(np.argmin(self.losses))
+        shown = sorted({*range(0, last, _EVERY), lowest, last})
+        columns = {
+            "learning rate": [f"{self.rates[i]:.3g}" for i in shown],
+            "loss (nats)": [f"{self.losses[i]:.4f}" for i in shown],
+            "note": ["lowest" if i == lowest else "" for i in shown],
+        }
+        title = f"suggested learning rate {self.suggested:.3g}, a tenth of the one with the lowest loss"
+        return Table(f"{title}; {len(shown)} of {last + 1} rates", columns, words=["note"])
 
 
 def learning_rate_finder(
