@@ -98,6 +98,8 @@ class MiniBatchLogisticRegression(CallbackSupportMixin, LinearClassifier):  # ty
     n_iter_ : int
         Epochs done; each call of `partial_fit` is one more.
     n_features_in_, feature_names_in_
+    loss_ : float
+        The mean loss of the last epoch, as in `history_`.
     learning_rate_ : float
         The rate that training began with.
     batch_size_ : int
@@ -331,6 +333,7 @@ class MiniBatchLogisticRegression(CallbackSupportMixin, LinearClassifier):  # ty
         self.batch_size_ = problem.batch_size
         self.optimizer_ = problem.steps.optimizer
         self.history_ = record.history
+        self.loss_ = record.history["loss"][-1]
         return result
 
     def _has_auto_rate(self) -> bool:
