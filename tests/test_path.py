@@ -172,6 +172,8 @@ def test_the_path_is_drawn():
     assert ax.get_ylabel() == "validation loss (nats)"
     assert ax.get_legend().get_texts()[1].get_text() == f"best: {model.C_:.2g}"
     model.scoring = "accuracy"
+    assert plots.plot_path(model, Figure().subplots()).get_ylabel() == "validation score (accuracy)"
+    model.scoring = lambda model, X, y: 0.0
     assert plots.plot_path(model, Figure().subplots()).get_ylabel() == "validation score"
 
 
