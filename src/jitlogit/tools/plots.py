@@ -87,7 +87,8 @@ def plot_history(history: Mapping[str, Sequence[float]], ax: Axes | None = None)
     ax.set_xlabel("epoch")
     ax.set_ylabel("mean loss (nats)")
     right = ax.twinx()
-    right.plot(history["learning_rate"], color="gray", linestyle=":", label="learning rate")
+    marker = "." if len(history["learning_rate"]) == 1 else None
+    right.plot(history["learning_rate"], color="gray", linestyle=":", marker=marker, label="learning rate")
     right.set_ylabel("learning rate (dotted)")
     right.set_ylim(0, max(history["learning_rate"]))
     for side in (ax, right):
