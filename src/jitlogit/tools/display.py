@@ -50,7 +50,8 @@ class Table(NamedTuple):
             + "</tr>"
             for row in zip(*columns.values(), strict=True)
         )
-        caption = f'<caption style="caption-side: top; text-align: left; white-space: nowrap">{escape(self.title)}</caption>'
+        style = "caption-side: top; text-align: left; white-space: nowrap"
+        caption = f'<caption style="{style}">{escape(self.title)}</caption>'
         return f"<table>\n{caption}\n<thead>\n<tr>{head}</tr>\n</thead>\n<tbody>\n{rows}\n</tbody>\n</table>"
 
     def _filled(self) -> dict[str, Sequence[str]]:
