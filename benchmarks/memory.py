@@ -18,7 +18,7 @@ def peak():
         return int(status.read().split("VmHWM:")[1].split()[0]) * 1024
 
 def fit(X, Y):
-    jitlogit.train_logistic_regression(X, Y, 0.01, 2, batch_size={batch_size}, random_state=0)
+    jitlogit.train_logistic_regression(X, Y, 0.01, 2, batch_size={batch_size}, random_state=0, pack=False)
 
 X, Y = make_data({n}, {dtype!r}, {megabytes}, {order!r})
 fit(np.asarray(X[:{warm}], order={order!r}), Y[:, :{warm}])

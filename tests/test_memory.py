@@ -35,7 +35,7 @@ print(peak() - before, 16 * m + 32e6)
     "call",
     [
         "jitlogit.train_logistic_regression(X, Y, 0.1, 2)",
-        "jitlogit.train_logistic_regression(X, Y, 0.1, 2, batch_size=256)",
+        "jitlogit.train_logistic_regression(X, Y, 0.1, 2, batch_size=256, pack=False)",
         "jitlogit.train_logistic_regression(X, Y.astype(int), 0.1, 1, batch_size=5000)",
         "jitlogit.predict(X, np.ones(50), 0.0)",
     ],
@@ -43,6 +43,15 @@ print(peak() - before, 16 * m + 32e6)
 def test_peak_memory(order, call):
     used, allowed = map(float, run_python(PEAK.format(order=order, call=call), NUMBA_NUM_THREADS="2").split())
     assert used < allowed
+
+
+@compiled
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_a_copy_in_c_order_is_the_only_one():
+    call = "jitlogit.train_logistic_regression(X, Y, 0.1, 2, batch_size=256)"
+    used, allowed = map(float, run_python(PEAK.format(order="F", call=call), NUMBA_NUM_THREADS="2").split())
+    copy = 500_000 * 50 * 4
+    assert 0.9 * copy < used < allowed + copy  # pages that were freed before may hold a little of it
 
 
 WIDE = """
