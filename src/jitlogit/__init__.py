@@ -72,11 +72,13 @@ __all__ = [
     "warmup",
 ]
 
-# scikit-learn is imported with the first use of an estimator.
+# scikit-learn is imported with the first use of an estimator, or of a function for estimators.
 _ESTIMATORS = {
     "LogisticRegression": "estimators.logistic",
     "LogisticRegressionCV": "estimators.logistic_cv",
     "MiniBatchLogisticRegression": "estimators.mini_batch",
+    "load": "estimators.saving",
+    "to_onnx": "estimators.export",
 }
 
 

@@ -15,6 +15,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from ..data import validation as check
 from ..data.prediction import probabilities_of, scores_of
 from ..data.validation import Array
+from . import export, saving
 from .weights import classes_of
 
 # Labels from which on scikit-learn's check, which sorts them, is given one of each kind instead.
@@ -99,6 +100,45 @@ class LinearClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             return -np.column_stack([np.logaddexp(0, scores), np.logaddexp(0, -scores)])
         scores -= scores.max(axis=1, keepdims=True)
         return np.asarray(scores - np.log(np.exp(scores).sum(axis=1, keepdims=True)))
+
+    def save(self, path: Any) -> None:
+        """Write the fitted model to one file, which `jitlogit.load` reads; no pickle is involved.
+
+        Parameters and fitted attributes are kept, the state of `warm_start` and `partial_fit` too. The file holds
+        arrays that `numpy.load` shows, and a checksum. It appears whole or not at all.
+
+        Parameters
+        ----------
+        path : str or os.PathLike
+            Taken as it is: no ".npz" is added. A file that is there is replaced.
+
+        Raises
+        ------
+        NotFittedError
+        ValueError
+            If fitted attributes were changed so that they aren't finite, or don't agree.
+        TypeError
+            If this is a class derived from ours, which `jitlogit.load` couldn't find.
+        OSError
+            If the file can't be written.
+
+        Warns
+        -----
+        UserWarning
+            If a parameter is an object that only pickle could keep: callbacks, a scorer, a splitter or a RandomState.
+            It is left out, and the loaded model has its default.
+        """
+        saving.save(self, path)
+
+    def to_sklearn(self) -> Any:
+        """A fitted `sklearn.linear_model.LogisticRegression` that predicts as this model does, without jitlogit.
+
+        Its scores differ by rounding: scikit-learn computes float32 X with `coef_` in float64. `C`, `fit_intercept`
+        and `class_weight` carry over, where this model has them; a new `fit` is scikit-learn's own, with its penalty.
+
+        Raises NotFittedError if the model isn't fitted.
+        """
+        return export.to_sklearn(self)
 
     def _checked(self, X: Any, y: Any, reset: bool) -> tuple[Array, Array]:
         X, y = validate_data(self, X, y, reset=reset, multi_output=True, ensure_min_samples=1, **_check_options(X))
