@@ -105,7 +105,7 @@ def test_old_runtimes_read_the_file():
 def test_what_cannot_be_a_graph_is_a_clear_error(monkeypatch):
     X, y = rows(LABELS["integers"], np.float64)
     model = LogisticRegression().fit(X, y)
-    for other in (Theirs().fit(X, y), make_pipeline(model), None):
+    for other in (Theirs(), make_pipeline(model), None):
         with pytest.raises(TypeError, match="model must be an estimator of jitlogit; got"):
             jitlogit.to_onnx(other)
     with pytest.raises(NotFittedError):

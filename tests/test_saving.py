@@ -243,7 +243,7 @@ BROKEN = {
     "one class": (lambda h, a: a.update(classes_=a["classes_"][:1]), "classes_ must be an array of two classes"),
     "twice": (lambda h, a: a.update(classes_=a["classes_"][[0, 0, 1]]), "classes_ must ascend"),
     "names": (lambda h, a: h["attributes"].update(feature_names_in_={"objects": ["a"]}), "must be 4 texts"),
-    "moments": (lambda h, a: a.update({"_seen.2": np.zeros(3)}), r"_seen.mean must be .* of shape \(4,\)"),
+    "moments": (lambda h, a: a.update({"_seen.2.1": np.zeros(3)}), r"_seen.mean must be .* of shape \(4,\)"),
     "no header": (lambda h, a: h.clear(), "can't be loaded"),
 }
 

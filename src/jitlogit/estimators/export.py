@@ -38,7 +38,7 @@ def to_onnx(model: Any, dtype: Any = None) -> Any:
 
     Scores are computed in float64 for any `dtype`, because raw features in the thousands lose digits in float32. So
     float64 X gives the model's own probabilities to 1e-12. Differences for other X are the rounding of the model's own
-    scores in float32: at most 1e-6 for scaled features, 2e-5 seen for scores in the hundreds.
+    scores in float32: at most 1e-6 for scaled features, and 2e-5 seen for raw pixels.
 
     Parameters
     ----------

@@ -150,7 +150,7 @@ def _encoded(value: Any, name: str, arrays: dict[str, Array]) -> Any:
     if isinstance(value, np.dtype):
         return {"dtype": value.str}
     if isinstance(value, RunningMoments):
-        return {"moments": several(value)}
+        return {"moments": several(value._asdict().items())}
     if isinstance(value, dict):
         return {"dict": several(value.items())}
     if isinstance(value, list | tuple):
@@ -183,7 +183,7 @@ def _objects(values: list[Any]) -> Array:
 
 _CONTAINERS: dict[str, Callable[[list[Any]], Any]] = {
     "objects": _objects,
-    "moments": lambda values: RunningMoments(*values),
+    "moments": lambda values: RunningMoments(**dict(values)),
     "dict": dict,
     "list": list,
     "tuple": tuple,
