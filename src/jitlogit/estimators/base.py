@@ -133,8 +133,8 @@ class LinearClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def to_sklearn(self) -> Any:
         """A fitted `sklearn.linear_model.LogisticRegression` that predicts as this model does, without jitlogit.
 
-        Its scores differ by rounding: scikit-learn computes float32 X with `coef_` in float64. `C`, `fit_intercept`
-        and `class_weight` carry over, where this model has them; a new `fit` is scikit-learn's own, with its penalty.
+        Probabilities agree to 1e-12 for float64 X, and to the rounding of scores in float32 for other X. `C`,
+        `fit_intercept` and `class_weight` carry over, where this model has them; a new `fit` is scikit-learn's own.
 
         Raises NotFittedError if the model isn't fitted.
         """

@@ -6,7 +6,6 @@ import copy
 from typing import Any
 
 import numpy as np
-from sklearn import linear_model
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
@@ -18,10 +17,12 @@ _OPSET = 13
 
 def to_sklearn(model: Any) -> Any:
     """See `LinearClassifier.to_sklearn`."""
+    from sklearn.linear_model import LogisticRegression  # on use, since it takes long to import
+
     check_is_fitted(model)
     carried = {"fit_intercept": model.fit_intercept, "class_weight": copy.deepcopy(model.class_weight)}
     C = getattr(model, "C_", getattr(model, "C", None))
-    theirs = linear_model.LogisticRegression(**carried, **({} if C is None else {"C": C}))
+    theirs = LogisticRegression(**carried, **({} if C is None else {"C": C}))
     for name in ("classes_", "coef_", "intercept_", "n_features_in_", "feature_names_in_"):
         if hasattr(model, name):
             setattr(theirs, name, copy.deepcopy(getattr(model, name)))
