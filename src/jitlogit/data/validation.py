@@ -5,10 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from ..kernels.steps.labels import empty_places
 from ..kernels.storage.sparse_work import CSR
+from .dtypes import Array as Array
+from .dtypes import bfloat16 as bfloat16
+from .dtypes import computed_dtype as computed_dtype
+from .dtypes import float_dtype as float_dtype
+from .dtypes import is_bfloat16 as is_bfloat16
+from .dtypes import is_sparse as is_sparse
+from .dtypes import widened as widened
 from .parameters import check_batch_size as check_batch_size
 from .parameters import check_bool as check_bool
 from .parameters import check_choice as check_choice
@@ -20,22 +26,13 @@ from .parameters import check_number as check_number
 from .parameters import check_positive as check_positive
 from .parameters import check_random_state as check_random_state
 from .parameters import check_shuffle as check_shuffle
-
-Array = npt.NDArray[Any]
-
-#: Marks uint16 as bits of bfloat16 numbers, the upper halves of float32: ``bits.view(jitlogit.bfloat16)``.
-bfloat16 = np.dtype([("bfloat16", np.uint16)])
+from .tables import NotFiniteError, columns_error, labels_error, refuse_what_misleads
 
 # Dtypes that kernels widen as they read them; bool is read as uint8.
 _COMPACT = (np.dtype(np.uint8), np.dtype(np.int8), np.dtype(np.float16))
 
 # Elements that a check with a temporary looks at in one go.
 _BLOCK = 1 << 18
-
-
-def is_sparse(X: Any) -> bool:
-    """Whether `X` is a sparse array or matrix of SciPy, found out without importing SciPy."""
-    return hasattr(X, "tocsr") and hasattr(X, "nnz")
 
 
 def check_sparse(X: Any, name: str = "X") -> Any:
@@ -68,7 +65,16 @@ def check_X(X: Any, name: str = "X") -> Array:
     arrays are copied once to C order. Other dtypes are converted once, to float32 where that holds every value (16-bit
     integers), else to float64. NaN and inf pass: see `raise_if_not_finite`.
     """
-    array = _as_numeric(X, name)
+    refuse_what_misleads(X, name)
+    if is_sparse(X):
+        raise TypeError(
+            f"{name} must be a dense array; got {type(X).__name__}: jitlogit.LogisticRegression and "
+            "jitlogit.MiniBatchLogisticRegression take sparse rows as they are"
+        )
+    try:
+        array = _as_numeric(X, name)
+    except (TypeError, ValueError) as error:
+        raise (columns_error(X, name) or error) from None
     if array.ndim != 2:
         advice = ": reshape one example with X.reshape(1, -1), one feature with X.reshape(-1, 1)"
         raise ValueError(
@@ -86,16 +92,6 @@ def check_X(X: Any, name: str = "X") -> Array:
     return _for_kernels(array)
 
 
-def is_bfloat16(array: Array) -> bool:
-    """Whether the dtype is ours, `bfloat16`, or that of ml_dtypes."""
-    return array.dtype == bfloat16 or array.dtype.name == "bfloat16"
-
-
-def computed_dtype(X: Any) -> np.dtype[Any]:
-    """The precision in which kernels compute: float64 for float64 `X`, else float32."""
-    return np.dtype(np.float64 if X.dtype == np.float64 else np.float32)
-
-
 def as_rows(X: Any) -> Any:
     """The view of rows from `check_rows` that kernels take; float16 becomes uint16, bfloat16 int16, sparse X `CSR`."""
     if is_sparse(X):
@@ -103,14 +99,6 @@ def as_rows(X: Any) -> Any:
     if is_bfloat16(X):
         return read_only(X.view(np.int16))
     return read_only(X.view(np.uint16) if X.dtype == np.float16 else X)
-
-
-def widened(X: Array) -> Array:
-    """A copy of a few rows, in their `computed_dtype`."""
-    if is_bfloat16(X):
-        bits = np.ascontiguousarray(X).view(np.uint16)
-        return np.left_shift(bits, 16, dtype=np.uint32).view(np.float32)
-    return X.astype(computed_dtype(X))
 
 
 def check_scaling(offset: Any, scale: Any, n_features: int) -> tuple[Array, Array] | tuple[None, None]:
@@ -132,11 +120,13 @@ def check_scaling(offset: Any, scale: Any, n_features: int) -> tuple[Array, Arra
 
 def check_class_labels(y: Any, n_samples: int, n_classes: int | None) -> tuple[Array, int]:
     """Return labels 0 ... K - 1 as an (m,) array of uint32, padded for kernels that read whole vectors, and K."""
-    array = _as_numeric(y, "y_train").reshape(-1)
+    array = _numeric_labels(y, "y_train").reshape(-1)
     if array.size != n_samples:
         raise ValueError(f"y_train must hold one label for each of the {n_samples} examples; got {array.size}")
     if not (array.min() >= 0 and np.array_equal(array, np.floor(array))):
-        raise ValueError("y_train must hold whole numbers from 0 on: numpy.unique(y, return_inverse=True) makes such")
+        raise labels_error(array, "y_train") or ValueError(
+            "y_train must hold whole numbers from 0 on: numpy.unique(y, return_inverse=True) makes such"
+        )
     largest = int(array.max())
     count = max(2, largest + 1) if n_classes is None else check_count(n_classes, "n_classes")
     if count < 2 or largest >= count:
@@ -164,7 +154,7 @@ def check_sample_weight(sample_weight: Any, n_samples: int, dtype: np.dtype[Any]
 
 def check_labels(Y: Any, n_samples: int, name: str = "Y") -> Array:
     """Return labels 0 and 1 of shape (m,), (m, 1) or (1, m) as an (m,) array of uint8, padded for kernels."""
-    array = _as_numeric(Y, name)
+    array = _numeric_labels(Y, name)
     if array.shape not in ((n_samples,), (n_samples, 1), (1, n_samples)):
         raise ValueError(
             f"{name} must hold one label for each of the {n_samples} examples, as shape (1, {n_samples}), "
@@ -181,7 +171,7 @@ def check_labels(Y: Any, n_samples: int, name: str = "Y") -> Array:
         if not np.all(ones | (block == 0)):
             found = np.unique(array)
             shown = ", ".join(str(label) for label in found[:6].tolist()) + (", ..." if found.size > 6 else "")
-            raise ValueError(
+            raise labels_error(array, name) or ValueError(
                 f"{name} must hold the labels 0 and 1 only; found {shown}: map your two classes to 0 and 1"
             )
         labels[start : start + _BLOCK] = ones
@@ -224,35 +214,20 @@ def check_probabilities(A: Any, dtype: np.dtype[Any] | None = None, name: str = 
 
 
 def raise_if_not_finite(X: Any, name: str = "X") -> None:
-    """Raise a ValueError that says where `X` first holds NaN or inf.
+    """Raise `NotFiniteError` that says in which columns `X`, from `check_rows`, holds NaN or inf.
 
     Callers do so only when a result of a kernel isn't finite, so that good data isn't read once more.
     """
-    if is_sparse(X):
-        stored = np.flatnonzero(~np.isfinite(X.data))
-        if stored.size:
-            row = int(np.searchsorted(X.indptr, stored[0], "right")) - 1
-            _raise_not_finite(name, row, int(X.indices[stored[0]]), X.data[stored[0]])
-        return
-    step = max(1, _BLOCK // X.shape[1])
-    for start in range(0, X.shape[0], step):
-        block = widened(X[start : start + step])
-        bad = np.argwhere(~np.isfinite(block))
-        if bad.size:
-            i, j = int(bad[0, 0]) + start, int(bad[0, 1])
-            _raise_not_finite(name, i, j, block[i - start, j])
+    error = columns_error(X, name)
+    if error is not None:
+        raise NotFiniteError(str(error))
 
 
-def _raise_not_finite(name: str, i: int, j: int, value: Any) -> None:
-    raise ValueError(
-        f"{name} must be finite, without NaN and inf; {name}[{i}, {j}] is {value}: remove such rows or replace the "
-        "values (the mean of the column is a common choice)"
-    )
-
-
-def float_dtype(array: Any) -> np.dtype[Any]:
-    """float32 where NumPy promotes the array's dtype beside float32 to it, else float64."""
-    return np.dtype(np.float32 if np.result_type(array.dtype, np.float32) == np.float32 else np.float64)
+def _numeric_labels(labels: Any, name: str) -> Array:
+    try:
+        return _as_numeric(labels, name)
+    except (TypeError, ValueError) as error:
+        raise (labels_error(labels, name) or error) from None
 
 
 def _as_numeric(values: Any, name: str) -> Array:
@@ -262,7 +237,7 @@ def _as_numeric(values: Any, name: str) -> Array:
         raise TypeError(f"{name} must be a dense array; got {type(values).__name__}: use {name}.toarray()")
     try:
         array = np.asarray(values)
-    except ValueError as error:  # ragged nested lists
+    except (TypeError, ValueError) as error:  # ragged nested lists
         raise ValueError(f"{name} must be an array of numbers with rows of equal length: {error}") from None
     if array.dtype == object:
         try:

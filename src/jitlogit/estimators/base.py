@@ -8,12 +8,13 @@ from typing import Any, TypeVar
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.utils import column_or_1d
+from sklearn.utils import check_consistent_length, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ..data import validation as check
 from ..data.prediction import probabilities_of, scores_of
+from ..data.tables import columns_error, columns_told, count_missing, missing_error, refuse_what_misleads
 from ..data.validation import Array
 from . import export, saving
 from .weights import classes_of
@@ -25,13 +26,14 @@ Method = TypeVar("Method", bound=Callable[..., Any])
 
 
 def restored_on_error(method: Method) -> Method:
-    """Decorate a method so that the estimator's attributes are as before if it raises."""
+    """Decorate `fit(X, ...)` so that attributes are as before if it raises; errors name the columns of X."""
 
     @functools.wraps(method)
-    def call(self: Any, *arguments: Any, **options: Any) -> Any:
+    def call(self: Any, X: Any, *arguments: Any, **options: Any) -> Any:
         before = dict(vars(self))
         try:
-            return method(self, *arguments, **options)
+            with columns_told(X):
+                return method(self, X, *arguments, **options)
         except BaseException:
             vars(self).clear()
             vars(self).update(before)
@@ -77,8 +79,8 @@ class LinearClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         (n_samples, K). Raises ValueError if X isn't finite, or its features aren't those of `fit`.
         """
         check_is_fitted(self)
-        X = check.check_rows(validate_data(self, X, reset=False, **_check_options(X)))
-        return scores_of(X, self.coef_, self.intercept_, self._threads())
+        with columns_told(X):
+            return scores_of(self._rows(X, reset=False), self.coef_, self.intercept_, self._threads())
 
     def predict(self, X: Any) -> Array:
         """The most probable class of each row."""
@@ -141,10 +143,28 @@ class LinearClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return export.to_sklearn(self)
 
     def _checked(self, X: Any, y: Any, reset: bool) -> tuple[Array, Array]:
-        X, y = validate_data(self, X, y, reset=reset, multi_output=True, ensure_min_samples=1, **_check_options(X))
-        y = column_or_1d(y, warn=True)
-        _check_kind(y)
-        return check.check_rows(X), y
+        """Rows and labels of `fit`, or with `reset` False of later calls."""
+        rows, labels = self._rows(X, reset), y
+        try:
+            y = column_or_1d(validate_data(self, y=y, multi_output=True), warn=True)
+            check_consistent_length(rows, y)
+            _check_kind(y)
+        except (TypeError, ValueError) as error:
+            missing = 0 if labels is None or check.is_sparse(labels) else count_missing(labels)
+            raise (missing_error(missing, np.size(labels), "y") if missing else error) from None
+        return rows, y
+
+    def _rows(self, X: Any, reset: bool) -> Any:
+        """Rows for kernels; the names and the number of their features are noted (`reset`), or compared with those."""
+        try:
+            refuse_what_misleads(X, "X")
+            return check.check_rows(validate_data(self, X, reset=reset, **_check_options(X)))
+        except (TypeError, ValueError) as error:
+            told = columns_error(X)
+            if told is None:
+                raise
+            validate_data(self, X, reset=reset, skip_check_array=True)  # an error in the features' names comes first
+            raise told from None
 
     def _begins_warm(self, warm_start: Any, classes: Array | None, n_features: int) -> bool:
         """Whether to begin with the coefficients of the fit before, whose classes were `classes`.

@@ -12,7 +12,9 @@ from sklearn.exceptions import ConvergenceWarning
 from ..data import validation as check
 from ..data.moments import RunningMoments
 from ..data.prediction import SomeRows
+from ..data.tables import columns_told
 from ..data.validation import Array
+from ..kernels.steps.update import OPTIMIZERS
 from ..training.defaults import auto_batch_size, auto_epochs, auto_learning_rate, auto_optimizer
 from ..training.loop import TrainingResult, divergence, train, worsening
 from ..training.problem import Problem, Steps, check_steps
@@ -344,8 +346,8 @@ class MiniBatchLogisticRegression(CallbackSupportMixin, LinearClassifier):  # ty
         return seen.after(X, labels, weights, standardize, self._threads())
 
     def _steps(self, schedule: str, usual: str) -> Steps:
-        auto = isinstance(self.optimizer, str) and self.optimizer == "auto"
-        return check_steps(usual if auto else self.optimizer, schedule, self.alpha, self.l1_ratio, self.average)
+        optimizer = check.check_choice(self.optimizer, "optimizer", ("auto", *OPTIMIZERS))
+        return check_steps(usual if optimizer == "auto" else optimizer, schedule, self.alpha, self.l1_ratio, self.average)
 
     def _scaling(self, seen: RunningMoments) -> tuple[Array, Array]:
         """Offset and scale of the features; without an intercept, nothing could undo an offset."""
@@ -368,11 +370,13 @@ class MiniBatchLogisticRegression(CallbackSupportMixin, LinearClassifier):  # ty
         except (TypeError, ValueError):
             raise ValueError("eval_set must be a pair of features and labels, (X_val, y_val)") from None
         try:
-            X, y = self._checked(X, y, reset=False)
-            check.raise_if_not_finite(X)
-        except ValueError as error:
-            raise ValueError(f"eval_set: {error}") from error
-        return SomeRows(X, places_of(y, self.classes_, "eval_set"))
+            rows, y = self._checked(X, y, reset=False)
+            with columns_told(X):
+                check.raise_if_not_finite(rows)
+        except (TypeError, ValueError) as error:
+            kind = TypeError if isinstance(error, TypeError) else ValueError
+            raise kind(f"eval_set: {error}") from error
+        return SomeRows(rows, places_of(y, self.classes_, "eval_set"))
 
     def _check_parameters(self) -> None:
         """Raise an error for a bad parameter, even if this call has no use for it."""

@@ -9,6 +9,7 @@ import numpy as np
 from ..compiler.threads import members_for, run
 from ..data import validation as check
 from ..data.prediction import forward
+from ..data.tables import columns_told
 from ..data.validation import Array
 from ..kernels.passes import objective
 from ..kernels.simd.arrays import PADDING
@@ -71,9 +72,10 @@ def forward_pass(X: Any, W: Any, b: Any, *, offset: Any = None, scale: Any = Non
     ValueError, TypeError
         If an argument has the wrong shape or type, or isn't finite.
     """
-    X = check.check_X(X)
-    out = np.empty(X.shape[0], check.computed_dtype(X))
-    forward(X, *_folded(X, W, b, offset, scale), out, 0.5)
+    rows = check.check_X(X)
+    out = np.empty(rows.shape[0], check.computed_dtype(rows))
+    with columns_told(X):
+        forward(rows, *_folded(rows, W, b, offset, scale), out, 0.5)
     return out.reshape(1, -1)
 
 
@@ -133,7 +135,7 @@ def compute_gradients(X: Any, Y: Any, A: Any) -> tuple[Array, float]:
     ValueError, TypeError
         If an argument has the wrong shape or type or isn't finite, or labels other than 0 and 1 are found.
     """
-    X = check.check_X(X)
+    table, X = X, check.check_X(X)
     labels = check.check_labels(Y, X.shape[0])
     probabilities = check.check_probabilities(A, check.computed_dtype(X))
     if probabilities.size != X.shape[0]:
@@ -147,7 +149,8 @@ def compute_gradients(X: Any, Y: Any, A: Any) -> tuple[Array, float]:
     with np.errstate(invalid="ignore", over="ignore"):
         mean = sums.sum(axis=0) / X.shape[0]
     if not np.isfinite(mean).all():
-        check.raise_if_not_finite(X)
+        with columns_told(table):
+            check.raise_if_not_finite(X)
     return mean[:-1].astype(probabilities.dtype).reshape(-1, 1), float(mean[-1])
 
 
@@ -202,9 +205,10 @@ def predict(X: Any, W: Any, b: Any, threshold: float = 0.5, *, offset: Any = Non
     ValueError, TypeError
         As `forward_pass`, and if the threshold isn't between 0 and 1.
     """
-    X = check.check_X(X)
-    out = np.empty(X.shape[0], np.int64)
-    forward(X, *_folded(X, W, b, offset, scale), out, check.check_fraction(threshold, "threshold"))
+    rows = check.check_X(X)
+    out = np.empty(rows.shape[0], np.int64)
+    with columns_told(X):
+        forward(rows, *_folded(rows, W, b, offset, scale), out, check.check_fraction(threshold, "threshold"))
     return out.reshape(1, -1)
 
 
@@ -344,17 +348,17 @@ def train_logistic_regression(
         scale,
         check_steps(optimizer, schedule, alpha, l1_ratio, average),
         pack=check.check_bool(pack, "pack"),
-        name="X_train",
     )
-    result = train(
-        problem,
-        rate,
-        check.check_count(num_iterations, "num_iterations"),
-        check.check_random_state(random_state),
-        check.check_n_threads(n_threads),
-        record_every=check.check_count(record_every, "record_every"),
-        verbose=verbose,
-    )
+    with columns_told(X_train, "X_train"):
+        result = train(
+            problem,
+            rate,
+            check.check_count(num_iterations, "num_iterations"),
+            check.check_random_state(random_state),
+            check.check_n_threads(n_threads),
+            record_every=check.check_count(record_every, "record_every"),
+            verbose=verbose,
+        )
     warn_if_it_failed(problem, rate, result)
     return result.weights.T, float(result.bias[0]), result.costs
 

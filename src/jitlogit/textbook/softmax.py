@@ -8,6 +8,7 @@ import numpy as np
 
 from ..data import validation as check
 from ..data.prediction import probabilities_of, scores_of
+from ..data.tables import columns_told
 from ..data.validation import Array
 from ..training.loop import train, warn_if_it_failed
 from ..training.problem import Problem, check_steps
@@ -34,7 +35,7 @@ def forward_softmax(X: Any, W: Any, b: Any, *, offset: Any = None, scale: Any = 
     ValueError, TypeError
         If an argument has the wrong shape or type, or isn't finite.
     """
-    X = check.check_X(X)
+    table, X = X, check.check_X(X)
     bias = check.check_row(b, "b").astype(np.float64)
     weights = np.asarray(W, np.float64)
     if weights.shape != (X.shape[1], bias.size) or bias.size < 2:
@@ -49,7 +50,9 @@ def forward_softmax(X: Any, W: Any, b: Any, *, offset: Any = None, scale: Any = 
     if offset is not None:
         coef = coef / scale
         bias = bias - coef @ offset
-    return np.ascontiguousarray(probabilities_of(scores_of(X, coef, bias)).T)
+    with columns_told(table):
+        scores = scores_of(X, coef, bias)
+    return np.ascontiguousarray(probabilities_of(scores).T)
 
 
 def train_softmax_regression(
@@ -121,16 +124,16 @@ def train_softmax_regression(
         check_steps(optimizer, schedule, alpha, l1_ratio, average),
         n_classes=count,
         pack=check.check_bool(pack, "pack"),
-        name="X_train",
     )
-    result = train(
-        problem,
-        rate,
-        check.check_count(num_iterations, "num_iterations"),
-        check.check_random_state(random_state),
-        check.check_n_threads(n_threads),
-        record_every=check.check_count(record_every, "record_every"),
-        verbose=verbose,
-    )
+    with columns_told(X_train, "X_train"):
+        result = train(
+            problem,
+            rate,
+            check.check_count(num_iterations, "num_iterations"),
+            check.check_random_state(random_state),
+            check.check_n_threads(n_threads),
+            record_every=check.check_count(record_every, "record_every"),
+            verbose=verbose,
+        )
     warn_if_it_failed(problem, rate, result)
     return result.weights.T, result.bias, result.costs

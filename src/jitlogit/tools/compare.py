@@ -16,6 +16,7 @@ import numpy as np
 
 from .. import reference
 from ..data import validation
+from ..data.tables import columns_told
 from ..data.validation import Array
 from ..reference.descent import features, scores
 from ..textbook import binary as functional
@@ -176,8 +177,9 @@ def compare(
         X, Y = generate_data(rng)
     elif Y is None:
         raise ValueError("X was given without Y: pass the labels too")
-    X = validation.check_X(X)
-    validation.raise_if_not_finite(X)
+    table, X = X, validation.check_X(X)
+    with columns_told(table):
+        validation.raise_if_not_finite(X)
     labels = validation.check_labels(Y, X.shape[0])
     epochs = validation.check_count(epochs, "epochs")
     learning_rate = validation.check_positive(learning_rate, "learning_rate")

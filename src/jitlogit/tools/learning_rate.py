@@ -8,6 +8,7 @@ import numpy as np
 
 from ..data import validation as check
 from ..data.moments import RunningMoments
+from ..data.tables import columns_told, count_missing, missing_error
 from ..data.validation import Array
 from ..kernels.steps.update import OPTIMIZERS
 from ..training.defaults import auto_batch_size, auto_learning_rate
@@ -90,8 +91,8 @@ def learning_rate_finder(
     ValueError, TypeError
         If an argument can't be used.
     """
-    X = check.check_rows(X)
-    classes, places = np.unique(np.asarray(y).reshape(-1), return_inverse=True)
+    table, X = X, check.check_rows(X)
+    classes, places = _classes_and_places(y)
     if places.size != X.shape[0] or classes.size < 2:
         raise ValueError(
             f"y must hold one label for each of the {X.shape[0]} examples, of two kinds at least; got {places.size} of "
@@ -105,20 +106,40 @@ def learning_rate_finder(
     rng = check.check_random_state(random_state)
     threads = check.check_n_threads(n_threads)
     seen = RunningMoments(class_weights=np.zeros(classes.size))
-    seen = seen.after(X, places, None, check.check_bool(standardize, "standardize"), threads)
-    offset, scale = seen.mean_and_scale()
-    n_classes = None if classes.size == 2 else classes.size
-    problem = Problem(X, places, size, offset=offset, scale=scale, steps=steps, n_classes=n_classes)
+    with columns_told(table):
+        seen = seen.after(X, places, None, check.check_bool(standardize, "standardize"), threads)
+        offset, scale = seen.mean_and_scale()
+        n_classes = None if classes.size == 2 else classes.size
+        problem = Problem(X, places, size, offset=offset, scale=scale, steps=steps, n_classes=n_classes)
+        return _range_test(problem, rng, threads)
+
+
+def _classes_and_places(y: Any) -> tuple[Array, Array]:
+    """The sorted classes, and the place of each label among them; raises ValueError if labels are missing."""
+    labels = np.asarray(y).reshape(-1)
+    try:
+        classes, places = np.unique(labels, return_inverse=True)
+    except TypeError as error:  # labels that can't be sorted
+        missing = count_missing(labels)
+        raise (missing_error(missing, labels.size, "y") if missing else error) from None
+    if count_missing(classes):
+        raise missing_error(count_missing(labels), labels.size, "y")
+    return classes, places
+
+
+def _range_test(problem: Problem, rng: np.random.Generator, threads: int | None) -> RangeTest:
+    """Train at rates around the one that "auto" would choose; `problem` has places among the classes as labels."""
+    X, places, size, n_classes = problem.X, problem.labels, problem.batch_size, problem.n_classes or 2
     parameters = np.zeros((problem.n_scores, X.shape[1] + 1))
     rates = auto_learning_rate(problem, rng) * np.geomspace(_LOWEST, _HIGHEST, _STEPS)
     losses: list[float] = []
-    smoothed = lowest = np.log(classes.size)
+    smoothed = lowest = np.log(n_classes)
     for rate in rates:
         chosen = np.sort(rng.choice(X.shape[0], min(X.shape[0], _BATCHES_A_STEP * size), replace=False))
-        labels, _ = check.check_class_labels(places[chosen], chosen.size, classes.size)
+        labels, _ = check.check_class_labels(places[chosen], chosen.size, n_classes)
         part = problem._replace(
             X=check.check_rows(X[chosen]),
-            labels=labels if classes.size > 2 else check.check_labels(places[chosen], chosen.size),
+            labels=labels if n_classes > 2 else check.check_labels(places[chosen], chosen.size),
             batch_size=min(size, chosen.size),
             initial=parameters,
         )

@@ -71,7 +71,7 @@ class Fit:
         """Whether the last epoch didn't diverge; raises ValueError if X isn't finite."""
         finite = self._is_finite()
         if not (finite and math.isfinite(cost)):
-            raise_if_not_finite(self._problem.X, self._problem.name)
+            raise_if_not_finite(self._problem.X)
         return finite and cost <= highest_cost
 
     def keep(self) -> None:

@@ -55,7 +55,6 @@ class Problem(NamedTuple):
     initial: Array | None = None  # (1, n + 1) or (K, n + 1): weights and bias of the scaled features; None for zeros
     n_classes: int | None = None  # K for softmax; None for labels 0 and 1 and one score
     pack: bool = True  # whether rows may be packed
-    name: str = "X"  # of X, in errors
 
     @property
     def n_scores(self) -> int:
