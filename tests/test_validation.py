@@ -31,16 +31,28 @@ def with_value(array, index, value):
         (3.0, ValueError, r"X_train must be a 2-D array .* got shape \(\)"),
         (X[:0], ValueError, r"X_train must have at least one example and one feature; got shape \(0, 3\)"),
         (X[:, :0], ValueError, r"X_train must have at least one example and one feature; got shape \(20, 0\)"),
-        (X.astype(str), TypeError, "X_train must hold numbers; got dtype <U"),
+        (
+            X.astype(str),
+            TypeError,
+            r"X_train must hold numbers: columns 0, 1 and 2 hold numbers as text, .*: convert them",
+        ),
         (X.astype(complex), TypeError, "X_train must hold real numbers; got dtype complex128"),
-        (np.full((20, 3), "a", object), TypeError, "X_train must hold numbers; got dtype object"),
-        (np.zeros((20, 3), "M8[s]"), TypeError, "X_train must hold numbers; got dtype datetime64"),
+        (
+            np.full((20, 3), "a", object),
+            TypeError,
+            "X_train must hold numbers: columns 0, 1 and 2 hold text, e.g. 'a': encode them",
+        ),
+        (
+            np.zeros((20, 3), "M8[s]"),
+            TypeError,
+            "X_train must hold numbers: columns 0, 1 and 2 hold dates or times, e.g. 1970-01-01T00:00:00: turn",
+        ),
         ([[1.0, 2.0], [3.0]], ValueError, "X_train must be an array of numbers with rows of equal length"),
         (np.ma.masked_array(X, X > 0), TypeError, "X_train must not be a masked array"),
         (
             scipy.sparse.csr_array(X),
             TypeError,
-            r"X_train must be a dense array; got csr_array: use X_train.toarray\(\)",
+            r"X_train must be a dense array; got csr_array: jitlogit.LogisticRegression and .* take sparse",
         ),
         (
             with_value(X, (7, 2), np.nan),
@@ -91,8 +103,16 @@ def test_not_finite_anywhere(value, dtype, order):
         (Y * 2 - 1, ValueError, "Y_train must hold the labels 0 and 1 only; found -1, 1: map"),
         (np.arange(20), ValueError, r"found 0, 1, 2, 3, 4, 5, \.\.\.: map"),
         (Y * 0.5, ValueError, r"found 0\.0, 0\.5"),
-        (with_value(Y.astype(float), (0, 3), np.nan), ValueError, "found 0.0, 1.0, nan"),
-        (np.where(Y[0], "yes", "no"), TypeError, "Y_train must hold numbers; got dtype <U3"),
+        (
+            with_value(Y.astype(float), (0, 3), np.nan),
+            ValueError,
+            "Input Y_train contains NaN: 1 of 20 labels are missing; drop these rows",
+        ),
+        (
+            np.where(Y[0], "yes", "no"),
+            TypeError,
+            "Y_train must hold numbers; it holds text, e.g. '.*': encode it, say with LabelEncoder, or use",
+        ),
     ],
 )
 def test_bad_labels(bad, error, message):

@@ -106,7 +106,7 @@ def columns_error(table: Any, name: str = "X") -> Exception | None:
         rows = table.tocsr()
         return _error(_faults_of_sparse(rows), name, rows.shape[0])
     array = _as_array(table)
-    if array is None or array.ndim != 2:
+    if array is None or array.ndim != 2 or array.size == 0:
         return None
     if array.dtype.kind == "f" or is_bfloat16(array):
         return _error(_faults_of_floats(array, range(array.shape[1])), name, array.shape[0])
@@ -245,7 +245,7 @@ def _faults_of_sparse(rows: Any) -> list[_Fault]:
 
 
 def _error(faults: list[_Fault], name: str, n_rows: int, has_names: bool = False) -> Exception | None:
-    """The error that tells all faults, kind by kind; numbers as text are told alone, since they are converted mostly."""
+    """The error that tells all faults, kind by kind; of numbers as text only if all else is right."""
     faults = [fault for fault in faults if fault.kind != "numbers as text"] or faults
     if not faults:
         return None

@@ -123,7 +123,7 @@ def check_class_labels(y: Any, n_samples: int, n_classes: int | None) -> tuple[A
     array = _numeric_labels(y, "y_train").reshape(-1)
     if array.size != n_samples:
         raise ValueError(f"y_train must hold one label for each of the {n_samples} examples; got {array.size}")
-    if not (array.min() >= 0 and np.array_equal(array, np.floor(array))):
+    if not (array.min() >= 0 and np.isfinite(array).all() and np.array_equal(array, np.floor(array))):
         raise labels_error(array, "y_train") or ValueError(
             "y_train must hold whole numbers from 0 on: numpy.unique(y, return_inverse=True) makes such"
         )

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.utils import check_consistent_length, column_or_1d
+from sklearn.utils import check_array, check_consistent_length, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
@@ -144,22 +144,25 @@ class LinearClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def _checked(self, X: Any, y: Any, reset: bool) -> tuple[Array, Array]:
         """Rows and labels of `fit`, or with `reset` False of later calls."""
-        rows, labels = self._rows(X, reset), y
+        if y is None:
+            raise ValueError(f"{type(self).__name__} requires y to be passed, but the target y is None")
+        rows = self._rows(X, reset)
         try:
-            y = column_or_1d(validate_data(self, y=y, multi_output=True), warn=True)
-            check_consistent_length(rows, y)
-            _check_kind(y)
+            labels = check_array(y, accept_sparse="csr", ensure_2d=False, dtype=None, input_name="y", estimator=self)
+            labels = column_or_1d(labels, warn=True)
+            check_consistent_length(rows, labels)
+            _check_kind(labels)
         except (TypeError, ValueError) as error:
-            missing = 0 if labels is None or check.is_sparse(labels) else count_missing(labels)
-            raise (missing_error(missing, np.size(labels), "y") if missing else error) from None
-        return rows, y
+            missing = 0 if check.is_sparse(y) else count_missing(y)
+            raise (missing_error(missing, np.size(y), "y") if missing else error) from None
+        return rows, labels
 
     def _rows(self, X: Any, reset: bool) -> Any:
         """Rows for kernels; the names and the number of their features are noted (`reset`), or compared with those."""
         try:
             refuse_what_misleads(X, "X")
             return check.check_rows(validate_data(self, X, reset=reset, **_check_options(X)))
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError):
             told = columns_error(X)
             if told is None:
                 raise

@@ -347,7 +347,9 @@ class MiniBatchLogisticRegression(CallbackSupportMixin, LinearClassifier):  # ty
 
     def _steps(self, schedule: str, usual: str) -> Steps:
         optimizer = check.check_choice(self.optimizer, "optimizer", ("auto", *OPTIMIZERS))
-        return check_steps(usual if optimizer == "auto" else optimizer, schedule, self.alpha, self.l1_ratio, self.average)
+        return check_steps(
+            usual if optimizer == "auto" else optimizer, schedule, self.alpha, self.l1_ratio, self.average
+        )
 
     def _scaling(self, seen: RunningMoments) -> tuple[Array, Array]:
         """Offset and scale of the features; without an intercept, nothing could undo an offset."""

@@ -115,7 +115,7 @@ def learning_rate_finder(
 
 
 def _classes_and_places(y: Any) -> tuple[Array, Array]:
-    """The sorted classes, and the place of each label among them; raises ValueError if labels are missing."""
+    """The sorted classes, and the place of each label among them; raises ValueError for missing or continuous ones."""
     labels = np.asarray(y).reshape(-1)
     try:
         classes, places = np.unique(labels, return_inverse=True)
@@ -124,6 +124,8 @@ def _classes_and_places(y: Any) -> tuple[Array, Array]:
         raise (missing_error(missing, labels.size, "y") if missing else error) from None
     if count_missing(classes):
         raise missing_error(count_missing(labels), labels.size, "y")
+    if classes.dtype.kind == "f" and not (np.isfinite(classes) & (classes == np.floor(classes))).all():
+        raise ValueError(f"y must hold labels of classes; it holds numbers that aren't whole, e.g. {classes[0]:g}")
     return classes, places
 
 
