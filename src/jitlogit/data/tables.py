@@ -56,7 +56,7 @@ class NotFiniteError(ValueError):
 class _Fault(NamedTuple):
     kind: str  # a key of _WORDS
     column: Any  # its name, or its number if it has none
-    count: int  # of the values that are so
+    n_values: int  # that are so
     row: int  # of the first one
     example: str  # the first one
 
@@ -86,7 +86,7 @@ def refuse_what_misleads(table: Any, name: str) -> None:
 
 
 def columns_error(table: Any, name: str = "X") -> Exception | None:
-    """Return an error that names the columns that don't hold finite numbers, or None.
+    """Return an error that names the columns that don't hold finite numbers; None if there is nothing wrong with them.
 
     Parameters
     ----------
@@ -96,7 +96,8 @@ def columns_error(table: Any, name: str = "X") -> Exception | None:
 
     Returns
     -------
-    TypeError if there are columns that don't hold numbers, ValueError if all do, but not in all rows.
+    TypeError if there are columns that don't hold numbers, ValueError if all do, but not in all rows, or if rows differ
+    in length.
     """
     columns = _named_columns(table)
     if columns is not None:
@@ -106,7 +107,9 @@ def columns_error(table: Any, name: str = "X") -> Exception | None:
         rows = table.tocsr()
         return _error(_faults_of_sparse(rows), name, rows.shape[0])
     array = _as_array(table)
-    if array is None or array.ndim != 2 or array.size == 0:
+    if array is None:
+        return ValueError(f"{name} must be an array of numbers with rows of equal length")
+    if array.ndim != 2 or array.size == 0:
         return None
     if array.dtype.kind == "f" or is_bfloat16(array):
         return _error(_faults_of_floats(array, range(array.shape[1])), name, array.shape[0])
@@ -129,7 +132,7 @@ def labels_error(labels: Any, name: str) -> Exception | None:
                 "LabelEncoder, or use jitlogit.LogisticRegression, which takes labels of any kind"
             )
         if fault.kind == "missing":
-            return missing_error(fault.count, values.size, name)
+            return missing_error(fault.n_values, values.size, name)
     return None
 
 
@@ -226,7 +229,7 @@ def _faults_of_floats(array: Array, labels: Any) -> list[_Fault]:
             for j in np.flatnonzero(counts).tolist():
                 row = int(np.argmax(bad[:, j]))
                 before = found.get((j, kind), _Fault(kind, labels[j], 0, start + row, str(block[row, j])))
-                found[j, kind] = before._replace(count=before.count + int(counts[j]))
+                found[j, kind] = before._replace(n_values=before.n_values + int(counts[j]))
     return [found[key] for key in sorted(found)]
 
 
@@ -266,7 +269,7 @@ def _sentence(faults: list[_Fault], n_rows: int) -> str:
     one, several, cure = _WORDS[kind]
     labels = []
     for number, fault in enumerate(faults[:_MOST_NAMED]):
-        counted = f" ({fault.count}{f' of {n_rows} rows' * (number == 0)})" * (kind in _COUNTED)
+        counted = f" ({fault.n_values}{f' of {n_rows} rows' * (number == 0)})" * (kind in _COUNTED)
         labels.append(f"{fault.column!r}{counted}")
     others = len(faults) - len(labels)
     last = f"{others} more" if others else labels.pop() if len(labels) > 1 else ""
