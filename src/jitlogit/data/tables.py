@@ -177,6 +177,8 @@ def _faults_of_column(label: Any, column: Any) -> list[_Fault]:
         return []
     if values.dtype.kind in "mM":
         return [_Fault("dates", label, values.size, 0, str(values[0]))]
+    if values.dtype.kind == "f":
+        return _faults_of_floats(values[:, np.newaxis], [label])
     try:
         floats = values.astype(np.float64)
     except (TypeError, ValueError, OverflowError):
