@@ -192,7 +192,8 @@ def test_history_callbacks_and_stopping(capsys):
     assert model.history_["val_accuracy"][-1] == model.score(X[:50], Y[0, :50])
     assert model.history_["val_loss"][-1] == pytest.approx(log_loss(Y[0, :50], model.predict_proba(X[:50])), rel=1e-6)
     assert model.history_["learning_rate"][0] == pytest.approx(model.learning_rate_)
-    assert "Cost at iteration 3" in capsys.readouterr().out
+    shown = [f"{model.history_[name][3]:.4g}" for name in ("loss", "val_loss", "val_accuracy")]
+    assert capsys.readouterr().out.splitlines()[3] == "epoch 4/50 loss {} val_loss {} val_acc {}".format(*shown)
     lasting = MiniBatchLogisticRegression(max_iter=400, tol=1e-3, n_iter_no_change=3, random_state=0).fit(X, Y[0])
     assert 3 < lasting.n_iter_ < 400
     held = MiniBatchLogisticRegression(max_iter=400, early_stopping=True, random_state=0).fit(X, Y[0])

@@ -41,12 +41,12 @@ def check_fraction(value: Any, name: str) -> float:
     return number
 
 
-def check_count(value: Any, name: str) -> int:
+def check_count(value: Any, name: str, least: int = 1) -> int:
     if isinstance(value, np.ndarray) and value.size == 1:
         value = value.item()
     number = check_number(value, name)
-    if not isinstance(value, numbers.Integral) or number < 1:
-        raise ValueError(f"{name} must be an integer of at least 1; got {value!r}")
+    if not isinstance(value, numbers.Integral) or number < least:
+        raise ValueError(f"{name} must be an integer of at least {least}; got {value!r}")
     return int(value)
 
 

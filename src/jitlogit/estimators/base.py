@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import functools
+import sys
+import warnings
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.linear_model._base import SparseCoefMixin
 from sklearn.utils import check_array, check_consistent_length, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
@@ -21,6 +24,7 @@ from .weights import classes_of
 
 # Labels from which on scikit-learn's check, which sorts them, is given one of each kind instead.
 _MANY_LABELS = 1000
+_INSIDE = (__name__.partition(".")[0] + ".", "sklearn.callback.")  # modules whose lines no warning is shown at
 
 Method = TypeVar("Method", bound=Callable[..., Any])
 
@@ -42,6 +46,14 @@ def restored_on_error(method: Method) -> Method:
     return call  # type: ignore[return-value]
 
 
+def warn_user(message: str, category: type[Warning]) -> None:
+    """Warn at the line that called a method of ours; decorators of scikit-learn may lie between the two."""
+    frame, level = sys._getframe(1), 3
+    while frame.f_back is not None and frame.f_back.f_globals.get("__name__", "").startswith(_INSIDE):
+        frame, level = frame.f_back, level + 1
+    warnings.warn(message, category, stacklevel=level)
+
+
 def _check_kind(y: Array) -> None:
     """Raise ValueError where scikit-learn doesn't take y for class labels."""
     if y.dtype != object and y.size >= _MANY_LABELS:
@@ -59,13 +71,26 @@ def _check_options(X: Any) -> dict[str, Any]:
     return {"accept_sparse": "csr", "dtype": "numeric" if numeric else None, "ensure_all_finite": False}
 
 
-class LinearClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
-    """A classifier that predicts the class of the largest score; of two classes, by the sign of one score."""
+def parameter_dtype(X: Any) -> np.dtype[Any]:
+    """The dtype of `coef_` and `intercept_` that scikit-learn's classes return for X: float32 for float32 alone."""
+    return np.dtype(np.float32 if X.dtype == np.float32 else np.float64)
+
+
+def _dense(coef: Any) -> Array:
+    return np.asarray(coef.toarray() if check.is_sparse(coef) else coef)
+
+
+class LinearClassifier(SparseCoefMixin, ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+    """A classifier that predicts the class of the largest score; of two classes, by the sign of one score.
+
+    `sparsify` and `densify` convert `coef_`; fits return it dense.
+    """
 
     n_threads: Any
     coef_: Array
     intercept_: Array
     classes_: Array
+    _unrounded: tuple[Array, Array] | None  # float64 values of `coef_` and `intercept_`, if these are rounded
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -80,7 +105,8 @@ class LinearClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """
         check_is_fitted(self)
         with columns_told(X):
-            return scores_of(self._rows(X, reset=False), self.coef_, self.intercept_, self._threads())
+            rows, _ = self._rows(X, reset=False)
+            return scores_of(rows, _dense(self.coef_), self.intercept_, self._threads())
 
     def predict(self, X: Any) -> Array:
         """The most probable class of each row."""
@@ -89,19 +115,24 @@ class LinearClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return np.asarray(self.classes_[places])
 
     def predict_proba(self, X: Any) -> Array:
-        """Probabilities (n_samples, K) of the classes, in the order of `classes_`, of float64."""
-        scores = self.decision_function(X).astype(np.float64)
+        """Probabilities (n_samples, K) of the classes, in the order of `classes_`.
+
+        They are computed in float64. They are float32 if the scores and `coef_` are, as with scikit-learn: that is, for
+        a model of float32 X, unless the new X is float64. Otherwise they are float64.
+        """
+        scores, dtype = self._wide_scores(X)
         if scores.ndim == 1:
-            return np.hstack([probabilities_of(sign * scores[:, np.newaxis]) for sign in (-1, 1)])
-        return probabilities_of(scores)
+            both = [probabilities_of(sign * scores[:, np.newaxis]) for sign in (-1, 1)]
+            return np.hstack(both, dtype=dtype, casting="same_kind")
+        return probabilities_of(scores).astype(dtype, copy=False)
 
     def predict_log_proba(self, X: Any) -> Array:
         """Logarithms of `predict_proba`; being computed from the scores, they are finite where one rounds to 0."""
-        scores = self.decision_function(X).astype(np.float64)
+        scores, dtype = self._wide_scores(X)
         if scores.ndim == 1:
-            return -np.column_stack([np.logaddexp(0, scores), np.logaddexp(0, -scores)])
+            return -np.column_stack([np.logaddexp(0, scores), np.logaddexp(0, -scores)]).astype(dtype, copy=False)
         scores -= scores.max(axis=1, keepdims=True)
-        return np.asarray(scores - np.log(np.exp(scores).sum(axis=1, keepdims=True)))
+        return np.asarray(scores - np.log(np.exp(scores).sum(axis=1, keepdims=True)), dtype)
 
     def save(self, path: Any) -> None:
         """Write the fitted model to one file, which `jitlogit.load` reads; no pickle is involved.
@@ -142,11 +173,36 @@ class LinearClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """
         return export.to_sklearn(self)
 
-    def _checked(self, X: Any, y: Any, reset: bool) -> tuple[Array, Array]:
-        """Rows and labels of `fit`, or with `reset` False of later calls."""
+    def _wide_scores(self, X: Any) -> tuple[Array, np.dtype[Any]]:
+        """Scores in float64, and the dtype of the probabilities."""
+        scores = self.decision_function(X)
+        return scores.astype(np.float64), np.result_type(scores.dtype, self.coef_.dtype)
+
+    def _set_parameters(self, coef: Array, intercept: Array, dtype: np.dtype[Any]) -> None:
+        """Set `coef_` (K, n) and `intercept_` (K,), rounded from float64 to `dtype`."""
+        self.coef_, self.intercept_ = coef.astype(dtype), intercept.astype(dtype)
+        self._unrounded = None if dtype == np.float64 else (coef, intercept)
+
+    def _parameters(self) -> tuple[Array, Array]:
+        """`coef_` and `intercept_` in float64, for training to go on from.
+
+        They are as `_set_parameters` got them, unless they were changed since then. Rounded in each call of
+        `partial_fit`, a large intercept would miss updates that are smaller than its rounding.
+        """
+        coef, intercept = _dense(self.coef_), np.asarray(self.intercept_)
+        wide: tuple[Array, Array] | None = getattr(self, "_unrounded", None)
+        if wide is not None and all(
+            np.array_equal(given.astype(rounded.dtype), rounded)
+            for given, rounded in zip(wide, (coef, intercept), strict=True)
+        ):
+            return wide
+        return coef.astype(np.float64), intercept.astype(np.float64)
+
+    def _checked(self, X: Any, y: Any, reset: bool) -> tuple[Array, Array, np.dtype[Any]]:
+        """Rows, labels and the dtype of the parameters, of `fit`, or with `reset` False of later calls."""
         if y is None:
             raise ValueError(f"{type(self).__name__} requires y to be passed, but the target y is None")
-        rows = self._rows(X, reset)
+        rows, dtype = self._rows(X, reset)
         try:
             labels = check_array(y, accept_sparse="csr", ensure_2d=False, dtype=None, input_name="y", estimator=self)
             labels = column_or_1d(labels, warn=True)
@@ -155,13 +211,17 @@ class LinearClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         except (TypeError, ValueError) as error:
             missing = 0 if check.is_sparse(y) else count_missing(y)
             raise (missing_error(missing, np.size(y), "y") if missing else error) from None
-        return rows, labels
+        return rows, labels, dtype
 
-    def _rows(self, X: Any, reset: bool) -> Any:
-        """Rows for kernels; the names and the number of their features are noted (`reset`), or compared with those."""
+    def _rows(self, X: Any, reset: bool) -> tuple[Any, np.dtype[Any]]:
+        """Rows for kernels, and the dtype of parameters that suit them.
+
+        The names and the number of their features are noted (`reset`), or compared with those.
+        """
         try:
             refuse_what_misleads(X, "X")
-            return check.check_rows(validate_data(self, X, reset=reset, **_check_options(X)))
+            validated = validate_data(self, X, reset=reset, **_check_options(X))
+            return check.check_rows(validated), parameter_dtype(validated)
         except (TypeError, ValueError):
             told = columns_error(X)
             if told is None:
@@ -182,7 +242,7 @@ class LinearClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 f"warm_start begins with coef_ of shape {np.shape(self.coef_)}, but these data need "
                 f"{(count, n_features)}: set warm_start=False to begin anew"
             )
-        if not (np.isfinite(self.coef_).all() and np.isfinite(self.intercept_).all()):
+        if not (np.isfinite(_dense(self.coef_)).all() and np.isfinite(self.intercept_).all()):
             raise ValueError("warm_start begins with coef_ and intercept_ that aren't finite: set warm_start=False")
         if classes is None or not np.array_equal(classes, self.classes_):
             raise ValueError(

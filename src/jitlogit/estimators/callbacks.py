@@ -1,4 +1,4 @@
-"""Callbacks: plain callables, and those of scikit-learn 1.9 and later, which see an epoch as a task of the fit."""
+"""Callbacks: plain callables, and those of scikit-learn 1.9 and later, which see the steps of a fit as its tasks."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ except ImportError:  # scikit-learn before 1.9
         return method
 
 
-__all__ = ["CallbackSupportMixin", "FitTasks", "check_callbacks", "with_callbacks"]
+__all__ = ["Attributes", "CallbackSupportMixin", "StepTasks", "Task", "check_callbacks", "with_callbacks"]
+
+Attributes = Callable[[], dict[str, Any]]  # makes the fitted attributes, if a callback asks for them
 
 
 def check_callbacks(callbacks: Any) -> list[Callable[..., Any]]:
@@ -28,41 +30,76 @@ def check_callbacks(callbacks: Any) -> list[Callable[..., Any]]:
     return several
 
 
-class FitTasks:
-    """Calls the scikit-learn callbacks of a fit of `estimator`; does nothing where scikit-learn has none."""
+class Task:
+    """A task of a fit, as scikit-learn's callbacks see it; does nothing where scikit-learn has none.
 
-    def __init__(self, estimator: Any, X: Any, y: Any, n_epochs: int) -> None:
-        self._arguments = {"estimator": estimator, "X": X, "y": y}
-        self._n_epochs = n_epochs
-        self._done = 0
-        self._fit: Any = None
-        self._epoch: Any = None
+    It holds at most `most` tasks inside it. `arguments` are what the callbacks are given: the estimator, X, y and
+    metadata.
+    """
+
+    def __init__(self, context: Any, arguments: dict[str, Any]) -> None:
+        self._context, self._arguments = context, arguments
+        if context is not None:
+            context.call_on_fit_task_begin(**arguments)
+
+    @classmethod
+    def of_fit(cls, estimator: Any, X: Any, y: Any, sample_weight: Any, most: int) -> Task:
+        """The task that is the whole fit."""
+        context = None
         if hasattr(estimator, "_init_callback_context"):
-            self._fit = estimator._init_callback_context(max_subtasks=n_epochs)
-            self._fit.call_on_fit_task_begin(**self._arguments)
-            self.begin_epoch()
+            context = estimator._init_callback_context(max_subtasks=most)
+        return cls(context, {"estimator": estimator, "X": X, "y": y, "metadata": _metadata(sample_weight)})
 
-    def begin_epoch(self) -> None:
-        """To be called before an epoch; does nothing if one is open, or all are done."""
-        if self._fit is None or self._epoch is not None or self._done == self._n_epochs:
-            return
-        self._epoch = self._fit.subcontext(task_name="epoch")
-        self._epoch.call_on_fit_task_begin(**self._arguments)
+    def begin(self, name: str, most: int = 0, sample_weight: Callable[[], Any] | None = None) -> Task:
+        """The next task inside this one; `sample_weight` makes its weights of rows, if they are others."""
+        arguments = dict(self._arguments)
+        if sample_weight is not None:
+            arguments["metadata"] = lambda: _metadata(sample_weight())
+        if self._context is None:
+            return Task(None, arguments)
+        return Task(self._context.subcontext(task_name=name, max_subtasks=most), arguments)
 
-    def end_epoch(self, number: int, attributes: Callable[[], dict[str, Any]]) -> bool:
-        """To be called after an epoch; return whether a callback asks to stop.
+    def end(self, attributes: Attributes | None = None) -> bool:
+        """Return whether a callback asks to stop; a task without attributes has done nothing."""
+        if self._context is None:
+            return False
+        return bool(self._context.call_on_fit_task_end(**self._arguments, reconstruction_attributes=attributes))
 
-        `attributes` returns `coef_` and `intercept_` as they are then. An epoch that is repeated, after training
-        diverged, is not announced again.
+
+def _metadata(sample_weight: Any) -> dict[str, Any] | None:
+    return None if sample_weight is None else {"sample_weight": sample_weight}
+
+
+class StepTasks:
+    """The steps of a task, one after another, at most `most`: epochs or iterations.
+
+    The first begins at once, each other one when the one before it has ended. One that never ran ends without
+    attributes.
+    """
+
+    def __init__(self, task: Task, name: str, most: int) -> None:
+        self._task, self._name, self._most = task, name, most
+        self._done = 0
+        self._step: Task | None = None
+        self.begin()
+
+    def begin(self) -> None:
+        """To be called before a step; does nothing if one is open, or all are done."""
+        if self._step is None and self._done < self._most:
+            self._step = self._task.begin(self._name)
+
+    def end(self, number: int, attributes: Attributes) -> bool:
+        """To be called after a step; return whether a callback asks to stop.
+
+        A step that is repeated, after training diverged, is not announced again.
         """
-        if self._fit is None or number < self._done:
+        if self._step is None or number < self._done:
             return False
         self._done = number + 1
-        ended, self._epoch = self._epoch, None
-        return bool(ended.call_on_fit_task_end(**self._arguments, reconstruction_attributes=attributes))
+        ended, self._step = self._step, None
+        return ended.end(attributes)
 
-    def end(self, attributes: Callable[[], dict[str, Any]]) -> None:
-        """To be called after the last epoch; ends an epoch that is still open too."""
-        for task in (self._epoch, self._fit):
-            if task is not None:
-                task.call_on_fit_task_end(**self._arguments, reconstruction_attributes=attributes)
+    def close(self) -> None:
+        """To be called after the last step."""
+        if self._step is not None:
+            self._step.end()

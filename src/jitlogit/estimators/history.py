@@ -11,9 +11,11 @@ from ..data.parameters import check_count, check_not_negative
 from ..data.prediction import SomeRows, mean_loss_and_accuracy
 from ..data.validation import Array
 from ..training.problem import Epoch
-from .callbacks import FitTasks, check_callbacks
+from ..training.progress import Progress
+from .callbacks import StepTasks, check_callbacks
 
 HISTORY = ("loss", "val_loss", "val_accuracy", "learning_rate", "gradient_norm", "seconds", "rows_per_second")
+_SHOWN = {"loss": "loss", "val_loss": "val_loss", "val_accuracy": "val_acc"}  # as progress names them
 
 
 def scaled_parameters(coef: Array, intercept: Array, offset: Array, scale: Array) -> Array:
@@ -28,7 +30,10 @@ def raw_parameters(weights: Array, bias: Array, offset: Array, scale: Array) -> 
 
 
 class Record:
-    """Writes the history, calls callbacks, and decides when to stop; begins with the `history` of earlier calls."""
+    """Writes the history, shows progress, calls callbacks, and decides when to stop.
+
+    It begins with the `history` of earlier calls. `dtype` is that of the parameters that callbacks see.
+    """
 
     def __init__(
         self,
@@ -37,15 +42,17 @@ class Record:
         validation: SomeRows | None,
         scaling: tuple[Array, Array],
         history: dict[str, list[float]],
-        tasks: FitTasks | None,
-        n_threads: int | None,
+        steps: StepTasks | None,
+        n_epochs: int,
+        dtype: np.dtype[Any],
     ) -> None:
         tol = None if model.tol is None else check_not_negative(model.tol, "tol")
         self._tol = 0.0 if tol is None and model.early_stopping else tol
         self._patience = check_count(model.n_iter_no_change, "n_iter_no_change")
         self._callbacks = check_callbacks(model.callbacks)
-        self._tasks = tasks
-        self._n_threads = n_threads
+        self._steps = steps
+        self._n_threads = model._threads()
+        self._dtype = dtype
         self._m = m
         self._validation = validation
         self._scaling = scaling
@@ -54,6 +61,8 @@ class Record:
         self.history = {name: list(history.get(name, [])) for name in HISTORY}
         if validation is None:
             del self.history["val_loss"], self.history["val_accuracy"]
+        self._n_epochs = self._before + n_epochs
+        self._progress = Progress(self._n_epochs) if model.verbose else None
 
     def add(self, epoch: Epoch, interrupted: bool = False) -> bool:
         """Add an epoch; return whether training should stop."""
@@ -67,21 +76,26 @@ class Record:
         }
         watched = epoch.cost
 
+        def parameters() -> tuple[Array, Array]:
+            scaled = epoch.parameters()
+            return raw_parameters(scaled[:, :-1], scaled[:, -1], *self._scaling)
+
         def fitted() -> dict[str, Array]:
-            parameters = epoch.parameters()
-            coef, intercept = raw_parameters(parameters[:, :-1], parameters[:, -1], *self._scaling)
-            return {"coef_": coef, "intercept_": intercept}
+            coef, intercept = parameters()
+            return {"coef_": coef.astype(self._dtype), "intercept_": intercept.astype(self._dtype)}
 
         if self._validation is not None:
-            coef, intercept = fitted().values()
-            watched, right = mean_loss_and_accuracy(self._validation, coef, intercept, self._n_threads)
+            watched, right = mean_loss_and_accuracy(self._validation, *parameters(), self._n_threads)
             known |= {"val_loss": watched, "val_accuracy": right}
         for name, value in known.items():
             del self.history[name][number:]  # training that diverged repeats epochs at a lower rate
             self.history[name].append(value)
+        if self._progress is not None:
+            fields = " ".join(f"{word} {known[name]:.4g}" for name, word in _SHOWN.items() if name in known)
+            self._progress.update(number, fields, f"epoch {number + 1}/{self._n_epochs} {fields}")
         asked = [bool(callback({"epoch": number, **known})) for callback in self._callbacks]
-        if self._tasks is not None:
-            asked.append(self._tasks.end_epoch(epoch.number, fitted))
+        if self._steps is not None:
+            asked.append(self._steps.end(epoch.number, fitted))
         stop = interrupted or any(asked)
         if self._tol is not None:
             del self._best_losses[epoch.number :]
@@ -89,6 +103,13 @@ class Record:
             failed = 0 if watched < best - self._tol else failed + 1
             self._best_losses.append((min(best, watched), failed))
             stop = stop or failed >= self._patience
-        if self._tasks is not None and not stop:
-            self._tasks.begin_epoch()
+        if self._steps is not None and not stop:
+            self._steps.begin()
         return stop
+
+    def close(self) -> None:
+        """To be called after the last epoch."""
+        if self._progress is not None:
+            self._progress.close()
+        if self._steps is not None:
+            self._steps.close()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import math
-import warnings
 from collections.abc import Callable
 from typing import Any, NamedTuple, TypeVar
 
@@ -18,8 +17,8 @@ from ..kernels.steps.labels import class_weights
 from ..optimum.cost import Cost
 from ..optimum.samples import Sample, first_sample, moments_of
 from ..optimum.solve import SOLVERS, Optimum, choose_solver, find_optimum
-from .base import LinearClassifier, restored_on_error
-from .callbacks import check_callbacks
+from .base import LinearClassifier, restored_on_error, warn_user
+from .callbacks import Attributes, CallbackSupportMixin, StepTasks, Task, check_callbacks, with_callbacks
 from .history import raw_parameters, scaled_parameters
 from .weights import (
     check_classes,
@@ -44,6 +43,16 @@ class _Data(NamedTuple):
     intercept: bool
     sample: Sample | None  # rows that the search begins with
     read_scaling: Callable[[], tuple[Array, Array]] | None  # from all rows; None if offset and scale are exact
+    given: Array | None  # (m,), sample weights alone
+    dtype: np.dtype[Any]  # of the parameters that are returned
+
+    def raw(self, parameters: Array) -> tuple[Array, Array]:
+        """`coef_` and `intercept_`, in float64, of parameters (K, n + 1) of the scaled features."""
+        return raw_parameters(parameters[:, :-1], parameters[:, -1], self.offset, self.scale)
+
+    def attributes(self, parameters: Array) -> dict[str, Array]:
+        coef, intercept = self.raw(parameters)
+        return {"coef_": coef.astype(self.dtype), "intercept_": intercept.astype(self.dtype)}
 
 
 # Parameters of scikit-learn's class that this one lacks, with advice.
@@ -77,17 +86,13 @@ def with_hints(init: Initialiser) -> Initialiser:
     return call  # type: ignore[return-value]
 
 
-def coef_and_intercept(data: _Data, found: Optimum) -> tuple[Array, Array]:
-    return raw_parameters(found.parameters[:, :-1], found.parameters[:, -1], data.offset, data.scale)
-
-
 def _scaling(seen: RunningMoments, intercept: bool) -> tuple[Array, Array]:
     """Offset and scale of the features; without an intercept, offsets are 0 and scales root mean squares."""
     offset, scale = seen.mean_and_scale()
     return (offset, scale) if intercept else (np.zeros(offset.size), np.sqrt(scale**2 + seen.mean**2))
 
 
-class LogisticRegression(LinearClassifier):
+class LogisticRegression(CallbackSupportMixin, LinearClassifier):  # type: ignore[misc]
     """scikit-learn's `LogisticRegression`, with a bound on the distance to the optimum.
 
     Minimises  C sum_i s_i loss_i + (1 - l1_ratio) ||w||^2 / 2 + l1_ratio ||w||_1  over weights w and intercepts, s_i
@@ -124,6 +129,7 @@ class LogisticRegression(LinearClassifier):
 
         Where X has many rows, the Newton methods and "lbfgs" first minimise the cost of a sample of them.
     max_iter : int
+        Most iterations. 0 returns what the search begins with; with `warm_start`, the bound for given coefficients.
     warm_start : bool
         Whether `fit` begins with the coefficients of the fit before.
     standardize : bool
@@ -131,14 +137,17 @@ class LogisticRegression(LinearClassifier):
     n_threads : None or int
         Most threads to use, None for as many as Numba is set to. Results have the same bits for any number.
     callbacks : None, or callable or list of callables
-        Called after each iteration with a dict of "iteration" and "cost"; a true result stops.
+        Called after each iteration with a dict of "iteration" and "cost"; a true result stops. From scikit-learn 1.9
+        on, ``set_callbacks`` takes its own callbacks, which see each iteration of `fit` as a task.
     verbose : int
         Whether to print the cost after each iteration.
 
     Attributes
     ----------
-    coef_ : (1, n_features) of float64, (n_classes, n_features) for more than two classes
-    intercept_ : (1,) or (n_classes,) of float64
+    coef_ : (1, n_features), (n_classes, n_features) for more than two classes
+        float32 for X of float32, else float64, as in scikit-learn. The attributes below belong to the float64 values
+        before rounding, with which `warm_start` begins too.
+    intercept_ : (1,) or (n_classes,), of the dtype of `coef_`
     classes_ : (n_classes,)
     n_iter_ : (1,) of int
     n_features_in_, feature_names_in_
@@ -189,6 +198,7 @@ class LogisticRegression(LinearClassifier):
         self.verbose = verbose
 
     @restored_on_error
+    @with_callbacks  # type: ignore[untyped-decorator]
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> LogisticRegression:
         """Find the optimum.
 
@@ -219,14 +229,18 @@ class LogisticRegression(LinearClassifier):
         data = self._read(X, y, sample_weight)
         initial = None
         if self._begins_warm(self.warm_start, before, data.X.shape[1]):
-            intercept = self.intercept_ if data.intercept else np.zeros(len(self.coef_))
-            initial = scaled_parameters(self.coef_, intercept, data.offset, data.scale)
-        self._set_fitted(data, self._find(data, self.C, data.weights, initial))
+            coef, intercept = self._parameters()
+            initial = scaled_parameters(coef, intercept * data.intercept, data.offset, data.scale)
+        max_iter = self._max_iter()
+        task = Task.of_fit(self, data.X, data.y, data.given, max_iter)
+        steps = StepTasks(task, "iteration", max_iter)
+        self._set_fitted(data, self._find(data, self.C, data.weights, initial, steps))
+        task.end(lambda: {"coef_": self.coef_, "intercept_": self.intercept_})
         return self
 
     def _read(self, X: Any, y: Any, sample_weight: Any) -> _Data:
         """Check the data, and set `classes_`."""
-        X, y = self._checked(X, y, reset=True)
+        X, y, dtype = self._checked(X, y, reset=True)
         self.classes_ = classes_of(y)
         check_classes(self.classes_)
         labels = places_of(y, self.classes_, "y")
@@ -244,14 +258,15 @@ class LogisticRegression(LinearClassifier):
         offset, scale = read_scaling() if seen is None else _scaling(seen, intercept)
         factors = class_factors(self.classes_, self.class_weight, class_weights(labels, weights, self.classes_.size))
         total = with_class_weights(weights, labels, factors)
-        return _Data(X, y, labels, total, offset, scale, intercept, sample, read_scaling if seen else None)
+        read = read_scaling if seen else None
+        return _Data(X, y, labels, total, offset, scale, intercept, sample, read, weights, dtype)
 
-    def _find(self, data: _Data, C: Any, weights: Array | None, initial: Array | None) -> Optimum:
+    def _find(self, data: _Data, C: Any, weights: Array | None, initial: Array | None, steps: StepTasks) -> Optimum:
         """The optimum for weights (m,) of the rows; searches on with the scales of all rows if a sample's are off."""
         exact: list[_Data] = []
 
         def on_step(iteration: int, cost: float, parameters: Array) -> bool:
-            if self._report(iteration, cost):
+            if self._report(iteration, cost, steps, lambda: data.attributes(parameters)):
                 return True
             if data.read_scaling and iteration == _ITERATIONS_BEFORE_SCALES:
                 offset, scale = data.read_scaling()
@@ -261,12 +276,18 @@ class LogisticRegression(LinearClassifier):
 
         found = self._search(data, C, weights, initial, on_step, 0)
         if not exact:
+            steps.close()
             return found
         (better,) = exact
-        begun = scaled_parameters(*coef_and_intercept(data, found), better.offset, better.scale)
+        begun = scaled_parameters(*data.raw(found.parameters), better.offset, better.scale)
         done = found.iterations
-        again = self._search(better, C, weights, begun, lambda i, cost, _: self._report(i + done, cost), done)
-        parameters = scaled_parameters(*coef_and_intercept(better, again), data.offset, data.scale)
+
+        def on_later_step(iteration: int, cost: float, parameters: Array) -> bool:
+            return self._report(done + iteration, cost, steps, lambda: better.attributes(parameters))
+
+        again = self._search(better, C, weights, begun, on_later_step, done)
+        steps.close()
+        parameters = scaled_parameters(*better.raw(again.parameters), data.offset, data.scale)
         return again._replace(
             parameters=parameters, iterations=done + again.iterations, passes=found.passes + again.passes
         )
@@ -307,7 +328,7 @@ class LogisticRegression(LinearClassifier):
             cost,
             solver,
             check.check_not_negative(self.tol, "tol"),
-            check.check_count(self.max_iter, "max_iter") - done,
+            self._max_iter() - done,
             initial,
             data.sample,
             self._generator(),
@@ -321,20 +342,22 @@ class LogisticRegression(LinearClassifier):
                 if found.iterations >= self.max_iter
                 else "no step lowers the cost any more: use X of float64, or raise tol"
             )
-            warnings.warn(
+            warn_user(
                 f"the optimum was not reached in {found.iterations} iterations: the largest element of the gradient is "
                 f"{np.abs(found.gradient).max():.2g}, tol={self.tol:g}, and the cost may be {found.gap:.2g} above its "
                 f"minimum; {advice}",
                 ConvergenceWarning,
-                stacklevel=4,
             )
-        self.coef_, self.intercept_ = coef_and_intercept(data, found)
+        self._set_parameters(*data.raw(found.parameters), data.dtype)
         self.n_iter_ = np.array([found.iterations])
         self.objective_, self.gradient_norm_ = found.cost, float(np.abs(found.gradient).max())
         self.optimality_gap_, self.n_passes_, self.converged_ = found.gap, found.passes, found.converged
 
     def _generator(self) -> np.random.Generator:
         return generator_from(0 if self.random_state is None else self.random_state)
+
+    def _max_iter(self) -> int:
+        return check.check_count(self.max_iter, "max_iter", 0)
 
     def _solver(self, X: Any, n_classes: int | None, with_l1: bool) -> str:
         if self.solver in _MISSING_SOLVERS:
@@ -348,9 +371,12 @@ class LogisticRegression(LinearClassifier):
             raise ValueError(f'solver="{solver}" needs dense X, whose Hessian it takes; use "lbfgs" or "auto"')
         return solver
 
-    def _report(self, iteration: int, cost: float) -> bool:
+    def _report(self, iteration: int, cost: float, steps: StepTasks, attributes: Attributes) -> bool:
         """Print, and call the callbacks, all of them; return whether one asks to stop."""
         if self.verbose:
             print(f"iteration {iteration}: {cost:.9f}")
         asked = [bool(callback({"iteration": iteration, "cost": cost})) for callback in check_callbacks(self.callbacks)]
+        asked.append(steps.end(iteration, attributes))
+        if not any(asked):
+            steps.begin()
         return any(asked)

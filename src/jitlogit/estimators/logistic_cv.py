@@ -3,21 +3,40 @@
 from __future__ import annotations
 
 import copy
-import warnings
+import functools
+import inspect
 from typing import Any
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.metrics import get_scorer
+from sklearn.metrics import get_scorer, make_scorer
 from sklearn.model_selection import check_cv
 
 from ..data import validation as check
 from ..data.prediction import losses_of, scores_of
 from ..data.validation import Array
 from ..optimum.solve import Optimum
-from .base import restored_on_error
-from .logistic import LogisticRegression, _Data, coef_and_intercept, with_hints
-from .weights import row_weights, without
+from .base import restored_on_error, warn_user
+from .callbacks import StepTasks, Task, with_callbacks
+from .logistic import LogisticRegression, _Data, with_hints
+from .weights import without
+
+
+def _with_classes(scorer: Any, classes: Array) -> Any:
+    """The scorer, told the classes, which held-out rows may lack; of two, the second is the positive one.
+
+    scikit-learn's class does the same. A scorer that isn't made by `make_scorer` is returned as it is.
+    """
+    if not hasattr(scorer, "_score_func"):
+        return scorer
+    known, given = inspect.signature(scorer._score_func).parameters, scorer._kwargs
+    told: dict[str, Any] = {"labels": classes} if "labels" in known else {}
+    if "pos_label" in known and classes.size == 2 and given.get("average", "binary") == "binary":
+        told["pos_label"] = classes[-1]
+    if not told.keys() - given.keys():
+        return scorer
+    sign, response = scorer._sign, scorer._response_method
+    return make_scorer(scorer._score_func, greater_is_better=sign > 0, response_method=response, **told | given)
 
 
 class LogisticRegressionCV(LogisticRegression):
@@ -90,47 +109,55 @@ class LogisticRegressionCV(LogisticRegression):
         self.scoring = scoring
 
     @restored_on_error
+    @with_callbacks  # type: ignore[untyped-decorator]
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> LogisticRegressionCV:
         """Choose `C_`, and fit to all rows with it; see `LogisticRegression.fit`.
 
         Raises TypeError if `sample_weight` is given and `scoring` doesn't take it, as scikit-learn does.
         """
-        found, data, passes = self._search_path(X, y, sample_weight)
+        data = self._read(X, y, sample_weight)
+        self.Cs_, max_iter = self._values(), self._max_iter()
+        folds = list(check_cv(self.cv, data.y, classifier=True).split(data.X, data.y))
+        task = Task.of_fit(self, data.X, data.y, data.given, len(folds) + 1)
+        self.scores_, passes = self._scores(data, folds, task)
+        self.C_ = float(self.Cs_[int(np.argmax(self.scores_.mean(axis=0)))])
+        refit = task.begin("refit", max_iter)
+        found = self._find(data, self.C_, data.weights, None, StepTasks(refit, "iteration", max_iter))
         self._set_fitted(data, found)
         self.n_passes_ += passes
+        for each in (refit, task):
+            each.end(lambda: {"coef_": self.coef_, "intercept_": self.intercept_})
         return self
 
-    def _search_path(self, X: Any, y: Any, sample_weight: Any) -> tuple[Optimum, _Data, float]:
-        """Return the optimum for all rows with the best C, the data, and the reads of X by the fits to folds."""
-        data = self._read(X, y, sample_weight)
-        given = row_weights(sample_weight, data.X)
-        self.Cs_ = self._values()
-        folds = list(check_cv(self.cv, data.y, classifier=True).split(data.X, data.y))
-        self.scores_ = np.empty((len(folds), self.Cs_.size))
+    def _scores(self, data: _Data, folds: list[tuple[Array, Array]], task: Task) -> tuple[Array, float]:
+        """Return the scores (n_folds, n_Cs), and the reads of X by the fits to folds."""
+        m, max_iter = data.X.shape[0], self._max_iter()
+        scores = np.empty((len(folds), self.Cs_.size))
         passes, short = 0.0, 0
         for fold, (trained, held) in enumerate(folds):
-            m = data.X.shape[0]
-            weights = without(data.weights, np.setdiff1d(np.arange(m), trained), m)
+            others = np.setdiff1d(np.arange(m), trained)
+            weights = without(data.weights, others, m)
+            of_fold = task.begin("fold", self.Cs_.size, functools.partial(without, data.given, others, m))
             initial = None
             for j, C in enumerate(self.Cs_):
-                found = self._find(data, C, weights, initial)
+                search = of_fold.begin(f"C={C:g}", max_iter)
+                found = self._find(data, C, weights, initial, StepTasks(search, "iteration", max_iter))
+                search.end(functools.partial(data.attributes, found.parameters))
                 initial, passes = found.parameters, passes + found.passes
                 short += not (found.converged or found.stopped)
-                self.scores_[fold, j] = self._score(data, found, held, given)
-                if not np.isfinite(self.scores_[fold, j]):
+                scores[fold, j] = self._score(data, found, held)
+                if not np.isfinite(scores[fold, j]):
                     raise ValueError(
-                        f"the score of fold {fold} for C={C:g} is {self.scores_[fold, j]}: every fold needs held-out "
+                        f"the score of fold {fold} for C={C:g} is {scores[fold, j]}: every fold needs held-out "
                         "rows of weight, and `scoring` a finite score for them"
                     )
+            of_fold.end()
         if short:
-            warnings.warn(
-                f"{short} of {self.scores_.size} fits to folds did not reach their optimum: raise max_iter, or tol",
+            warn_user(
+                f"{short} of {scores.size} fits to folds did not reach their optimum: raise max_iter, or tol",
                 ConvergenceWarning,
-                stacklevel=4,
             )
-        best = int(np.argmax(self.scores_.mean(axis=0)))
-        self.C_ = float(self.Cs_[best])
-        return self._find(data, self.C_, data.weights, None), data, passes
+        return scores, passes
 
     def _values(self) -> Array:
         if np.ndim(self.Cs) == 0:
@@ -140,10 +167,10 @@ class LogisticRegressionCV(LogisticRegression):
             raise ValueError(f"Cs must be a number of values, or values that are positive and finite; got {self.Cs!r}")
         return values
 
-    def _score(self, data: _Data, found: Optimum, held: Array, given: Array | None) -> float:
-        """The score of the held-out rows; `given` (m,) is `sample_weight`, without the factors of classes."""
-        coef, intercept = coef_and_intercept(data, found)
-        weights = data.weights if self.scoring is None else given
+    def _score(self, data: _Data, found: Optimum, held: Array) -> float:
+        """The score of the held-out rows."""
+        coef, intercept = data.raw(found.parameters)
+        weights = data.weights if self.scoring is None else data.given
         if weights is not None:
             weights = weights[held]
             if not weights.any():
@@ -153,8 +180,9 @@ class LogisticRegressionCV(LogisticRegression):
             return -float(losses.mean() if weights is None else weights @ losses / weights.sum())
         fitted = copy.copy(self)
         fitted.__dict__.pop("feature_names_in_", None)  # held-out rows are an array, which has no names
-        fitted.coef_, fitted.intercept_ = coef, intercept
+        fitted._set_parameters(coef, intercept, data.dtype)
         scorer = get_scorer(self.scoring) if isinstance(self.scoring, str) else self.scoring
+        scorer = _with_classes(scorer, self.classes_)
         options = {} if weights is None else {"sample_weight": weights}  # only these need a scorer that takes weights
         try:
             return float(scorer(fitted, data.X[held], data.y[held], **options))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from typing import Any
 
 import numpy as np
@@ -18,8 +17,8 @@ from ..kernels.steps.update import OPTIMIZERS
 from ..training.defaults import auto_batch_size, auto_epochs, auto_learning_rate, auto_optimizer
 from ..training.loop import TrainingResult, divergence, train, worsening
 from ..training.problem import Problem, Steps, check_steps
-from .base import LinearClassifier, restored_on_error
-from .callbacks import CallbackSupportMixin, FitTasks, check_callbacks, with_callbacks
+from .base import LinearClassifier, restored_on_error, warn_user
+from .callbacks import CallbackSupportMixin, StepTasks, Task, check_callbacks, with_callbacks
 from .history import Record, raw_parameters, scaled_parameters
 from .interrupts import stopped_by_interrupt
 from .weights import (
@@ -90,12 +89,14 @@ class MiniBatchLogisticRegression(CallbackSupportMixin, LinearClassifier):  # ty
         Called after each epoch with a dict of the new values of `history_`; a true result stops training. From
         scikit-learn 1.9 on, ``set_callbacks`` takes its own callbacks, which see each epoch of `fit` as a task.
     verbose : int
-        Whether to show progress.
+        Whether to show progress: a live bar on a terminal with tqdm, else a line for each epoch.
 
     Attributes
     ----------
-    coef_ : (1, n_features) of float64, (n_classes, n_features) for more than two classes
-    intercept_ : (1,) or (n_classes,) of float64
+    coef_ : (1, n_features), (n_classes, n_features) for more than two classes
+        float32 for X of float32, else float64, as in scikit-learn. Training goes on from float64 values. `partial_fit`
+        keeps the dtype of the first call.
+    intercept_ : (1,) or (n_classes,), of the dtype of `coef_`
     classes_ : (n_classes,)
     n_iter_ : int
         Epochs done; each call of `partial_fit` is one more.
@@ -200,7 +201,7 @@ class MiniBatchLogisticRegression(CallbackSupportMixin, LinearClassifier):  # ty
         """
         self._check_parameters()
         before = getattr(self, "classes_", None)
-        X, y = self._checked(X, y, reset=True)
+        X, y, dtype = self._checked(X, y, reset=True)
         self.classes_ = classes_of(y)
         check_classes(self.classes_)
         labels = places_of(y, self.classes_, "y")
@@ -219,11 +220,12 @@ class MiniBatchLogisticRegression(CallbackSupportMixin, LinearClassifier):  # ty
         usual = auto_optimizer(X) if self._has_auto_rate() and self.standardize else "nesterov"
         problem = self._problem(X, labels, weights, seen, goes_on, self._steps(self.schedule, usual))
         n_epochs = self._n_epochs(X.shape[0])
-        tasks = FitTasks(self, X, y, n_epochs)
-        record = Record(self, X.shape[0], validation, problem.scaling, {}, tasks, self._threads())
-        result = self._train(problem, n_epochs, rng, record)
+        task = Task.of_fit(self, X, y, weights, n_epochs)
+        steps = StepTasks(task, "epoch", n_epochs)
+        record = Record(self, X.shape[0], validation, problem.scaling, {}, steps, n_epochs, dtype)
+        result = self._train(problem, n_epochs, rng, record, dtype)
         self._seen = seen
-        tasks.end(lambda: {"coef_": self.coef_, "intercept_": self.intercept_})
+        task.end(lambda: {"coef_": self.coef_, "intercept_": self.intercept_})
         self.n_iter_ = result.n_epochs
         return self
 
@@ -254,7 +256,8 @@ class MiniBatchLogisticRegression(CallbackSupportMixin, LinearClassifier):  # ty
         """
         self._check_parameters()
         first = not hasattr(self, "coef_")
-        X, y = self._checked(X, y, reset=first)
+        X, y, dtype = self._checked(X, y, reset=first)
+        dtype = dtype if first else self.coef_.dtype
         if classes is not None:
             given = np.unique(np.asarray(classes))
             check_classes(given, "classes")
@@ -272,8 +275,8 @@ class MiniBatchLogisticRegression(CallbackSupportMixin, LinearClassifier):  # ty
         problem = self._problem(X, labels, weights, seen, not first, self._steps("constant", "nesterov"))
         decay = 1.0 if self.schedule == "constant" else 1 / math.sqrt(1 + calls)
         history = {} if first else self.history_
-        record = Record(self, X.shape[0], None, problem.scaling, history, None, self._threads())
-        self._train(problem, 1, generator_from(self.random_state, calls), record, decay)
+        record = Record(self, X.shape[0], None, problem.scaling, history, None, 1, dtype)
+        self._train(problem, 1, generator_from(self.random_state, calls), record, dtype, decay)
         self._seen = seen
         self.n_iter_ = calls + 1
         return self
@@ -301,14 +304,20 @@ class MiniBatchLogisticRegression(CallbackSupportMixin, LinearClassifier):  # ty
             scale,
             steps,
             check.check_bool(self.fit_intercept, "fit_intercept"),
-            scaled_parameters(self.coef_, self.intercept_, offset, scale) if goes_on else None,
+            scaled_parameters(*self._parameters(), offset, scale) if goes_on else None,
             n_classes if n_classes > 2 else None,
         )
 
     def _train(
-        self, problem: Problem, n_epochs: int, rng: np.random.Generator, record: Record, decay: float = 1.0
+        self,
+        problem: Problem,
+        n_epochs: int,
+        rng: np.random.Generator,
+        record: Record,
+        dtype: np.dtype[Any],
+        decay: float = 1.0,
     ) -> TrainingResult:
-        """Train, and set the fitted attributes; the rate is multiplied by `decay`."""
+        """Train, and set the fitted attributes, parameters of `dtype`; the rate is multiplied by `decay`."""
         auto = self._has_auto_rate()
         rate = auto_learning_rate(problem, rng) if auto else check.check_positive(self.learning_rate, "learning_rate")
         with stopped_by_interrupt() as interrupted:
@@ -318,19 +327,18 @@ class MiniBatchLogisticRegression(CallbackSupportMixin, LinearClassifier):  # ty
                 n_epochs,
                 rng,
                 self._threads(),
-                verbose=bool(self.verbose),
                 retry=auto,
                 on_epoch=lambda epoch: record.add(epoch, bool(interrupted)),
             )
+        record.close()
         if not auto:
             _check_end(problem, rate, result)
         if interrupted:
-            warnings.warn(
+            warn_user(
                 f"training was interrupted after {result.n_epochs} of {n_epochs} epochs; the model is that of the last",
                 ConvergenceWarning,
-                stacklevel=4,
             )
-        self.coef_, self.intercept_ = raw_parameters(result.weights, result.bias, *problem.scaling)
+        self._set_parameters(*raw_parameters(result.weights, result.bias, *problem.scaling), dtype)
         self.learning_rate_ = rate
         self.batch_size_ = problem.batch_size
         self.optimizer_ = problem.steps.optimizer
@@ -372,7 +380,7 @@ class MiniBatchLogisticRegression(CallbackSupportMixin, LinearClassifier):  # ty
         except (TypeError, ValueError):
             raise ValueError("eval_set must be a pair of features and labels, (X_val, y_val)") from None
         try:
-            rows, y = self._checked(X, y, reset=False)
+            rows, y, _ = self._checked(X, y, reset=False)
             with columns_told(X):
                 check.raise_if_not_finite(rows)
         except (TypeError, ValueError) as error:
@@ -395,4 +403,4 @@ def _check_end(problem: Problem, rate: float, result: TrainingResult) -> None:
     if result.diverged:
         raise ValueError(f'{divergence(problem, rate, result)}; or pass learning_rate="auto"')
     if result.is_worse:
-        warnings.warn(worsening(problem, rate, result), ConvergenceWarning, stacklevel=5)
+        warn_user(worsening(problem, rate, result), ConvergenceWarning)

@@ -108,7 +108,8 @@ def train(
         if recorded and math.isfinite(cost):
             costs.append(cost)
         if progress:
-            progress.update(i, cost if recorded else None)
+            shown = f"{cost:.6f}"
+            progress.update(i, *((f"cost {shown}", f"Cost at iteration {i}: {shown}") if recorded else (None, None)))
         if diverged:
             fit.undo_if_not_finite()
         elif on_epoch and on_epoch(fit.epoch(i, cost, schedule.rates(i)[0], seconds)):

@@ -18,19 +18,19 @@ def _live_bar(n_epochs: int) -> Any:
 
 
 class Progress:
-    """Shows a live bar with the cost, where tqdm has a terminal; else prints a line for each recorded cost."""
+    """Shows a live bar, where tqdm has a terminal; else prints a line for each epoch that has one."""
 
     def __init__(self, n_epochs: int) -> None:
         self._bar = _live_bar(n_epochs)
 
-    def update(self, iteration: int, cost: float | None) -> None:
-        """Call after each epoch, with its cost if it was recorded."""
+    def update(self, number: int, fields: str | None, line: str | None) -> None:
+        """Call after each epoch, numbered from 0, with what stands beside the bar and what is printed without one."""
         if self._bar is not None:
-            if cost is not None:
-                self._bar.set_postfix_str(f"cost {cost:.6f}", refresh=False)
-            self._bar.update(iteration + 1 - self._bar.n)  # negative after a return to an earlier epoch
-        elif cost is not None:
-            print(f"Cost at iteration {iteration}: {cost:.6f}")
+            if fields is not None:
+                self._bar.set_postfix_str(fields, refresh=False)
+            self._bar.update(number + 1 - self._bar.n)  # negative after a return to an earlier epoch
+        elif line is not None:
+            print(line, flush=True)  # a log may be read while training goes on
 
     def close(self) -> None:
         if self._bar is not None:
