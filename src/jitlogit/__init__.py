@@ -53,7 +53,10 @@ from .tools.compare import compare
 from .tools.learning_rate import learning_rate_finder
 from .tools.warmup import warmup
 
+__version__ = "0.1.0"  # the project file reads it from here
+
 __all__ = [
+    "__version__",
     "accuracy",
     "bfloat16",
     "compare",

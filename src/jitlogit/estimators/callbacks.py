@@ -33,31 +33,37 @@ def check_callbacks(callbacks: Any) -> list[Callable[..., Any]]:
 class Task:
     """A task of a fit, as scikit-learn's callbacks see it; does nothing where scikit-learn has none.
 
-    It holds at most `most` tasks inside it. `arguments` are what the callbacks are given: the estimator, X, y and
-    metadata.
+    `arguments` are what the callbacks are given: the estimator, X, y and metadata. `attributes` are those with which
+    the task begins, if there are any yet.
     """
 
-    def __init__(self, context: Any, arguments: dict[str, Any]) -> None:
+    def __init__(self, context: Any, arguments: dict[str, Any], attributes: Attributes | None = None) -> None:
         self._context, self._arguments = context, arguments
         if context is not None:
-            context.call_on_fit_task_begin(**arguments)
+            context.call_on_fit_task_begin(**arguments, reconstruction_attributes=attributes)
 
     @classmethod
     def of_fit(cls, estimator: Any, X: Any, y: Any, sample_weight: Any, most: int) -> Task:
-        """The task that is the whole fit."""
+        """The task that is the whole fit, of at most `most` tasks inside it."""
         context = None
         if hasattr(estimator, "_init_callback_context"):
             context = estimator._init_callback_context(max_subtasks=most)
         return cls(context, {"estimator": estimator, "X": X, "y": y, "metadata": _metadata(sample_weight)})
 
-    def begin(self, name: str, most: int = 0, sample_weight: Callable[[], Any] | None = None) -> Task:
+    def begin(
+        self,
+        name: str,
+        most: int = 0,
+        sample_weight: Callable[[], Any] | None = None,
+        attributes: Attributes | None = None,
+    ) -> Task:
         """The next task inside this one; `sample_weight` makes its weights of rows, if they are others."""
         arguments = dict(self._arguments)
         if sample_weight is not None:
             arguments["metadata"] = lambda: _metadata(sample_weight())
         if self._context is None:
             return Task(None, arguments)
-        return Task(self._context.subcontext(task_name=name, max_subtasks=most), arguments)
+        return Task(self._context.subcontext(task_name=name, max_subtasks=most), arguments, attributes)
 
     def end(self, attributes: Attributes | None = None) -> bool:
         """Return whether a callback asks to stop; a task without attributes has done nothing."""
@@ -83,10 +89,10 @@ class StepTasks:
         self._step: Task | None = None
         self.begin()
 
-    def begin(self) -> None:
+    def begin(self, attributes: Attributes | None = None) -> None:
         """To be called before a step; does nothing if one is open, or all are done."""
         if self._step is None and self._done < self._most:
-            self._step = self._task.begin(self._name)
+            self._step = self._task.begin(self._name, attributes=attributes)
 
     def end(self, number: int, attributes: Attributes) -> bool:
         """To be called after a step; return whether a callback asks to stop.

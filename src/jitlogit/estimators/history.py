@@ -104,7 +104,7 @@ class Record:
             self._best_losses.append((min(best, watched), failed))
             stop = stop or failed >= self._patience
         if self._steps is not None and not stop:
-            self._steps.begin()
+            self._steps.begin(fitted)
         return stop
 
     def close(self) -> None:

@@ -378,5 +378,5 @@ class LogisticRegression(CallbackSupportMixin, LinearClassifier):  # type: ignor
         asked = [bool(callback({"iteration": iteration, "cost": cost})) for callback in check_callbacks(self.callbacks)]
         asked.append(steps.end(iteration, attributes))
         if not any(asked):
-            steps.begin()
+            steps.begin(attributes)
         return any(asked)

@@ -69,6 +69,29 @@ class LogisticRegressionCV(LogisticRegression):
         Sum over all fits.
     coef_, intercept_ and the others
         As in `LogisticRegression`, for the fit to all rows with `C_`.
+
+    Notes
+    -----
+    What differs from scikit-learn's class of that name:
+
+    ==========================  =========================================  =============================================
+    what                        scikit-learn                               here
+    ==========================  =========================================  =============================================
+    `C_`                        array, the same for each class; a number   a number
+                                from 1.10 on
+    `Cs_`                       in the order given                         ascending
+    `scores_`                   dict of arrays, the same for each class;   array (n_folds, n_Cs)
+                                array (n_folds, n_l1_ratios, n_Cs) from
+                                1.10 on
+    `scoring=None`              accuracy; log loss from 1.11 on            negative mean loss, weighted as the fits are
+    `score(X, y)`               by `scoring`                               accuracy
+    equal mean scores           the first in `Cs`                          the smallest `C`
+    `l1_ratios`, `l1_ratio_`    searched as `C` is                         one `l1_ratio`: search with `GridSearchCV`
+    `coefs_paths_`              coefficients of each fit                   not kept
+    `refit=False`               means over the folds                       always fits to all rows
+    `n_iter_`                   of each fit                                (1,), of the last fit
+    metadata routing            `fit` passes metadata on                   `sample_weight` alone, to any scorer
+    ==========================  =========================================  =============================================
     """
 
     @with_hints

@@ -60,16 +60,18 @@ def _by_parts(cost: Function, parameters: Array, l1: Array, stopping: Stopping) 
             raise StopIteration
 
     weights = parameters[:, :-1].ravel()
-    result = minimize(
-        of_parts,
-        np.concatenate([np.maximum(weights, 0), np.maximum(-weights, 0), parameters[:, -1]]),
-        jac=True,
-        method="L-BFGS-B",
-        bounds=Bounds(np.append(np.zeros(2 * size), np.full(n_scores, -np.inf))),
-        callback=after_step,
-        options={"maxiter": max_iter, "maxfun": _MOST_TRIES * max_iter, "gtol": tol, "ftol": 0.0},
-    )
-    found = joined(result.x)
+    parts = np.concatenate([np.maximum(weights, 0), np.maximum(-weights, 0), parameters[:, -1]])
+    if max_iter > 0:  # else SciPy makes a step all the same
+        parts = minimize(
+            of_parts,
+            parts,
+            jac=True,
+            method="L-BFGS-B",
+            bounds=Bounds(np.append(np.zeros(2 * size), np.full(n_scores, -np.inf))),
+            callback=after_step,
+            options={"maxiter": max_iter, "maxfun": _MOST_TRIES * max_iter, "gtol": tol, "ftol": 0.0},
+        ).x
+    found = joined(parts)
     value, gradient = cost(found)
     threshold = np.append(l1, 0.0)
     step = found - _shrunk(found - gradient, threshold)

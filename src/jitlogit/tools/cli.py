@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from .. import __version__
 from ..data.validation import bfloat16
 from . import plots
 from .compare import compare
@@ -41,6 +42,7 @@ class _Help(argparse.ArgumentDefaultsHelpFormatter):
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="jitlogit", description="Logistic regression by gradient descent.")
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     command = commands.add_parser(
         "compare",
