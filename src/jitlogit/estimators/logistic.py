@@ -130,6 +130,7 @@ class LogisticRegression(CallbackSupportMixin, LinearClassifier):  # type: ignor
         Where X has many rows, the Newton methods and "lbfgs" first minimise the cost of a sample of them.
     max_iter : int
         Most iterations. 0 returns what the search begins with; with `warm_start`, the bound for given coefficients.
+        The bound may bring better intercepts.
     warm_start : bool
         Whether `fit` begins with the coefficients of the fit before.
     standardize : bool
