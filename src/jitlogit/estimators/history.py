@@ -9,13 +9,17 @@ import numpy as np
 
 from ..data.parameters import check_count, check_not_negative
 from ..data.prediction import SomeRows, mean_loss_and_accuracy
-from ..data.validation import Array
+from ..data.tables import columns_told
+from ..data.validation import Array, raise_if_not_finite
 from ..training.problem import Epoch
 from ..training.progress import Progress
 from .callbacks import StepTasks, check_callbacks
+from .weights import places_of
 
-HISTORY = ("loss", "val_loss", "val_accuracy", "learning_rate", "gradient_norm", "seconds", "rows_per_second")
+HISTORY = ("loss", "undone", "val_loss", "val_accuracy", "learning_rate", "gradient_norm", "seconds", "rows_per_second")
 _SHOWN = {"loss": "loss", "val_loss": "val_loss", "val_accuracy": "val_acc"}  # as progress names them
+# An earlier epoch is better than the last if its cost is below this part of the last one's: less is noise.
+_BETTER = 0.99
 
 
 def scaled_parameters(coef: Array, intercept: Array, offset: Array, scale: Array) -> Array:
@@ -27,6 +31,22 @@ def raw_parameters(weights: Array, bias: Array, offset: Array, scale: Array) -> 
     """Return `coef_` (K, n) and `intercept_` (K,) in float64, from weights and bias of the scaled features."""
     coef = weights.astype(np.float64) / scale
     return coef, bias - coef @ offset
+
+
+def validation_set(model: Any, eval_set: Any) -> SomeRows:
+    """Rows and labels of `eval_set`, checked against what `model` is fitted to."""
+    try:
+        X, y = eval_set
+    except (TypeError, ValueError):
+        raise ValueError("eval_set must be a pair of features and labels, (X_val, y_val)") from None
+    try:
+        rows, y, _ = model._checked(X, y, reset=False)
+        with columns_told(X):
+            raise_if_not_finite(rows)
+    except (TypeError, ValueError) as error:
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        raise kind(f"eval_set: {error}") from error
+    return SomeRows(rows, places_of(y, model.classes_, "eval_set"))
 
 
 class Record:
@@ -46,7 +66,7 @@ class Record:
         n_epochs: int,
         dtype: np.dtype[Any],
     ) -> None:
-        tol = None if model.tol is None else check_not_negative(model.tol, "tol")
+        tol = None if model.tol in (None, "auto") else check_not_negative(model.tol, "tol")
         self._tol = 0.0 if tol is None and model.early_stopping else tol
         self._patience = check_count(model.n_iter_no_change, "n_iter_no_change")
         self._callbacks = check_callbacks(model.callbacks)
@@ -61,6 +81,9 @@ class Record:
         self.history = {name: list(history.get(name, [])) for name in HISTORY}
         if validation is None:
             del self.history["val_loss"], self.history["val_accuracy"]
+        self._averages = bool(model.average)
+        self._best_score, self._best_epoch = math.inf, -1
+        self._best_parameters: Array | None = None  # of the scaled features
         self._n_epochs = self._before + n_epochs
         self._progress = Progress(self._n_epochs) if model.verbose else None
 
@@ -69,6 +92,7 @@ class Record:
         number = self._before + epoch.number
         known = {
             "loss": epoch.cost,
+            "undone": epoch.undone,
             "learning_rate": epoch.learning_rate,
             "gradient_norm": epoch.gradient_norm,
             "seconds": epoch.seconds,
@@ -96,6 +120,7 @@ class Record:
         asked = [bool(callback({"epoch": number, **known})) for callback in self._callbacks]
         if self._steps is not None:
             asked.append(self._steps.end(epoch.number, fitted))
+        self._keep_best(epoch, number, watched)
         stop = interrupted or any(asked)
         if self._tol is not None:
             del self._best_losses[epoch.number :]
@@ -106,6 +131,25 @@ class Record:
         if self._steps is not None and not stop:
             self._steps.begin(fitted)
         return stop
+
+    def _keep_best(self, epoch: Epoch, number: int, watched: float) -> None:
+        """Keep the parameters of the epoch with the lowest validation loss, if that decides, or the lowest cost.
+
+        The mean of parameters is no epoch's own, so no cost of an epoch belongs to it.
+        """
+        watches = self._validation is not None and self._tol is not None
+        self._score = watched if watches else math.nan if self._averages else epoch.objective
+        if number <= self._best_epoch:  # computed anew
+            self._best_score = math.inf
+        if self._score < self._best_score:
+            self._best_score, self._best_epoch, self._best_parameters = self._score, number, epoch.parameters()
+
+    def best(self, last: Array) -> tuple[Array, float]:
+        """Parameters (K, n + 1) of the scaled features, of the best epoch or the `last`, and the epoch's loss."""
+        loss: list[float] = self.history["loss"]
+        if self._best_parameters is None or self._best_score >= _BETTER * self._score:
+            return last, loss[-1]
+        return self._best_parameters, loss[self._best_epoch]
 
     def close(self) -> None:
         """To be called after the last epoch."""

@@ -11,7 +11,6 @@ from sklearn.exceptions import ConvergenceWarning
 from ..data import validation as check
 from ..data.moments import RunningMoments
 from ..data.prediction import SomeRows
-from ..data.tables import columns_told
 from ..data.validation import Array
 from ..kernels.steps.update import OPTIMIZERS
 from ..training.defaults import auto_batch_size, auto_epochs, auto_learning_rate, auto_optimizer
@@ -19,7 +18,7 @@ from ..training.loop import TrainingResult, divergence, train, worsening
 from ..training.problem import Problem, Steps, check_steps
 from .base import LinearClassifier, restored_on_error, warn_user
 from .callbacks import CallbackSupportMixin, StepTasks, Task, check_callbacks, with_callbacks
-from .history import Record, raw_parameters, scaled_parameters
+from .history import Record, raw_parameters, scaled_parameters, validation_set
 from .interrupts import stopped_by_interrupt
 from .weights import (
     check_classes,
@@ -47,7 +46,7 @@ class MiniBatchLogisticRegression(CallbackSupportMixin, LinearClassifier):  # ty
         Samples of a batch, clipped to n_samples. None is batch gradient descent. "auto" is 64, but at least 32 and at
         most a 64th of the samples; from 65,536 samples on, a 1024th of them, at most 256.
     learning_rate : "auto" or float
-        Factor of the gradient of the mean loss over a batch, in the first updates. "auto" is 0.1 for adagrad and 0.45 /
+        Factor of the gradient of the mean loss over a batch, in the first updates. "auto" is 0.1 for adagrad and 0.2 /
         sqrt(n_features) for adam. For the others it is 1 / (curvature of the mean loss + noise of a batch), both
         bounded from some of the samples. It is halved whenever training diverges.
     schedule : "constant", "invscaling", "cosine", "step" or "adaptive"
@@ -60,15 +59,18 @@ class MiniBatchLogisticRegression(CallbackSupportMixin, LinearClassifier):  # ty
     alpha, l1_ratio : float
         Strength of the penalty, and the L1 norm's part of it, between 0 and 1.
     max_iter : "auto" or int
-        Epochs. "auto" is as many as visit a million samples, at most 1000; from 20,000 samples on, 5 to 10. It is 1000
-        for batch gradient descent.
-    tol : None or float
-        Stop when the loss hasn't fallen by `tol` below its best for `n_iter_no_change` epochs. That is the validation
-        loss with `early_stopping` or `eval_set`, else the training loss. None never stops early.
+        Most epochs, not counting undone ones. "auto" is as many as visit a million samples, at most 1000; from 20,000
+        samples on, 5 to 10. It is 1000 for batch gradient descent.
+    tol : "auto", None or float
+        "auto" ends training early where the loss is below 0.2 % of log n_classes, or the cost with its penalty has
+        stopped moving by more than its noise. The rest of a schedule of falling rates then takes three times the
+        epochs until then, at least 20. The parameters are those of the best epoch. A number stops when the loss hasn't
+        fallen by it below its best for `n_iter_no_change` epochs. That is the validation loss with `early_stopping` or
+        `eval_set`, else the training loss. None never ends early.
     n_iter_no_change : int
     early_stopping : bool
         Whether to measure a validation loss on a stratified part of the samples, which get weight 0 in training. `tol`
-        None then counts as 0.
+        None or "auto" then counts as 0, and the parameters are those of the best epoch.
     validation_fraction : float
         The part of the samples that `early_stopping` holds out.
     fit_intercept : bool
@@ -79,6 +81,8 @@ class MiniBatchLogisticRegression(CallbackSupportMixin, LinearClassifier):  # ty
         acts on the coefficients of these features, as in glmnet; `coef_` belongs to X as it is.
     shuffle : bool or "blocks"
         Order of the samples in each epoch, see `jitlogit.train_logistic_regression`.
+    pack : bool
+        Whether X may be copied for the time of a fit, see `jitlogit.train_logistic_regression`.
     warm_start : bool
         Whether `fit` begins with the coefficients of the fit before.
     random_state : None, int or numpy.random.RandomState
@@ -99,18 +103,19 @@ class MiniBatchLogisticRegression(CallbackSupportMixin, LinearClassifier):  # ty
     intercept_ : (1,) or (n_classes,), of the dtype of `coef_`
     classes_ : (n_classes,)
     n_iter_ : int
-        Epochs done; each call of `partial_fit` is one more.
+        Epochs computed, with those that were undone since training diverged; all calls of `partial_fit` together.
     n_features_in_, feature_names_in_
     loss_ : float
-        The mean loss of the last epoch, as in `history_`.
+        The mean loss of the epoch whose parameters were kept, as in `history_`.
     learning_rate_ : float
         The rate that training began with.
     batch_size_ : int
     optimizer_ : str
     history_ : dict of lists, one value an epoch
-        "loss" (mean of the epoch's losses, each before its own update, without the penalty), "learning_rate",
-        "gradient_norm" (norm of the mean of the epoch's gradients; for sparse X mostly weighted by their learning
-        rates), "seconds", "rows_per_second"; with a validation set "val_loss" and "val_accuracy".
+        "loss" (mean of the epoch's losses, each before its own update, without the penalty), "undone" (epochs computed
+        before this one and undone, since training diverged), "learning_rate", "gradient_norm" (norm of the mean of the
+        epoch's gradients; for sparse X mostly weighted by their learning rates), "seconds", "rows_per_second"; with a
+        validation set "val_loss" and "val_accuracy".
     """
 
     def __init__(
@@ -124,7 +129,7 @@ class MiniBatchLogisticRegression(CallbackSupportMixin, LinearClassifier):  # ty
         alpha: float = 1e-4,
         l1_ratio: float = 0.0,
         max_iter: Any = "auto",
-        tol: Any = None,
+        tol: Any = "auto",
         n_iter_no_change: int = 5,
         early_stopping: bool = False,
         validation_fraction: float = 0.1,
@@ -132,6 +137,7 @@ class MiniBatchLogisticRegression(CallbackSupportMixin, LinearClassifier):  # ty
         class_weight: Any = None,
         standardize: bool = True,
         shuffle: Any = True,
+        pack: bool = True,
         warm_start: bool = False,
         random_state: Any = None,
         n_threads: Any = None,
@@ -154,6 +160,7 @@ class MiniBatchLogisticRegression(CallbackSupportMixin, LinearClassifier):  # ty
         self.class_weight = class_weight
         self.standardize = standardize
         self.shuffle = shuffle
+        self.pack = pack
         self.warm_start = warm_start
         self.random_state = random_state
         self.n_threads = n_threads
@@ -209,7 +216,7 @@ class MiniBatchLogisticRegression(CallbackSupportMixin, LinearClassifier):  # ty
         rng = generator_from(self.random_state)
         validation = None
         if eval_set is not None:
-            validation = self._validation_set(eval_set)
+            validation = validation_set(self, eval_set)
         elif self.early_stopping:
             held = held_out(labels, self.classes_, self.validation_fraction, rng)
             validation = SomeRows(X, labels[held], held)
@@ -226,7 +233,7 @@ class MiniBatchLogisticRegression(CallbackSupportMixin, LinearClassifier):  # ty
         result = self._train(problem, n_epochs, rng, record, dtype)
         self._seen = seen
         task.end(lambda: {"coef_": self.coef_, "intercept_": self.intercept_})
-        self.n_iter_ = result.n_epochs
+        self.n_iter_ = result.n_epochs + result.n_undone
         return self
 
     @restored_on_error
@@ -270,18 +277,16 @@ class MiniBatchLogisticRegression(CallbackSupportMixin, LinearClassifier):  # ty
         weights = row_weights(sample_weight, X)
         fresh = RunningMoments(class_weights=np.zeros(self.classes_.size))
         seen = self._see(fresh if first else self._seen, X, labels, weights)
-        calls = 0 if first else self.n_iter_
+        calls = 0 if first else len(self.history_["loss"])
         # Never adam: its state would begin anew in each call.
         problem = self._problem(X, labels, weights, seen, not first, self._steps("constant", "nesterov"))
         decay = 1.0 if self.schedule == "constant" else 1 / math.sqrt(1 + calls)
         history = {} if first else self.history_
         record = Record(self, X.shape[0], None, problem.scaling, history, None, 1, dtype)
-        self._train(problem, 1, generator_from(self.random_state, calls), record, dtype, decay)
+        result = self._train(problem, 1, generator_from(self.random_state, calls), record, dtype, decay)
         self._seen = seen
-        self.n_iter_ = calls + 1
+        self.n_iter_ = (0 if first else self.n_iter_) + 1 + result.n_undone
         return self
-
-    # -----------------------------------------------------------------------------------------------------------------
 
     def _problem(
         self, X: Array, labels: Array, weights: Array | None, seen: RunningMoments, goes_on: bool, steps: Steps
@@ -306,6 +311,7 @@ class MiniBatchLogisticRegression(CallbackSupportMixin, LinearClassifier):  # ty
             check.check_bool(self.fit_intercept, "fit_intercept"),
             scaled_parameters(*self._parameters(), offset, scale) if goes_on else None,
             n_classes if n_classes > 2 else None,
+            check.check_bool(self.pack, "pack"),
         )
 
     def _train(
@@ -328,6 +334,7 @@ class MiniBatchLogisticRegression(CallbackSupportMixin, LinearClassifier):  # ty
                 rng,
                 self._threads(),
                 retry=auto,
+                until_done=self.tol == "auto",
                 on_epoch=lambda epoch: record.add(epoch, bool(interrupted)),
             )
         record.close()
@@ -338,12 +345,12 @@ class MiniBatchLogisticRegression(CallbackSupportMixin, LinearClassifier):  # ty
                 f"training was interrupted after {result.n_epochs} of {n_epochs} epochs; the model is that of the last",
                 ConvergenceWarning,
             )
-        self._set_parameters(*raw_parameters(result.weights, result.bias, *problem.scaling), dtype)
+        parameters, self.loss_ = record.best(np.column_stack([result.weights, result.bias]))
+        self._set_parameters(*raw_parameters(parameters[:, :-1], parameters[:, -1], *problem.scaling), dtype)
         self.learning_rate_ = rate
         self.batch_size_ = problem.batch_size
         self.optimizer_ = problem.steps.optimizer
         self.history_ = record.history
-        self.loss_ = record.history["loss"][-1]
         return result
 
     def _has_auto_rate(self) -> bool:
@@ -373,20 +380,6 @@ class MiniBatchLogisticRegression(CallbackSupportMixin, LinearClassifier):  # ty
         if not (isinstance(self.max_iter, str) and self.max_iter == "auto"):
             return check.check_count(self.max_iter, "max_iter")
         return auto_epochs(m, self.batch_size is None)
-
-    def _validation_set(self, eval_set: Any) -> SomeRows:
-        try:
-            X, y = eval_set
-        except (TypeError, ValueError):
-            raise ValueError("eval_set must be a pair of features and labels, (X_val, y_val)") from None
-        try:
-            rows, y, _ = self._checked(X, y, reset=False)
-            with columns_told(X):
-                check.raise_if_not_finite(rows)
-        except (TypeError, ValueError) as error:
-            kind = TypeError if isinstance(error, TypeError) else ValueError
-            raise kind(f"eval_set: {error}") from error
-        return SomeRows(rows, places_of(y, self.classes_, "eval_set"))
 
     def _check_parameters(self) -> None:
         """Raise an error for a bad parameter, even if this call has no use for it."""

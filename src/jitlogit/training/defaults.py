@@ -20,7 +20,7 @@ _LEAST_EPOCHS, _MOST_EPOCHS_OF_MANY, _MOST_EPOCHS = 5, 10, 1000
 # less curved than the bounds say.
 _MOMENTUM_NOISE, _MOMENTUM_NOISE_OF_CLASSES = 10.0, 3.0
 # Rates of optimizers whose steps don't depend on the gradient's size; adam's is for one feature.
-_ADAGRAD_RATE, _ADAM_RATE = 0.1, 0.45
+_ADAGRAD_RATE, _ADAM_RATE = 0.1, 0.2
 # Of so many features, some vary in few samples only, like pixels at the margin. These need step lengths of their own.
 _MANY_FEATURES = 256
 

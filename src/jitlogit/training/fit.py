@@ -50,6 +50,7 @@ class Fit:
         self._snapshots = [[np.empty_like(array) for array in self._state()] for _ in range(2)]
         self._last = self._best = 0  # places of the snapshots
         self._has_best = False
+        self._penalty = self._penalty_now()
 
     def start_epoch(self, rates: tuple[float, float], with_loss: bool, averaging: bool) -> None:
         self._rates = Rates(*rates, with_loss)
@@ -81,14 +82,31 @@ class Fit:
     def go_back(self) -> None:
         """Return to before the best epoch, or to the beginning."""
         self._restore(self._snapshots[self._best])
+        self._penalty = self._penalty_now()
 
     def undo_if_not_finite(self) -> None:
         """Return to before the last epoch if its parameters aren't finite."""
         if not self._is_finite():
             self._restore(self._snapshots[self._last])
 
-    def epoch(self, number: int, cost: float, rate: float, seconds: float) -> Epoch:
-        return Epoch(number, cost, rate, self._gradient_norm(), seconds, self.parameters)
+    def epoch(self, number: int, undone: int, cost: float, objective: float, rate: float, seconds: float) -> Epoch:
+        return Epoch(number, undone, cost, objective, rate, self._gradient_norm(), seconds, self.parameters)
+
+    def objective(self, cost: float) -> float:
+        """Cost and penalty of the last epoch.
+
+        The cost is the mean over batches, of losses before each update. So is the penalty, which is taken to move
+        evenly from update to update.
+        """
+        before, self._penalty = self._penalty, self._penalty_now()
+        n_batches = self._problem.n_batches
+        return cost + before + (self._penalty - before) * (n_batches - 1) / (2 * n_batches)
+
+    def _penalty_now(self) -> float:
+        """The penalty of the parameters, in the units of the mean loss."""
+        l2, l1 = self._problem.steps.penalties
+        weights = self.parameters()[:, :-1]
+        return float(l2 / 2 * np.sum(weights**2) + l1 * np.sum(np.abs(weights)))
 
     def parameters(self) -> Array:
         """Weights and bias of the scaled features, a float64 copy (1, n + 1) or (K, n + 1)."""

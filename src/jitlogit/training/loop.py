@@ -15,6 +15,7 @@ from ..data.scaling import ScaledRows
 from ..data.validation import Array, is_sparse
 from .dense import DenseFit
 from .order import Order
+from .plateau import Plateau
 from .problem import Epoch, Problem
 from .progress import Progress
 from .schedule import Schedule
@@ -28,6 +29,7 @@ class TrainingResult(NamedTuple):
     bias: Array  # (1,) or (K,) of float64
     costs: list[float]
     n_epochs: int
+    n_undone: int  # epochs beside these that were computed and undone
     diverged: bool
     began: float  # cost at zeros
     ended: float  # cost of the last epoch
@@ -56,6 +58,7 @@ def train(
     record_every: int = 1,
     verbose: bool = False,
     retry: bool = False,
+    until_done: bool = False,
     on_epoch: Callable[[Epoch], bool] | None = None,
 ) -> TrainingResult:
     """Train by gradient descent; see `jitlogit.train_logistic_regression`.
@@ -67,6 +70,8 @@ def train(
         epoch diverges here whose cost exceeds twice the lowest one, and a tenth of the cost at zeros. The first epoch
         from `problem.initial` is kept if half of the rate leaves its cost as high: the parameters don't suit the data.
         Needs `record_every` of 1.
+    until_done : bool
+        Whether to end soon once a `Plateau` is reached. The rest of a schedule of falling rates then takes few epochs.
     on_epoch : callable or None
         Called after each epoch; the losses are then computed in each, which takes time. Training stops when it returns
         True. After a return to earlier parameters, it is called with the numbers of these epochs again.
@@ -83,13 +88,14 @@ def train(
     make_fit = SparseFit if is_sparse(problem.X) else DenseFit
     fit = make_fit(problem, order, n_epochs, n_threads, watched=on_epoch is not None)
     judge = _Judge(began, problem.initial is not None)
+    plateau, undone = Plateau(began, n_epochs) if until_done else None, _Undone()
     progress = Progress(n_epochs) if verbose else None
     costs: list[float] = []
     done, diverged = 0, False
-    while done < n_epochs and not diverged:
+    while done < n_epochs:
         i = done
         recorded = i % record_every == 0
-        with_loss = recorded or i == n_epochs - 1 or schedule.adaptive or retry or on_epoch is not None
+        with_loss = recorded or i == n_epochs - 1 or schedule.adaptive or retry or until_done or on_epoch is not None
         order.draw()
         fit.start_epoch(schedule.rates(i), with_loss, steps.average and (i > 0 or n_epochs == 1))
         start = time.perf_counter()
@@ -100,6 +106,7 @@ def train(
             schedule.halve(problem.X)
             fit.go_back()
             done, diverged = judge.good, False
+            undone.go_back(done)
             del costs[done:]
             continue
         done += 1
@@ -112,14 +119,41 @@ def train(
             progress.update(i, *((f"cost {shown}", f"Cost at iteration {i}: {shown}") if recorded else (None, None)))
         if diverged:
             fit.undo_if_not_finite()
-        elif on_epoch and on_epoch(fit.epoch(i, cost, schedule.rates(i)[0], seconds)):
+            break
+        objective = fit.objective(cost) if plateau and plateau.looks else math.nan
+        known = undone.before_next(), cost, objective, schedule.rates(i)[0], seconds
+        if on_epoch and on_epoch(fit.epoch(i, *known)):
             break
         schedule.note(cost)
+        if plateau and plateau.is_reached(i, cost, objective):
+            n_epochs = schedule.finish_early(done)
     if progress:
         progress.close()
     worse = _WORSE_OF_BATCHES if problem.batch_size < m else _WORSE
     is_worse = problem.initial is None and not diverged and cost > worse * began
-    return TrainingResult(*fit.result(), costs, done, diverged, began, cost, is_worse)
+    return TrainingResult(*fit.result(), costs, done, undone.total, diverged, began, cost, is_worse)
+
+
+class _Undone:
+    """Counts epochs that were computed and undone."""
+
+    def __init__(self) -> None:
+        self.total = 0
+        self._kept: list[int] = []  # for each epoch that stands, the epochs undone since the one before
+        self._now = 0
+
+    def go_back(self, good: int) -> None:
+        """Take note that the last epoch is undone, and all from `good` on."""
+        lost = 1 + len(self._kept) - good
+        self.total += lost
+        self._now += lost + sum(self._kept[good:])
+        del self._kept[good:]
+
+    def before_next(self) -> int:
+        """Epochs undone since the one before the last, which stands."""
+        self._kept.append(self._now)
+        self._now = 0
+        return self._kept[-1]
 
 
 class _Judge:

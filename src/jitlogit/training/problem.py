@@ -79,7 +79,9 @@ class Epoch(NamedTuple):
     """What is known after an epoch."""
 
     number: int  # from 0 on
+    undone: int  # epochs that were computed and undone since the one before
     cost: float  # mean of the losses during the epoch, without the penalty
+    objective: float  # cost and penalty, where training ends `until_done`; else NaN
     learning_rate: float  # of the first update
     gradient_norm: float  # of the mean of the batches' gradients, with the penalty's; NaN for plain gradient descent
     seconds: float
