@@ -227,7 +227,8 @@ def test_an_epoch_that_is_done_again_is_judged_anew():
     record = Record(model, 10, None, (np.zeros(3), np.ones(3)), {}, None, 3, np.dtype(np.float64))
 
     def add(number, cost):
-        return record.add(Epoch(number, 0, cost, cost, 0.1, 1.0, 0.1, lambda: np.zeros((1, 4))))
+        stop, _ = record.add(Epoch(number, 0, cost, cost, 0.1, 1.0, 0.1, lambda: np.zeros((1, 4))))
+        return stop
 
     assert [add(0, 1.0), add(1, 0.9)] == [False, False]
     assert [add(0, 1.5), add(1, 1.2)] == [False, False]  # with half the rate

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 from conftest import make_classes, make_data, slow_without_jit
+from scipy.sparse import csr_array
 from sklearn.datasets import load_digits, make_blobs
 from sklearn.linear_model import LogisticRegression
 
 from jitlogit import MiniBatchLogisticRegression
 from jitlogit.estimators.history import Record
+from jitlogit.training.loop import _Best
 from jitlogit.training.plateau import Plateau
 from jitlogit.training.problem import Epoch
 from jitlogit.training.schedule import Schedule
@@ -29,7 +33,7 @@ def test_a_plateau_is_a_cost_that_moves_by_its_noise_alone():
     assert reached(np.full(300, 0.5)) == 20
     assert reached(0.5 + noise) < 40
     assert reached(0.5 + 0.2 * np.exp(-epochs / 10) + noise) in range(40, 250)
-    assert reached(0.5 - 0.002 * epochs + noise) is None
+    assert reached(0.7 - 0.002 * epochs + noise) is None
     assert reached(0.5 + 0.001 * epochs + noise) == 20  # it rises
     assert reached(np.full(300, 0.5), n_epochs=20) is None  # too few to see one
 
@@ -104,36 +108,63 @@ def test_undone_epochs_are_counted_where_they_were_computed_again(monkeypatch):
     assert undone > 0
 
 
-def add(record, number, cost, objective, undone=0):
-    record.add(Epoch(number, undone, cost, objective, 0.1, 1.0, 0.1, lambda: np.full((1, 4), float(number))))
+class State:
+    """Stands for a fit: notes what is kept."""
+
+    def __init__(self):
+        self.now = self.kept = None
+
+    def keep_best(self):
+        self.kept = self.now
+
+    def return_to_best(self):
+        self.now = self.kept
 
 
-def record_of(**parameters):
-    model = MiniBatchLogisticRegression(**parameters)
-    return Record(model, 10, None, (np.zeros(3), np.ones(3)), {}, None, 9, np.dtype(np.float64))
-
-
-def test_the_best_epoch_is_kept_unless_the_last_is_as_good():
-    last = np.full((1, 4), 9.0)
-    record = record_of()
-    for number, (cost, objective) in enumerate([(0.9, 1.0), (0.4, 0.6), (0.3, 0.9)]):
-        add(record, number, cost, objective)
-    parameters, loss = record.best(last)
-    assert (parameters[0, 0], loss) == (1.0, 0.4)
-    add(record, 3, 0.5, 0.605)
-    assert record.best(last)[0] is last
-    assert record.best(last)[1] == 0.5
-    add(record, 1, 0.8, 0.9, undone=3)  # 1 to 3 didn't last
-    add(record, 2, 0.8, 0.95)
-    assert record.best(last)[0][0, 0] == 1.0
-    assert record.best(last)[1] == 0.8
+@pytest.mark.parametrize(
+    ("scores", "expected"),
+    [
+        ([(0, 1.0), (1, 0.6), (2, 0.9)], 1),
+        ([(0, 1.0), (1, 0.6), (2, 0.605)], 2),  # as good, but for noise
+        ([(0, 1.0), (1, 0.6), (2, 0.8), (1, 0.9), (2, 0.95)], 1),  # 1 and 2 were undone
+        ([(0, 1.0), (1, 0.6), (2, 0.8), (1, 0.7), (2, 0.65)], 2),
+        ([(0, np.nan), (1, np.nan)], 1),
+    ],
+)
+def test_the_best_epoch_is_kept_unless_the_last_is_as_good(scores, expected):
+    state, best = State(), _Best()
+    for number, score in scores:
+        state.now = number, score
+        best.note(number, score, state)
+    assert best.end(scores[-1][0] + 1, state) == expected
+    assert state.now[0] == expected
 
 
 def test_a_mean_of_parameters_is_no_epochs_own():
-    record = record_of(average=True)
-    add(record, 0, 0.1, 0.1)
-    add(record, 1, 0.9, 0.9)
-    assert record.best(np.zeros((1, 4)))[1] == 0.9
+    epoch = Epoch(0, 0, 0.3, 0.4, 0.1, 1.0, 0.1, lambda: np.zeros((1, 4)))
+    for average, score in ((False, 0.4), (True, np.nan)):
+        model = MiniBatchLogisticRegression(average=average)
+        record = Record(model, 10, None, (np.zeros(3), np.ones(3)), {}, None, 9, np.dtype(np.float64))
+        np.testing.assert_equal(record.add(epoch), (False, score))
+
+
+@pytest.mark.parametrize("form", ["dense", "csr"])
+@pytest.mark.parametrize("classes", [2, 3])
+def test_the_cost_falls_where_the_parameters_are_kept(form, classes, monkeypatch):
+    """With a penalty, the loss alone would rise again: the cost with the penalty decides."""
+    kept = []
+    monkeypatch.setattr(_Best, "note", lambda self, i, score, fit: kept.append((i, score, fit.parameters())))
+    X, y = make_classes(300, 5, classes)
+    rows = csr_array(X) if form == "csr" else X
+    MiniBatchLogisticRegression(batch_size=None, alpha=0.05, max_iter=30, random_state=0).fit(rows, y)
+    Z = (X - X.mean(axis=0)) / X.std(axis=0)
+    for (_, _, before), (_, score, _) in itertools.pairwise(kept):
+        scores = Z @ before[:, :-1].T + before[:, -1]
+        if classes == 2:
+            scores = np.column_stack([np.zeros(300), scores])
+        top = scores.max(axis=1)
+        losses = top + np.log(np.exp(scores - top[:, None]).sum(axis=1)) - scores[np.arange(300), y]
+        assert score == pytest.approx(losses.mean() + 0.025 * np.sum(before[:, :-1] ** 2), rel=1e-6)
 
 
 def test_early_stopping_keeps_the_epoch_that_was_best_on_the_held_out_samples():

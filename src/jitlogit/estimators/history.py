@@ -18,8 +18,6 @@ from .weights import places_of
 
 HISTORY = ("loss", "undone", "val_loss", "val_accuracy", "learning_rate", "gradient_norm", "seconds", "rows_per_second")
 _SHOWN = {"loss": "loss", "val_loss": "val_loss", "val_accuracy": "val_acc"}  # as progress names them
-# An earlier epoch is better than the last if its cost is below this part of the last one's: less is noise.
-_BETTER = 0.99
 
 
 def scaled_parameters(coef: Array, intercept: Array, offset: Array, scale: Array) -> Array:
@@ -82,13 +80,15 @@ class Record:
         if validation is None:
             del self.history["val_loss"], self.history["val_accuracy"]
         self._averages = bool(model.average)
-        self._best_score, self._best_epoch = math.inf, -1
-        self._best_parameters: Array | None = None  # of the scaled features
         self._n_epochs = self._before + n_epochs
         self._progress = Progress(self._n_epochs) if model.verbose else None
 
-    def add(self, epoch: Epoch, interrupted: bool = False) -> bool:
-        """Add an epoch; return whether training should stop."""
+    def add(self, epoch: Epoch, interrupted: bool = False) -> tuple[bool, float]:
+        """Add an epoch; return whether training should stop, and the epoch's score, by which the best is kept.
+
+        The score is the validation loss, if that decides, else the cost with its penalty. It is NaN for a mean of
+        parameters, which is no epoch's own.
+        """
         number = self._before + epoch.number
         known = {
             "loss": epoch.cost,
@@ -120,7 +120,6 @@ class Record:
         asked = [bool(callback({"epoch": number, **known})) for callback in self._callbacks]
         if self._steps is not None:
             asked.append(self._steps.end(epoch.number, fitted))
-        self._keep_best(epoch, number, watched)
         stop = interrupted or any(asked)
         if self._tol is not None:
             del self._best_losses[epoch.number :]
@@ -130,26 +129,9 @@ class Record:
             stop = stop or failed >= self._patience
         if self._steps is not None and not stop:
             self._steps.begin(fitted)
-        return stop
-
-    def _keep_best(self, epoch: Epoch, number: int, watched: float) -> None:
-        """Keep the parameters of the epoch with the lowest validation loss, if that decides, or the lowest cost.
-
-        The mean of parameters is no epoch's own, so no cost of an epoch belongs to it.
-        """
-        watches = self._validation is not None and self._tol is not None
-        self._score = watched if watches else math.nan if self._averages else epoch.objective
-        if number <= self._best_epoch:  # computed anew
-            self._best_score = math.inf
-        if self._score < self._best_score:
-            self._best_score, self._best_epoch, self._best_parameters = self._score, number, epoch.parameters()
-
-    def best(self, last: Array) -> tuple[Array, float]:
-        """Parameters (K, n + 1) of the scaled features, of the best epoch or the `last`, and the epoch's loss."""
-        loss: list[float] = self.history["loss"]
-        if self._best_parameters is None or self._best_score >= _BETTER * self._score:
-            return last, loss[-1]
-        return self._best_parameters, loss[self._best_epoch]
+        if self._validation is not None and self._tol is not None:
+            return stop, watched
+        return stop, math.nan if self._averages else epoch.objective
 
     def close(self) -> None:
         """To be called after the last epoch."""

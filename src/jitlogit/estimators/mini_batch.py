@@ -345,12 +345,12 @@ class MiniBatchLogisticRegression(CallbackSupportMixin, LinearClassifier):  # ty
                 f"training was interrupted after {result.n_epochs} of {n_epochs} epochs; the model is that of the last",
                 ConvergenceWarning,
             )
-        parameters, self.loss_ = record.best(np.column_stack([result.weights, result.bias]))
-        self._set_parameters(*raw_parameters(parameters[:, :-1], parameters[:, -1], *problem.scaling), dtype)
+        self._set_parameters(*raw_parameters(result.weights, result.bias, *problem.scaling), dtype)
         self.learning_rate_ = rate
         self.batch_size_ = problem.batch_size
         self.optimizer_ = problem.steps.optimizer
         self.history_ = record.history
+        self.loss_ = record.history["loss"][result.best_epoch - result.n_epochs]
         return result
 
     def _has_auto_rate(self) -> bool:

@@ -50,6 +50,7 @@ class Fit:
         self._snapshots = [[np.empty_like(array) for array in self._state()] for _ in range(2)]
         self._last = self._best = 0  # places of the snapshots
         self._has_best = False
+        self._best_state: list[Array] = []
         self._penalty = self._penalty_now()
 
     def start_epoch(self, rates: tuple[float, float], with_loss: bool, averaging: bool) -> None:
@@ -84,6 +85,16 @@ class Fit:
         self._restore(self._snapshots[self._best])
         self._penalty = self._penalty_now()
 
+    def keep_best(self) -> None:
+        """Copy the state, for `return_to_best`."""
+        if not self._best_state:
+            self._best_state = [np.empty_like(array) for array in self._state()]
+        for kept, array in zip(self._best_state, self._state(), strict=True):
+            kept[...] = array
+
+    def return_to_best(self) -> None:
+        self._restore(self._best_state)
+
     def undo_if_not_finite(self) -> None:
         """Return to before the last epoch if its parameters aren't finite."""
         if not self._is_finite():
@@ -105,8 +116,11 @@ class Fit:
     def _penalty_now(self) -> float:
         """The penalty of the parameters, in the units of the mean loss."""
         l2, l1 = self._problem.steps.penalties
-        weights = self.parameters()[:, :-1]
-        return float(l2 / 2 * np.sum(weights**2) + l1 * np.sum(np.abs(weights)))
+        if self._rule is None or not (l2 or l1):
+            return 0.0
+        weights = self._rule.parameters[: self._problem.n_scores, : self._problem.X.shape[1]]
+        squares = np.einsum("kj,kj->", weights, weights)  # takes no memory for the squares
+        return float(l2 / 2 * squares + (l1 * np.abs(weights).sum() if l1 else 0.0))
 
     def parameters(self) -> Array:
         """Weights and bias of the scaled features, a float64 copy (1, n + 1) or (K, n + 1)."""

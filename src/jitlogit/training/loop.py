@@ -14,6 +14,7 @@ import numpy as np
 from ..data.scaling import ScaledRows
 from ..data.validation import Array, is_sparse
 from .dense import DenseFit
+from .fit import Fit
 from .order import Order
 from .plateau import Plateau
 from .problem import Epoch, Problem
@@ -29,6 +30,7 @@ class TrainingResult(NamedTuple):
     bias: Array  # (1,) or (K,) of float64
     costs: list[float]
     n_epochs: int
+    best_epoch: int  # number of the epoch whose parameters these are: the best one, or the last
     n_undone: int  # epochs beside these that were computed and undone
     diverged: bool
     began: float  # cost at zeros
@@ -44,6 +46,8 @@ _WORSE, _WORSE_OF_BATCHES = 1.01, 2.0
 # Epochs below this part of the cost at zeros never count as diverged. The best cost of separable data nears zero, and
 # sound epochs cost many times as much. Parts from 0.02 to 0.25 did the same on 72 separable data sets.
 _SMALL_COST = 0.1
+# An earlier epoch is better than the last if its score is below this part of the last one's: less is noise.
+_BETTER = 0.99
 # Half of the rate should lower the cost of a diverged epoch to this part. If not, the rate isn't what makes it high.
 _LOWERED_COST = 0.9
 
@@ -59,7 +63,7 @@ def train(
     verbose: bool = False,
     retry: bool = False,
     until_done: bool = False,
-    on_epoch: Callable[[Epoch], bool] | None = None,
+    on_epoch: Callable[[Epoch], tuple[bool, float]] | None = None,
 ) -> TrainingResult:
     """Train by gradient descent; see `jitlogit.train_logistic_regression`.
 
@@ -73,8 +77,9 @@ def train(
     until_done : bool
         Whether to end soon once a `Plateau` is reached. The rest of a schedule of falling rates then takes few epochs.
     on_epoch : callable or None
-        Called after each epoch; the losses are then computed in each, which takes time. Training stops when it returns
-        True. After a return to earlier parameters, it is called with the numbers of these epochs again.
+        Called after each epoch; the losses are then computed in each, which takes time. It returns whether training
+        should stop, and a score. The parameters with the lowest score are returned, if the last one's is higher by a
+        per cent. After a return to earlier parameters, it is called with the numbers of these epochs again.
 
     Raises
     ------
@@ -88,7 +93,8 @@ def train(
     make_fit = SparseFit if is_sparse(problem.X) else DenseFit
     fit = make_fit(problem, order, n_epochs, n_threads, watched=on_epoch is not None)
     judge = _Judge(began, problem.initial is not None)
-    plateau, undone = Plateau(began, n_epochs) if until_done else None, _Undone()
+    plateau = Plateau(began, n_epochs) if until_done else None
+    undone, best = _Undone(), _Best()
     progress = Progress(n_epochs) if verbose else None
     costs: list[float] = []
     done, diverged = 0, False
@@ -122,7 +128,9 @@ def train(
             break
         objective = fit.objective(cost) if plateau and plateau.looks else math.nan
         known = undone.before_next(), cost, objective, schedule.rates(i)[0], seconds
-        if on_epoch and on_epoch(fit.epoch(i, *known)):
+        stop, score = on_epoch(fit.epoch(i, *known)) if on_epoch else (False, math.nan)
+        best.note(i, score, fit)
+        if stop:
             break
         schedule.note(cost)
         if plateau and plateau.is_reached(i, cost, objective):
@@ -131,7 +139,30 @@ def train(
         progress.close()
     worse = _WORSE_OF_BATCHES if problem.batch_size < m else _WORSE
     is_worse = problem.initial is None and not diverged and cost > worse * began
-    return TrainingResult(*fit.result(), costs, done, undone.total, diverged, began, cost, is_worse)
+    kept = best.end(done, fit)
+    return TrainingResult(*fit.result(), costs, done, kept, undone.total, diverged, began, cost, is_worse)
+
+
+class _Best:
+    """The epoch with the lowest score; a score that is NaN is no lower."""
+
+    def __init__(self) -> None:
+        self._number, self._score, self._last = -1, math.inf, math.nan
+
+    def note(self, i: int, score: float, fit: Fit) -> None:
+        self._last = score
+        if i <= self._number:  # computed anew
+            self._score = math.inf
+        if score < self._score:
+            self._number, self._score = i, score
+            fit.keep_best()
+
+    def end(self, n_epochs: int, fit: Fit) -> int:
+        """Return to the best epoch, if the last isn't as good; return the number of the one that is kept."""
+        if not self._score < _BETTER * self._last:
+            return n_epochs - 1
+        fit.return_to_best()
+        return self._number
 
 
 class _Undone:

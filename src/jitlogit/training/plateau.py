@@ -8,6 +8,8 @@ import numpy as np
 _NEGLIGIBLE = 2e-3
 # Least epochs of a window, and the part of all epochs that a window has: slow progress is seen in longer ones.
 _LEAST_WINDOW, _WINDOW = 10, 3
+# Looks at the costs in the course of a window. Each takes time, and may be wrong.
+_LOOKS = 5
 # Standard errors by which the means of two windows must differ, and the part of the cost that is no progress at all.
 _ERRORS, _NO_PROGRESS = 1.0, 1e-4
 
@@ -35,8 +37,9 @@ class Plateau:
         return True
 
     def _stands(self) -> bool:
-        window = max(_LEAST_WINDOW, len(self._objectives) // _WINDOW)
-        if len(self._objectives) < 2 * window:
+        count = len(self._objectives)
+        window = max(_LEAST_WINDOW, count // _WINDOW)
+        if count < 2 * window or count % (window // _LOOKS):
             return False
         costs = np.array(self._objectives[-2 * window :])
         before, now = costs[:window].mean(), costs[window:].mean()

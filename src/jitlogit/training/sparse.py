@@ -79,6 +79,13 @@ class SparseFit(Fit):
         u_and_v = self._work.state[:, : 2 * sparse_work.room_for_classes(self._problem.n_scores)]
         return [u_and_v, self._work.bias, self._work.scalars[0]]
 
+    def _penalty_now(self) -> float:
+        if not self._lazy:
+            return super()._penalty_now()
+        u = self._raw_weights()
+        l2, _ = self._problem.steps.penalties
+        return float(l2 / 2 * (np.einsum("jk,jk->j", u, u) @ self._rule.inverse_scale**-2))
+
     def _restore(self, snapshot: list[Array]) -> None:
         super()._restore(snapshot)
         if self._lazy:
