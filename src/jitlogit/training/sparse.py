@@ -84,7 +84,8 @@ class SparseFit(Fit):
             return super()._penalty_now()
         u = self._raw_weights()
         l2, _ = self._problem.steps.penalties
-        return float(l2 / 2 * (np.einsum("jk,jk->j", u, u) @ self._rule.inverse_scale**-2))
+        # Not a product of BLAS, whose threads would wait busily beside the next epoch.
+        return float(l2 / 2 * np.sum(np.einsum("jk,jk->j", u, u) / self._rule.inverse_scale**2))
 
     def _restore(self, snapshot: list[Array]) -> None:
         super()._restore(snapshot)
