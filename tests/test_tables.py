@@ -307,3 +307,26 @@ def test_an_error_names_eval_set_once(pair):
 def test_the_error_of_the_optimizer_lists_auto():
     with pytest.raises(ValueError, match=r"optimizer must be one of 'auto', 'sgd'.*; got 'adm'"):
         MiniBatchLogisticRegression(optimizer="adm").fit(X, y)
+
+
+def test_tables_of_one_dtype_are_told_from_others():
+    one = pandas.DataFrame({"a": [1.0, 2.0], "b": [3.0, 4.0]})
+    assert tables.has_one_dtype(one)
+    assert tables.has_one_dtype(one.astype("int8"))
+    for other in (one.astype({"a": "float32"}), one.astype("Float64"), one.astype(object), one > 1, one.iloc[:, :0]):
+        assert not tables.has_one_dtype(other)
+    for other in (one.to_numpy(), one["a"], polars.DataFrame({"a": [1.0]}), [[1.0]]):
+        assert not tables.has_one_dtype(other)
+
+
+def test_names_are_checked_where_columns_are_not():
+    table = pandas.DataFrame({"a": [1.0, 2.0, 3.0, 4.0], "b": [3.0, 1.0, 4.0, 1.0]})
+    model = jitlogit.MiniBatchLogisticRegression(max_iter=1).fit(table, [0, 1, 0, 1])
+    assert list(model.feature_names_in_) == ["a", "b"]
+    with pytest.raises(ValueError, match="feature names should match"):
+        model.predict(table.rename(columns={"b": "c"}))
+    with pytest.raises(ValueError, match=r"feature names should match|features"):
+        model.predict(table[["a"]])
+    with pytest.raises(ValueError, match="minimum of 1 is required"):
+        model.predict(table.iloc[:0])
+    assert np.array_equal(model.predict(table.to_numpy().tolist()), model.predict(table))

@@ -85,6 +85,14 @@ def refuse_what_misleads(table: Any, name: str) -> None:
         raise columns_error(table, name) or TypeError(f"{name} must hold numbers; got {table.dtypes}")
 
 
+def has_one_dtype(table: Any) -> bool:
+    """Whether a table is pandas's, of numbers of one NumPy dtype: its array is then one view or copy."""
+    if not (hasattr(table, "iloc") and hasattr(table, "columns")):
+        return False
+    dtypes = set(table.dtypes.tolist())
+    return len(dtypes) == 1 and all(isinstance(dtype, np.dtype) and dtype.kind in "fiu" for dtype in dtypes)
+
+
 def columns_error(table: Any, name: str = "X") -> Exception | None:
     """Return an error that names the columns that don't hold finite numbers; None if there is nothing wrong with them.
 

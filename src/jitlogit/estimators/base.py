@@ -17,7 +17,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ..data import validation as check
 from ..data.prediction import probabilities_of, scores_of
-from ..data.tables import columns_error, columns_told, count_missing, missing_error, refuse_what_misleads
+from ..data.tables import columns_error, columns_told, count_missing, has_one_dtype, missing_error, refuse_what_misleads
 from ..data.validation import Array
 from . import export, saving
 from .weights import classes_of
@@ -220,7 +220,11 @@ class LinearClassifier(SparseCoefMixin, ClassifierMixin, BaseEstimator):  # type
         """
         try:
             refuse_what_misleads(X, "X")
-            validated = validate_data(self, X, reset=reset, **_check_options(X))
+            if has_one_dtype(X):  # scikit-learn's look at each of many columns takes longer than an epoch
+                validate_data(self, X, reset=reset, skip_check_array=True)
+                validated = check_array(X.to_numpy(), input_name="X", estimator=self, **_check_options(X))
+            else:
+                validated = validate_data(self, X, reset=reset, **_check_options(X))
             return check.check_rows(validated), parameter_dtype(validated)
         except (TypeError, ValueError):
             told = columns_error(X)
