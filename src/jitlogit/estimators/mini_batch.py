@@ -64,7 +64,7 @@ class MiniBatchLogisticRegression(CallbackSupportMixin, LinearClassifier):  # ty
     tol : "auto", None or float
         "auto" ends training early where the loss is below 0.2 % of log n_classes, or the cost with its penalty has
         stopped moving by more than its noise. The rest of a schedule of falling rates then takes three times the
-        epochs until then, at least 20. The parameters are those of the best epoch. A number stops when the loss hasn't
+        epochs until then, at least 100. The parameters are those of the best epoch. A number stops when the loss hasn't
         fallen by it below its best for `n_iter_no_change` epochs. That is the validation loss with `early_stopping` or
         `eval_set`, else the training loss. None never ends early.
     n_iter_no_change : int
