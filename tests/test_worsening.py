@@ -8,8 +8,8 @@ from conftest import slow_without_jit
 from sklearn.exceptions import ConvergenceWarning
 
 import jitlogit
-from jitlogit.training.loop import TrainingResult, worsening
-from jitlogit.training.problem import Problem
+from jitlogit.training.divergence import worsening
+from jitlogit.training.problem import Problem, Steps
 
 
 def exam_scores():
@@ -71,9 +71,11 @@ def test_classes_begin_at_the_logarithm_of_their_number():
 def test_a_rate_below_the_safe_one_is_not_told_of_it():
     X = np.ones((4, 1))
     problem = Problem(X, np.zeros(4, np.uint8), batch_size=4)
-    result = TrainingResult(X, X, [], 1, False, 0.693, 5.0, True)
-    assert worsening(problem, 0.1, result).endswith("or choose a lower rate")
-    assert worsening(problem, 100.0, result).endswith("or choose a rate of about 2, which is safe for them")
+    assert worsening(problem, 0.1, 5.0, 0.693).endswith("or choose a lower rate")
+    assert worsening(problem, 100.0, 5.0, 0.693).endswith("or choose a rate of about 2, which is safe for them")
+    penalised = problem._replace(steps=Steps(alpha=1e5))
+    assert worsening(penalised, 100.0, 5.0, 0.693).endswith("a rate of about 1e-05, which is safe for them")
+    assert worsening(problem._replace(steps=Steps("adam")), 100.0, 5.0, 0.693).endswith("or choose a lower rate")
 
 
 def test_an_estimator_says_that_its_rate_made_it_worse():

@@ -14,10 +14,11 @@ from ..data.prediction import SomeRows
 from ..data.validation import Array
 from ..kernels.steps.update import OPTIMIZERS
 from ..training.defaults import auto_batch_size, auto_epochs, auto_learning_rate, auto_optimizer
-from ..training.loop import TrainingResult, divergence, train, worsening
+from ..training.loop import TrainingResult, train
 from ..training.problem import Problem, Steps, check_steps
 from .base import LinearClassifier, restored_on_error, warn_user
 from .callbacks import CallbackSupportMixin, StepTasks, Task, check_callbacks, with_callbacks
+from .endings import check_ending
 from .history import Record, raw_parameters, scaled_parameters, validation_set
 from .interrupts import stopped_by_interrupt
 from .weights import (
@@ -203,8 +204,8 @@ class MiniBatchLogisticRegression(CallbackSupportMixin, LinearClassifier):  # ty
         Warns
         -----
         ConvergenceWarning
-            After Ctrl-C, which ends training with the current epoch; the estimator is then fitted. Also if training
-            from zeros, at a learning rate that was given as a number, ends at a higher cost than it began with.
+            After Ctrl-C, which ends training with the current epoch; the estimator is then fitted. Also if training, at
+            a learning rate that was given as a number, ends with a higher loss than it began with and than guessing.
         """
         self._check_parameters()
         before = getattr(self, "classes_", None)
@@ -260,6 +261,11 @@ class MiniBatchLogisticRegression(CallbackSupportMixin, LinearClassifier):  # ty
         ------
         ValueError, TypeError
             As `fit`, and if `classes` are missing in the first call, or others in a later one, or y has other labels.
+
+        Warns
+        -----
+        ConvergenceWarning
+            As `fit`; each tenth call also if the last ten together cost more than guessing, beyond their noise.
         """
         self._check_parameters()
         first = not hasattr(self, "coef_")
@@ -283,7 +289,7 @@ class MiniBatchLogisticRegression(CallbackSupportMixin, LinearClassifier):  # ty
         decay = 1.0 if self.schedule == "constant" else 1 / math.sqrt(1 + calls)
         history = {} if first else self.history_
         record = Record(self, X.shape[0], None, problem.scaling, history, None, 1, dtype)
-        result = self._train(problem, 1, generator_from(self.random_state, calls), record, dtype, decay)
+        result = self._train(problem, 1, generator_from(self.random_state, calls), record, dtype, decay, True)
         self._seen = seen
         self.n_iter_ = (0 if first else self.n_iter_) + 1 + result.n_undone
         return self
@@ -322,6 +328,7 @@ class MiniBatchLogisticRegression(CallbackSupportMixin, LinearClassifier):  # ty
         record: Record,
         dtype: np.dtype[Any],
         decay: float = 1.0,
+        is_stream: bool = False,
     ) -> TrainingResult:
         """Train, and set the fitted attributes, parameters of `dtype`; the rate is multiplied by `decay`."""
         auto = self._has_auto_rate()
@@ -339,7 +346,7 @@ class MiniBatchLogisticRegression(CallbackSupportMixin, LinearClassifier):  # ty
             )
         record.close()
         if not auto:
-            _check_end(problem, rate, result)
+            check_ending(problem, rate, result, record.history["loss"] if is_stream else [])
         if interrupted:
             warn_user(
                 f"training was interrupted after {result.n_epochs} of {n_epochs} epochs; the model is that of the last",
@@ -389,11 +396,3 @@ class MiniBatchLogisticRegression(CallbackSupportMixin, LinearClassifier):  # ty
         check.check_bool(self.early_stopping, "early_stopping")
         check.check_bool(self.warm_start, "warm_start")
         check.check_fraction(self.validation_fraction, "validation_fraction")
-
-
-def _check_end(problem: Problem, rate: float, result: TrainingResult) -> None:
-    """Raise ValueError where a given rate diverged; warn where training ended above where it began."""
-    if result.diverged:
-        raise ValueError(f'{divergence(problem, rate, result)}; or pass learning_rate="auto"')
-    if result.is_worse:
-        warn_user(worsening(problem, rate, result), ConvergenceWarning)

@@ -20,7 +20,7 @@ Sources: Ng, CS229 lecture notes, part II; Bishop, "Pattern Recognition and Mach
 Bottou, Curtis and Nocedal, "Optimization Methods for Large-Scale Machine Learning" (2018) for mini-batches.
 """
 
-from .descent import DIVERGED_COST, WORSE, WORSE_OF_BATCHES
+from .failures import DIVERGED_COST, WORSE, WORSE_OF_BATCHES
 from .multiclass import forward_softmax, softmax, train_softmax_regression
 from .orders import BLOCK_ROWS, SMALL_SHUFFLE, shuffled_blocks, shuffled_order
 from .steps import MOMENTUM, SCHEDULES, Mean, Optimizer, Plateau, scheduled_rate, soft_threshold

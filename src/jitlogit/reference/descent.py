@@ -4,24 +4,25 @@ from __future__ import annotations
 
 import math
 import sys
-import warnings
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from .failures import (
+    DIVERGED_COST,
+    WORSE,
+    WORSE_OF_BATCHES,
+    advice,
+    loss_and_noise,
+    safe_rate,
+    warn_of_divergence,
+    warn_of_worsening,
+)
 from .orders import shuffled_blocks, shuffled_order
 from .steps import Mean, Optimizer, Plateau, scheduled_rate
 
 Array = np.ndarray[Any, np.dtype[Any]]
-
-#: Cost, in nats, above which training has diverged: the typical label's probability is below e^-745, 0 in float64.
-DIVERGED_COST = 745.0
-#: Multiple of log K, the cost of W = 0 and b = 0, above which batch gradient descent has made the model worse. At a
-#: rate that isn't too large, its cost never rises but by rounding.
-WORSE = 1.01
-#: The same for mini-batches, whose noise alone can nearly double the cost if the features don't predict the labels.
-WORSE_OF_BATCHES = 2.0
 
 
 class Options(NamedTuple):
@@ -65,7 +66,9 @@ def gradient_descent(
     plateau = Plateau() if options.schedule == "adaptive" else None
     mean = Mean()
     costs: list[float] = []
-    given_rate = learning_rate
+    l2 = options.alpha * (1 - options.l1_ratio)
+    has_safe_rate = options.optimizer not in ("adagrad", "adam")
+    what_helps = advice(learning_rate, safe_rate(X, S, l2), has_safe_rate)
     for iteration in range(num_iterations):
         record = iteration % options.record_every == 0
         needs_cost = record or iteration == num_iterations - 1 or plateau is not None
@@ -91,19 +94,26 @@ def gradient_descent(
             costs.append(loss_sum / m)
         if options.verbose and record:
             _show_progress(iteration, num_iterations, loss_sum / m)
-        if not finite or not loss_sum / m <= DIVERGED_COST:
-            _warn_of_divergence(iteration, learning_rate)
+        diverged = not (finite and loss_sum / m <= DIVERGED_COST)
+        if diverged:
+            warn_of_divergence(iteration, what_helps)
             W, b = (W, b) if finite else before
             break
         if plateau and plateau.reached(loss_sum / m):
             learning_rate /= Plateau.DIVISOR
-    else:
-        _warn_if_worse(loss_sum / m, math.log(max(2, n_scores)), batch_size < m, given_rate)
     if options.verbose and sys.stdout.isatty():
         print()
     if mean.count:
         W, b = mean.value[:-1], mean.value[-1]
-    return W.astype(X.dtype), b, costs
+    W = W.astype(X.dtype)
+    if not diverged:
+        began = math.log(max(2, n_scores))
+        ended, noise = loss_and_noise(X, S, W, b, losses)
+        cost = loss_sum / m if batch_size >= m and options.optimizer == "sgd" else 0.0
+        worse = (WORSE_OF_BATCHES if batch_size < m else WORSE) * began
+        if cost > worse or not ended <= worse + noise:
+            warn_of_worsening(max(ended, cost) if cost > worse else ended, began, what_helps)
+    return W, b, costs
 
 
 def _batches(m: int, batch_size: int, shuffle: bool | str, rng: np.random.Generator) -> list[Any]:
@@ -145,25 +155,6 @@ def scores(X: Array, W: Any, b: Any) -> Array:
 def mean_gradient(X: Array, dZ: Array) -> tuple[Array, Array]:
     """Step 6: dW = (1/m) X^T dZ^T, (n, K), and db = (1/m) sum dZ, (K,)."""
     return X.T @ dZ.T / X.shape[0], np.asarray(np.mean(dZ, axis=1, dtype=np.float64))
-
-
-def _warn_of_divergence(iteration: int, learning_rate: float) -> None:
-    warnings.warn(
-        f"training diverged in iteration {iteration} and was stopped: try a learning_rate "
-        f"below {learning_rate:g}, or scale the features",
-        RuntimeWarning,
-        stacklevel=4,
-    )
-
-
-def _warn_if_worse(cost: float, began: float, batches: bool, learning_rate: float) -> None:
-    if cost > (WORSE_OF_BATCHES if batches else WORSE) * began:
-        warnings.warn(
-            f"training ended at a cost of {cost:.3g}, above the {began:.3g} that it began with: try a learning_rate "
-            f"below {learning_rate:g}, or scale the features",
-            RuntimeWarning,
-            stacklevel=4,
-        )
 
 
 def _show_progress(iteration: int, num_iterations: int, cost: float) -> None:

@@ -214,8 +214,9 @@ def train_logistic_regression(
     -----
     RuntimeWarning
         If training diverged: parameters were no longer finite, or a recorded or the last cost exceeded `DIVERGED_COST`.
-        Training then stops with the last finite parameters. Also if the last cost exceeds the log 2 of W = 0 by a
-        factor of `WORSE`, or, of several batches, `WORSE_OF_BATCHES`. The learning rate is then too large.
+        Training then stops with the last finite parameters. Also if the mean loss of W and b, over some
+        rows, exceeds the log 2 of W = 0 by a factor of `WORSE`, or, of several batches, `WORSE_OF_BATCHES`. Also if the
+        last cost does, in batch gradient descent with "sgd". The learning rate is then too large.
     """
     X = features(X_train, offset, scale)
     Y = np.reshape(Y_train, (1, X.shape[0])).astype(X.dtype)

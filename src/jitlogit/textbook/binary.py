@@ -15,7 +15,8 @@ from ..kernels.passes import objective
 from ..kernels.simd.arrays import PADDING
 from ..kernels.storage.plan import plan
 from ..kernels.storage.work_spaces import tiles_for
-from ..training.loop import train, warn_if_it_failed
+from ..training.divergence import warn_if_it_failed
+from ..training.loop import train
 from ..training.problem import Problem, check_steps
 
 _TILE = 1024  # scores or probabilities that a kernel keeps in the cache
@@ -328,8 +329,9 @@ def train_logistic_regression(
     -----
     RuntimeWarning
         If training diverged: parameters were no longer finite, or a recorded or the last cost exceeded 745 nats.
-        Training then stops with the last finite parameters. Also if the last cost is above 1.01 times the log 2 of
-        W = 0 (2 times with several batches an epoch). The learning rate is then too large.
+        Training then stops with the last finite parameters. Also if the mean loss of W and b is above 1.01 times the
+        log 2 of W = 0 (1.05 times with several batches an epoch); of more than 1000 samples, some are looked at. Also
+        if the last cost is, in batch gradient descent with "sgd". The learning rate is then too large.
     UserWarning
         If `batch_size` is more than n_samples; it is clipped.
     """

@@ -10,7 +10,8 @@ from ..data import validation as check
 from ..data.prediction import probabilities_of, scores_of
 from ..data.tables import columns_told
 from ..data.validation import Array
-from ..training.loop import train, warn_if_it_failed
+from ..training.divergence import warn_if_it_failed
+from ..training.loop import train
 from ..training.problem import Problem, check_steps
 
 

@@ -5,15 +5,14 @@ from __future__ import annotations
 import math
 import sys
 import time
-import warnings
 from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 
-from ..data.scaling import ScaledRows
 from ..data.validation import Array, is_sparse
 from .dense import DenseFit
+from .divergence import DIVERGED_COST, Ending, judge_ending
 from .fit import Fit
 from .order import Order
 from .plateau import Plateau
@@ -33,16 +32,11 @@ class TrainingResult(NamedTuple):
     best_epoch: int  # number of the epoch whose parameters these are: the best one, or the last
     n_undone: int  # epochs beside these that were computed and undone
     diverged: bool
-    began: float  # cost at zeros
-    ended: float  # cost of the last epoch
-    is_worse: bool  # whether training began at zeros, and ended above their cost without divergence
+    began: float  # cost at zeros, or of given parameters if that is more
+    ended: float  # cost of these parameters, or of the last epoch, see `judge_ending`
+    is_worse: bool  # whether training ended above where it began, without divergence; never with `retry`
 
 
-# Mean loss in nats. One above this means that the typical label has a probability below what float64 holds: e^-745 = 0.
-_DIVERGED_COST = 745.0
-# Training from zeros has made the model worse if it ends above this multiple of their cost, log K. Batch gradient
-# descent exceeds log K by rounding alone; the noise of mini-batches can nearly double it.
-_WORSE, _WORSE_OF_BATCHES = 1.01, 2.0
 # Epochs below this part of the cost at zeros never count as diverged. The best cost of separable data nears zero, and
 # sound epochs cost many times as much. Parts from 0.02 to 0.25 did the same on 72 separable data sets.
 _SMALL_COST = 0.1
@@ -107,7 +101,7 @@ def train(
         start = time.perf_counter()
         cost = fit.run() / m
         seconds = time.perf_counter() - start
-        diverged = not fit.is_sound(cost, sys.float_info.max if retry else _DIVERGED_COST)
+        diverged = not fit.is_sound(cost, sys.float_info.max if retry else DIVERGED_COST)
         if retry and judge.rejects(i, cost, diverged):
             schedule.halve(problem.X)
             fit.go_back()
@@ -137,10 +131,11 @@ def train(
             n_epochs = schedule.finish_early(done)
     if progress:
         progress.close()
-    worse = _WORSE_OF_BATCHES if problem.batch_size < m else _WORSE
-    is_worse = problem.initial is None and not diverged and cost > worse * began
     kept = best.end(done, fit)
-    return TrainingResult(*fit.result(), costs, done, kept, undone.total, diverged, began, cost, is_worse)
+    weights, bias = fit.result()
+    judged = not (diverged or retry)
+    ending = judge_ending(problem, weights, bias, cost) if judged else Ending(began, cost, False)
+    return TrainingResult(weights, bias, costs, done, kept, undone.total, diverged, *ending)
 
 
 class _Best:
@@ -215,46 +210,3 @@ class _Judge:
             self._best, self.good, self._before_best = cost, i, self._last
         self._last = cost
         return best
-
-
-def divergence(problem: Problem, learning_rate: float, result: TrainingResult) -> str:
-    """Say that training diverged, and which rate would not."""
-    safe = _safe_rate(problem)
-    advice = f"about {safe:.1g} is safe for these features" if safe > 0 else "these features are too large for any"
-    return (
-        f"training diverged in iteration {result.n_epochs - 1} and was stopped: learning_rate={learning_rate:g} is too "
-        f"large; {advice}, and scaling them (to mean 0 and variance 1, say) allows larger ones"
-    )
-
-
-def worsening(problem: Problem, learning_rate: float, result: TrainingResult) -> str:
-    """Say that training ended above the cost at which it began, and what would help.
-
-    If the given rate is below the safe one, the noise of batches makes it too large. The safe one is then no advice.
-    """
-    safe = _safe_rate(problem)
-    lower = f"a rate of about {safe:.1g}, which is safe for them" if 0 < safe < learning_rate else "a lower rate"
-    return (
-        f"training ended at a cost of {result.ended:.3g}, above the {result.began:.3g} that it began with: "
-        f"learning_rate={learning_rate:g} is too large; scale the features (to mean 0 and variance 1, say), or "
-        f"choose {lower}"
-    )
-
-
-def warn_if_it_failed(problem: Problem, learning_rate: float, result: TrainingResult) -> None:
-    """Warn of divergence or worsening, at the line that called the caller."""
-    words = divergence if result.diverged else worsening if result.is_worse else None
-    if words:
-        warnings.warn(words(problem, learning_rate, result), RuntimeWarning, stacklevel=3)
-
-
-def _safe_rate(problem: Problem) -> float:
-    """Half of the least rate at which batch gradient descent can diverge; 0 for features whose squares overflow.
-
-    That rate is 2 / curvature. The cost's curvature is at most a quarter of the mean squared length of a sample, with a
-    1 for the bias (Bohning, "Multinomial logistic regression algorithm", 1992).
-    """
-    X = problem.X
-    with np.errstate(over="ignore"):
-        squares = ScaledRows(X[:: max(1, X.shape[0] // 1000)], *problem.scaling).squares()
-        return 1 / (0.25 * (1 + float(np.mean(squares))))
