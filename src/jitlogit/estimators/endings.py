@@ -21,13 +21,13 @@ def check_ending(problem: Problem, rate: float, result: TrainingResult, losses: 
     """Raise ValueError where a given rate diverged; warn where training made the model worse.
 
     A stream is worse if the last calls together cost more than guessing. `losses` are those of all calls; each tenth
-    call looks back.
+    call looks back. Weights make the losses of calls incomparable; each call is then judged alone.
     """
     if result.diverged:
         raise ValueError(f'{divergence(problem, rate, result)}; or pass learning_rate="auto"')
     ended, began = result.ended, result.began
     is_worse = result.is_worse
-    if not is_worse and losses and len(losses) % _CALLS == 0:
+    if not is_worse and losses and len(losses) % _CALLS == 0 and problem.sample_weight is None:
         last = np.array(losses[-_CALLS:])
         ended, began = float(last.mean()), math.log(problem.n_classes or 2)
         is_worse = bool(ended > _WORSE * began + _ERRORS * last.std() / math.sqrt(_CALLS))

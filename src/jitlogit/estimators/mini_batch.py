@@ -265,7 +265,7 @@ class MiniBatchLogisticRegression(CallbackSupportMixin, LinearClassifier):  # ty
         Warns
         -----
         ConvergenceWarning
-            As `fit`; each tenth call also if the last ten together cost more than guessing, beyond their noise.
+            As `fit`; without weights also if ten calls together cost more than guessing, beyond their noise.
         """
         self._check_parameters()
         first = not hasattr(self, "coef_")

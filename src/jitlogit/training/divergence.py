@@ -1,10 +1,11 @@
 """When training has failed, and the words that say so: one rule and one advice for every trainer.
 
 - Divergence: parameters that aren't finite, or a cost that no probability in float64 explains. Training stops.
-- Worsening: the parameters that are returned cost more than those that training began with, or than guessing. Noise of
-  batches is no excuse beyond a few per cent, since no cost of the last epoch counts but the model's own loss.
+- Worsening: the parameters that are returned cost more than guessing, and than those that training began with. The
+  cost of the last epoch doesn't count: it is of other parameters, and a sound fit's may be high in its first epochs.
 - Oscillation: plain batch gradient descent at a sound rate never raises its cost. A last epoch above the beginning is
   told like worsening, wherever the last step happens to land. Other cycles below the beginning are not told.
+- Noise: excess of a few per cent with batches, and twice the standard error where some rows stand for all.
 """
 
 from __future__ import annotations
@@ -25,13 +26,16 @@ if TYPE_CHECKING:
 
 # Mean loss in nats. One above this means that the typical label has a probability below what float64 holds: e^-745 = 0.
 DIVERGED_COST = 745.0
-# Training has made the model worse if its loss ends above this multiple of the one it began with. Batch gradient descent
-# exceeds it by rounding alone; batches of 16 leave up to 1.007 where labels are pure noise.
+# Training has made the model worse if its loss ends above this multiple of the one it began with. Batch gradient
+# descent exceeds 1 by rounding alone. Batches of 16 leave up to 1.007 at rate 0.1 where labels are pure noise, single
+# rows 1.02 to 1.3: that is worse than guessing, and a lower rate helps.
 _WORSE, _WORSE_OF_BATCHES = 1.01, 1.05
 # Standard errors that count as noise where the loss is that of some rows.
 _ERRORS = 2.0
 # The most rows, and values of rows, that the model's loss and the safe rate are computed from.
 _MOST_ROWS, _MOST_VALUES = 1000, 1 << 20
+# Least mean weight that is divided by.
+_TINY = float(np.finfo(np.float32).tiny)
 # Optimizers whose steps have the size of the rate, whatever the curvature: no rate is known to be safe for them.
 _OF_RATE_SIZE = ("adagrad", "adam")
 
@@ -53,6 +57,8 @@ def judge_ending(problem: Problem, weights: Array, bias: Array, last_cost: float
     ended, noise = rows.loss(weights, bias)
     if problem.n_batches > 1:
         return Ending(began, ended, not ended <= _WORSE_OF_BATCHES * began + noise)
+    if problem.sample_weight is not None:  # whose mean is 1 over a stream, not over each call
+        last_cost /= max(float(np.mean(problem.sample_weight, dtype=np.float64)), _TINY)
     oscillates = problem.steps.optimizer == "sgd" and last_cost > _WORSE * began
     is_worse = oscillates or not ended <= _WORSE * began + noise
     return Ending(began, max(ended, last_cost) if oscillates else ended, is_worse)
@@ -111,7 +117,7 @@ class _SomeRows:
         self._rows = ScaledRows(problem.X[rows], *problem.scaling)
         self._labels = problem.labels[rows]
         weights = np.ones(self._labels.size) if problem.sample_weight is None else problem.sample_weight[rows]
-        self._weights = weights / max(float(np.mean(weights, dtype=np.float64)), np.finfo(np.float32).tiny)
+        self._weights = weights / max(float(np.mean(weights, dtype=np.float64)), _TINY)
 
     def mean_square(self) -> float:
         """Weighted mean of the squared lengths."""
