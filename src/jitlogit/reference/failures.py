@@ -19,7 +19,7 @@ WORSE = 1.01
 #: The same for mini-batches, which leave some noise in the parameters.
 WORSE_OF_BATCHES = 1.05
 #: The most rows, and values of rows, that the rules look at.
-MOST_ROWS, MOST_VALUES = 1000, 1 << 20
+MOST_ROWS, MOST_VALUES = 1000, 1 << 18
 
 
 def some_rows(m: int, n: int) -> Any:

@@ -33,7 +33,7 @@ _WORSE, _WORSE_OF_BATCHES = 1.01, 1.05
 # Standard errors that count as noise where the loss is that of some rows.
 _ERRORS = 2.0
 # The most rows, and values of rows, that the model's loss and the safe rate are computed from.
-_MOST_ROWS, _MOST_VALUES = 1000, 1 << 20
+_MOST_ROWS, _MOST_VALUES = 1000, 1 << 18
 # Least mean weight that is divided by.
 _TINY = float(np.finfo(np.float32).tiny)
 # Optimizers whose steps have the size of the rate, whatever the curvature: no rate is known to be safe for them.
