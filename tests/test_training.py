@@ -27,7 +27,7 @@ def trained(X, Y, rate, n_epochs=20, alpha=0.0, initial=None, **options):
 def test_what_diverges_goes_on_from_the_best_with_half_of_the_rate():
     X, Y = make_data(60, 3)
     seen = []
-    result = trained(X, Y, 1e4, retry=True, alpha=0.01, on_epoch=lambda epoch: seen.append(epoch) or False)
+    result = trained(X, Y, 1e4, retry=True, alpha=0.01, on_epoch=lambda epoch: (seen.append(epoch) or False, np.nan))
     assert not result.diverged
     assert result.n_epochs == 20
     assert max(result.costs) <= 2 * np.log(2)
@@ -58,7 +58,7 @@ def test_costs_that_near_zero_undo_no_epochs(seed):
 
 def test_a_callback_stops_training():
     X, Y = make_data(60, 3)
-    result = trained(X, Y, 0.1, on_epoch=lambda epoch: epoch.number == 4)
+    result = trained(X, Y, 0.1, on_epoch=lambda epoch: (epoch.number == 4, np.nan))
     assert result.n_epochs == 5
     assert len(result.costs) == 5
 
