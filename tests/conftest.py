@@ -11,6 +11,9 @@ from pathlib import Path
 import numba
 import numpy as np
 import pytest
+import sklearn
+from sklearn.linear_model import LogisticRegression
+from sklearn.utils.fixes import parse_version
 
 from jitlogit.compiler import threads
 from jitlogit.kernels.epochs import epoch, team
@@ -44,6 +47,13 @@ def make_classes(m, n, classes, seed=0):
     X = rng.standard_normal((m, n)) * np.linspace(0.5, 2, n) + np.linspace(-1, 1, n)
     scores = X @ rng.standard_normal((n, classes)) / np.sqrt(n)
     return X, (scores + rng.gumbel(size=scores.shape)).argmax(axis=1)
+
+
+def their_logistic_regression(l1_ratio, **parameters):
+    """scikit-learn's LogisticRegression; until its 1.8, `l1_ratio` counted beside `penalty="elasticnet"` only."""
+    if parse_version(sklearn.__version__) < parse_version("1.8"):
+        parameters["penalty"] = "elasticnet"
+    return LogisticRegression(l1_ratio=l1_ratio, **parameters)
 
 
 def objective(model, X, y, C, weights=None):

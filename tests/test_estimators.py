@@ -10,7 +10,7 @@ import warnings
 
 import numpy as np
 import pytest
-from conftest import JIT_OFF, compiled, make_data, run_python
+from conftest import JIT_OFF, compiled, make_data, run_python, their_logistic_regression
 from joblib import parallel_config
 from matplotlib.figure import Figure
 from sklearn.base import clone
@@ -101,9 +101,9 @@ def test_full_batches_reach_the_optimum_of_the_penalised_cost(penalty, fit_inter
     ).fit(X, y)
     scale = X.std(axis=0) if standardize else np.ones(4)
     Z = (X - (X.mean(axis=0) if fit_intercept and standardize else 0)) / scale
-    optimum = LogisticRegression(
+    optimum = their_logistic_regression(
+        penalty.get("l1_ratio", 0.0),
         C=1 / (0.05 * 120),
-        l1_ratio=penalty.get("l1_ratio", 0.0),
         solver="saga",
         tol=1e-10,
         max_iter=50_000,

@@ -7,7 +7,7 @@ import warnings
 
 import numpy as np
 import pytest
-from conftest import JIT_OFF, compiled, make_classes, make_data, objective, slow_without_jit
+from conftest import JIT_OFF, compiled, make_classes, make_data, objective, slow_without_jit, their_logistic_regression
 from scipy import sparse
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression as Theirs
@@ -80,8 +80,8 @@ def test_every_solver_ends_at_scikit_learns_optimum(solver, classes, fit_interce
 def test_l1_penalties_end_at_scikit_learns_optimum(classes, l1_ratio, form):
     X, y = make_classes(M, 4, classes)
     for C in (0.05, 1.0):
-        exact = Theirs(
-            C=C, l1_ratio=l1_ratio, solver="saga", tol=1e-12, max_iter=100_000, random_state=np.random.RandomState(0)
+        exact = their_logistic_regression(
+            l1_ratio, C=C, solver="saga", tol=1e-12, max_iter=100_000, random_state=np.random.RandomState(0)
         )
         exact.fit(X, y)
         model = LogisticRegression(C=C, l1_ratio=l1_ratio, tol=1e-3 if JIT_OFF else 1e-9, max_iter=5000).fit(form(X), y)

@@ -77,9 +77,7 @@ def test_other_scorers_and_weights():
 
 def theirs_cv(scoring, X, y, weights, class_weight=None):
     """Scores (folds, Cs) of scikit-learn's search."""
-    model = TheirsCV(
-        Cs=CS, cv=KFold(3), scoring=scoring, class_weight=class_weight, solver="newton-cholesky", tol=1e-10
-    )
+    model = TheirsCV(Cs=CS, cv=KFold(3), scoring=scoring, class_weight=class_weight, solver="newton-cg", tol=1e-10)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # versions differ in which of their parameters they deprecate
         model.fit(X, y, sample_weight=weights)

@@ -201,7 +201,8 @@ def test_all_faults_are_told_at_once():
     table = table.assign(day=pandas.to_datetime(TIMES), a=replaced(np.nan, 1), b=replaced(np.nan, 1, 2), c=[{}] * M)
     with pytest.raises(TypeError) as caught:
         LogisticRegression().fit(table, y)
-    assert str(caught.value) == (
+    told = str(caught.value).replace(":00.000000000", ":00.000000")  # pandas 2 counts nanoseconds
+    assert told == (
         "X must hold numbers: columns 't0', 't1', 't2', 't3', 't4' and 2 more hold text, e.g. 'management': encode "
         "them, say with OneHotEncoder; column 'day' holds dates or times, e.g. 2020-01-01T00:00:00.000000: turn it "
         "into numbers, say days since the earliest, or drop it; column 'c' holds values that aren't numbers, e.g. {} "
@@ -227,7 +228,7 @@ def test_what_numpy_would_misread():
 
 
 def test_columns_of_structures_and_of_arrays():
-    for column in ([{"a": 1}] * M, [[1.0, 2.0]] * M):
+    for column in ([{"a": 1, "b": 2}] * M, [[1.0, 2.0]] * M):
         for library in MAKE:
             with pytest.raises(TypeError, match="column 'c' holds values that aren't numbers"):
                 jitlogit.predict(table_of(library, column), WEIGHTS, 0.0)
