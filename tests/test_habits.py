@@ -19,7 +19,7 @@ import jitlogit
 from jitlogit import LogisticRegression, LogisticRegressionCV, MiniBatchLogisticRegression
 from jitlogit.tools import cli
 
-THEIR_VERSION = parse_version(sklearn.__version__)
+their_version = parse_version(sklearn.__version__)
 
 MODELS = {
     "optimum": lambda: LogisticRegression(),
@@ -28,7 +28,7 @@ MODELS = {
 }
 
 
-@pytest.mark.skipif(THEIR_VERSION < parse_version("1.9"), reason="scikit-learn's coefficients were float64 until 1.9")
+@pytest.mark.skipif(their_version < parse_version("1.9"), reason="scikit-learn's coefficients were float64 until 1.9")
 @pytest.mark.parametrize("make", MODELS.values(), ids=MODELS)
 @pytest.mark.parametrize("classes", [2, 3])
 def test_results_have_scikit_learns_dtypes(make, classes):
@@ -214,7 +214,7 @@ def test_folds_may_lack_classes():
     X, y = make_classes(60, 3, 3)
     order = np.argsort(y, kind="stable")
     X, y = X[order], np.array(["a", "b", "c"])[y[order]]
-    of_classes = ["neg_brier_score"] if THEIR_VERSION >= parse_version("1.7") else []  # of two alone, before
+    of_classes = ["neg_brier_score"] if their_version >= parse_version("1.7") else []  # of two alone, before
     for scoring in ("neg_log_loss", None, *of_classes):
         model = LogisticRegressionCV(Cs=[0.1, 10.0], cv=KFold(3), scoring=scoring).fit(X, y)
         assert np.isfinite(model.scores_).all()
