@@ -130,7 +130,7 @@ class KernelCache(_Cache):  # type: ignore[misc]
 
     @property
     def cache_path(self) -> str:
-        return str(cache_directories()[0])
+        return str(cache_directories()[-1])  # the others can't be written to
 
     def enable(self) -> None:
         self._enabled = True

@@ -14,6 +14,8 @@ from typing import Any
 
 import numba
 
+from . import news
+
 #: Least and greatest version, (major, minor), whose private interfaces are known; CI runs both.
 KNOWN = (0, 61), (0, 68)
 
@@ -52,7 +54,8 @@ def inlining(function: Callable[..., Any], how: str) -> dict[str, Any]:
 
 
 def keep_on_disk(dispatcher: Any, name: str) -> Any:
-    """Have compiled kernels kept in files of that name, if a folder can be written to."""
+    """Have compiled kernels kept in files of that name, if a folder can be written to, and announced by it."""
+    news.add(dispatcher, name)
     if PLAIN:  # Numba's name of a file doesn't tell options (numba#6845)
         function = dispatcher.py_func
         renamed = types.FunctionType(function.__code__, function.__globals__, name)

@@ -10,6 +10,7 @@ import contextlib
 import os
 import threading
 from collections.abc import Iterator
+from contextvars import ContextVar
 from typing import Any
 
 import numba
@@ -21,6 +22,7 @@ MOST_MEMBERS = 4095
 # Bytes that a call, or all calls of a fit, must read for more than one thread. Below, neither the start of threads nor
 # the compilation of a parallel variant pays. Tuned on Zen 4, two cores.
 _LEAST_BYTES = 4_000_000
+_PRETENDED: ContextVar[float] = ContextVar("pretended")
 
 
 def max_threads() -> int:
@@ -30,11 +32,24 @@ def max_threads() -> int:
 
 def members_for(n_threads: int | None, n_chunks: int, n_bytes: float) -> int:
     """Number of threads for `n_bytes` in `n_chunks` chunks, at most `n_threads` (None: Numba's setting)."""
-    if JIT_DISABLED or n_bytes < _LEAST_BYTES or _Layer.is_lost:
+    if JIT_DISABLED or _PRETENDED.get(n_bytes) < _LEAST_BYTES or _Layer.is_lost:
         return 1
     if n_threads is None:  # get_num_threads would start the layer
         n_threads = numba.get_num_threads() if _layer() is not None else max_threads()
     return max(1, min(n_threads, n_chunks, MOST_MEMBERS))
+
+
+@contextlib.contextmanager
+def pretended(n_bytes: float) -> Iterator[None]:
+    """Context in which each call counts as one that reads so many bytes.
+
+    Warm-up needs both variants of a kernel but not large data: 0 is for one thread, infinity for all.
+    """
+    before = _PRETENDED.set(n_bytes)
+    try:
+        yield
+    finally:
+        _PRETENDED.reset(before)
 
 
 def run(kernel: Any, members: int, *arguments: Any) -> None:

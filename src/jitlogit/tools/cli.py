@@ -21,7 +21,7 @@ from .warmup import warmup
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line; returns the exit status: 0, or 2 for an error, which is printed."""
+    """Run the command line; returns the exit status: 0, 1 for missing kernels, or 2 for an error, which is printed."""
     arguments = _parser().parse_args(argv)
     with warnings.catch_warnings():
         warnings.simplefilter("default")
@@ -68,14 +68,27 @@ def _parser() -> argparse.ArgumentParser:
     )
     command.set_defaults(run=_warmup)
     command.add_argument("--dtypes", default="float32,float64", metavar="LIST", help="comma-separated dtypes of X")
-    command.add_argument("--orders", default="C", metavar="LIST", help="memory layouts of X: C, F or C,F")
+    command.add_argument(
+        "--orders", metavar="LIST", help="memory layouts of X: C, F or C,F; default: C, with --all C,F"
+    )
+    command.add_argument(
+        "--all", action="store_true", help="also for the estimators, classes, weights, sparse X, threads"
+    )
+    command.add_argument(
+        "--check", action="store_true", help="compile nothing; say what is missing, with exit status 1"
+    )
     return parser
 
 
 def _warmup(arguments: argparse.Namespace) -> int:
     words = [word.strip() for word in arguments.dtypes.split(",")]
-    warmup([bfloat16 if word == "bfloat16" else word for word in words], arguments.orders.split(","))
-    return 0
+    dtypes = [bfloat16 if word == "bfloat16" else word for word in words]
+    orders = arguments.orders and [word.strip() for word in arguments.orders.split(",")]
+    done = warmup(dtypes, orders, everything=arguments.all, check=arguments.check)
+    print(done)
+    if arguments.all and not done.estimators:
+        print("without the estimators, which need scikit-learn: pip install 'jitlogit[sklearn]'")
+    return 1 if done.missing else 0
 
 
 def _batch_sizes(text: str) -> list[int | None]:
