@@ -71,20 +71,21 @@ class _Listener(event.Listener):  # type: ignore[misc]
         name = next((name for name, one in _KERNELS if one is news.data["dispatcher"]), None)
         if name is None:  # a helper, or a function of others
             return
-        kernel = " for ".join([name, *map(_dtype, news.data["args"][:1])])
+        kernel = " for ".join([name, *map(_rows, news.data["args"][:1])])
         if _FORBIDDEN.get():
             raise NotCompiled(kernel)
-        _say(f"compiling {kernel} (once per machine, some seconds)")
+        _say(f"compiling {kernel} (this variant once per machine, some seconds)")
 
     def on_end(self, news: Any) -> None:
         pass
 
 
-def _dtype(of_rows: Any) -> str:
-    """The dtype of an argument of Numba's type for an array, or for a named tuple of arrays."""
+def _rows(of_rows: Any) -> str:
+    """Dtype and storage of rows, from Numba's type: that of an array, or of a named tuple of arrays."""
     array = getattr(of_rows, "types", (of_rows,))[0]
     name = str(getattr(array, "dtype", array))
-    return _NAMES.get(name, name) + ("" if array is of_rows else ", sparse")
+    storage = ", sparse" if array is not of_rows else ", F order" if getattr(array, "layout", "C") == "F" else ""
+    return _NAMES.get(name, name) + storage
 
 
 event.register("numba:compile", _Listener())
