@@ -10,7 +10,6 @@ import jitlogit
 from jitlogit import reference
 from jitlogit.compiler.jit import kernel
 from jitlogit.kernels.simd import lanes
-from jitlogit.tools import warmup as warm
 from jitlogit.tools.cli import main
 
 M, N = (83, 5) if JIT_OFF else (1501, 37)
@@ -154,10 +153,7 @@ def test_blocks_are_the_batches_in_another_order():
     assert 3 <= len(seen) <= 6  # the orders of three blocks
 
 
-def test_warmup_takes_what_fits_take(monkeypatch):
-    if JIT_OFF:  # sizes that choose kernels: in plain Python, they take minutes
-        monkeypatch.setattr(warm, "PAYING_EPOCHS", 1)
-        monkeypatch.setattr(warm, "FOLD_ROWS", 20)
+def test_warmup_takes_what_fits_take():
     jitlogit.warmup(np.float32)
     jitlogit.warmup(["uint8", jitlogit.bfloat16], orders="F")
     assert main(["warmup", "--dtypes", "float32,bfloat16"]) == 0
@@ -171,9 +167,10 @@ def test_warmup_takes_what_fits_take(monkeypatch):
 @pytest.mark.parametrize("order", ["C", "F"])
 def test_nothing_is_compiled_after_warmup(order, tmp_path):
     words = ["warmup", "--dtypes", "float32", "--orders", order]
-    run_python(
-        f"import sys; from jitlogit.tools.cli import main; sys.exit(main({words}))", NUMBA_CACHE_DIR=str(tmp_path)
-    )
+    for given in (words, [*words, "--check"]):
+        run_python(
+            f"import sys; from jitlogit.tools.cli import main; sys.exit(main({given}))", NUMBA_CACHE_DIR=str(tmp_path)
+        )
     kept = sorted(tmp_path.rglob("*.kernel"))
     code = """
 import numpy as np, jitlogit
