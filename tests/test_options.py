@@ -48,7 +48,9 @@ def _run(cache: Path, plain: str) -> tuple[dict[str, object], int]:
     }
     done = subprocess.run([sys.executable, "-c", _FITS], env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout), int(done.stderr.split()[-1])
+    compiled = int(done.stderr.split()[-1])
+    assert done.stderr.count("jitlogit: compiling") == compiled  # a line for each
+    return json.loads(done.stdout), compiled
 
 
 @pytest.mark.skipif(numba.config.DISABLE_JIT, reason="needs compiled code")
