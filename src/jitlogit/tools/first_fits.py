@@ -24,7 +24,7 @@ from ..training.packing import PAYING_EPOCHS
 _SHAPES = (24, 3), (3000, 40), (13_000, 60), (2000, 300)
 # Rows of sparse X. The last two are solved in the space of the rows, and by columns.
 _SPARSE_SHAPES = (3000, 40), (13_000, 60), (400, 2000), (400, 600_000)
-_VALUES_A_ROW = 20
+_VALUES_A_ROW = 30
 # Rows and features of X for the functions, by several threads: narrow rows, which may be packed, and wide ones.
 _SHARED_SHAPES = (9000, 8), (9000, 100)
 
@@ -176,6 +176,7 @@ def _of_each_estimator(X: Any, y: Any, class_weight: Any) -> Iterable[Step]:
         of_all_rows(l1_ratio=1.0, **few),
         of_all_rows(C=math.inf, **few),
         of_batches(**few),
+        of_batches(batch_size=X.shape[0] // 2, **few),  # large enough to be shared out, still shuffled
         of_batches(early_stopping=True, standardize=False, **few),
     ]
     steps = [Step(type(model).__name__, lambda model=model: fit(model)) for model in models]  # type: ignore[misc]
