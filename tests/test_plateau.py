@@ -68,6 +68,7 @@ def test_without_a_rate_that_falls_over_time_training_ends_at_once(name):
     assert Schedule(name, 1.0, 400, 5).finish_early(40) == 40
 
 
+@slow_without_jit
 @pytest.mark.parametrize("seed", range(4))
 def test_separable_data_need_few_epochs(seed):
     X, y = make_blobs(100, 30, centers=5, random_state=seed)
@@ -167,6 +168,7 @@ def test_the_cost_falls_where_the_parameters_are_kept(form, classes, monkeypatch
         assert score == pytest.approx(losses.mean() + 0.025 * np.sum(before[:, :-1] ** 2), rel=1e-6)
 
 
+@slow_without_jit
 def test_early_stopping_keeps_the_epoch_that_was_best_on_the_held_out_samples():
     X, y = make_classes(400, 40, 3)
     y[::3] = np.random.default_rng(0).integers(3, size=y[::3].size)
@@ -180,6 +182,7 @@ def test_early_stopping_keeps_the_epoch_that_was_best_on_the_held_out_samples():
     assert np.array_equal(model.coef_, again.coef_)
 
 
+@slow_without_jit
 def test_digits_are_as_good_as_the_best_known_epoch():
     X, y = load_digits(return_X_y=True)
     train, test = np.arange(y.size) % 4 > 0, np.arange(y.size) % 4 == 0

@@ -117,7 +117,7 @@ print(met)
 @compiled
 def test_members_that_run_in_turn_are_fewer_for_a_while(tmp_path):
     code = """
-team._SPINS, team._NAP_BYTES = 0, 10**12  # members nap at once, and lose much by it
+team._SPINS, team._SLEEP_BYTES = 0, 10**12  # members sleep at once, and lose much by it
 expected = all_bits(1)
 for n in (2, 3): print(all_bits(n) == expected)
 for _ in range(1000):  # on a busy machine a member may come after an epoch of a millisecond
@@ -300,10 +300,10 @@ def test_two_members_agree_with_one(order, n, batch_size, more, monkeypatch):
 
 @pytest.mark.skipif(not JIT_OFF, reason="compiled, these are called by kernels alone")
 def test_members_that_run_in_turn_are_left_out_for_longer_and_longer():
-    def spans(naps, members=4, batch_bytes=512 * 1024):
-        """How many members do spans of 32 MiB, in which the leader takes so many naps."""
+    def spans(sleeps, members=4, batch_bytes=512 * 1024):
+        """How many members do spans of 32 MiB, in which the leader takes so many sleeps."""
         seen = []
-        for count in naps:
+        for count in sleeps:
             span = team.begin_span(control, members, 0, 10_000)
             seen.append(team.members_of(span))
             team.judge_span(control, members, span, batch_bytes, count if seen[-1] > 1 else 0)

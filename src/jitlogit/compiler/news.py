@@ -1,4 +1,4 @@
-"""News of kernels: what is said before one is compiled, and how many were compiled or read from disk.
+"""Announces compilations, and counts kernels that were compiled or read from disk.
 
 Numba tells of each compilation by an event, after the cache didn't have the kernel and before the work starts. So both
 ways of keeping kernels, ours and Numba's own, are served by the same few lines.
@@ -12,8 +12,6 @@ import sys
 from collections.abc import Iterator
 from contextvars import ContextVar
 from typing import Any
-
-from numba.core import event
 
 _LOG = logging.getLogger("jitlogit")
 _KERNELS: list[tuple[str, Any]] = []  # names and dispatchers
@@ -56,28 +54,14 @@ def folder() -> str | None:
 def _say(text: str) -> None:
     """Log at level INFO. Where nobody has set up logging, print to standard error instead, unless the level is higher.
 
-    Python itself would print warnings only, and this is none. The live line of a progress bar on the same terminal is
-    cleared first.
+    Python itself would print warnings only, and this message is not a warning. The live line of a progress bar on the
+    same terminal is cleared first.
     """
     if _LOG.hasHandlers():
         _LOG.info(text)
     elif _LOG.level <= logging.INFO and sys.stderr:
         start = "\r\033[K" if sys.stderr.isatty() else ""
         print(f"{start}jitlogit: {text}", file=sys.stderr, flush=True)
-
-
-class _Listener(event.Listener):  # type: ignore[misc]
-    def on_start(self, news: Any) -> None:
-        name = next((name for name, one in _KERNELS if one is news.data["dispatcher"]), None)
-        if name is None:  # a helper, or a function of others
-            return
-        kernel = " for ".join([name, *map(_rows, news.data["args"][:1])])
-        if _FORBIDDEN.get():
-            raise NotCompiled(kernel)
-        _say(f"compiling {kernel} (this variant once per machine, some seconds)")
-
-    def on_end(self, news: Any) -> None:
-        pass
 
 
 def _rows(of_rows: Any) -> str:
@@ -88,4 +72,27 @@ def _rows(of_rows: Any) -> str:
     return _NAMES.get(name, name) + storage
 
 
-event.register("numba:compile", _Listener())
+def _listen() -> None:
+    """Register with Numba; a Numba without these events compiles in silence."""
+    try:
+        from numba.core import event
+    except ImportError:
+        return
+
+    class Listener(event.Listener):  # type: ignore[misc]
+        def on_start(self, news: Any) -> None:
+            name = next((name for name, one in _KERNELS if one is news.data["dispatcher"]), None)
+            if name is None:  # a helper, or a function of others
+                return
+            kernel = " for ".join([name, *map(_rows, news.data["args"][:1])])
+            if _FORBIDDEN.get():
+                raise NotCompiled(kernel)
+            _say(f"compiling {kernel} (this variant once per machine, some seconds)")
+
+        def on_end(self, news: Any) -> None:
+            pass
+
+    event.register("numba:compile", Listener())
+
+
+_listen()

@@ -122,8 +122,9 @@ def curvature(
     algorithm", 1992). The first bound is the largest eigenvalue of the mean of these matrices, by power iteration. The
     second is the mean of their traces, in which weights are squared, as in the variance of a batch's gradient.
 
-    Both come from a random subset of at most 1000 samples. Where a few samples are much longer than the others, so few
-    have too many or none of them. If one sample dominates the eigenvalue, a subset of a million values is taken.
+    Both come from a random subset of at most 1000 samples. That is too few where a few samples are much longer than the
+    others: it may hold none of these, or too many. If one sample dominates the eigenvalue, a subset of a million values
+    is taken.
     """
     m, n_values = X.shape[0], X.nnz if is_sparse(X) else X.size
     largest = trace = 0.0

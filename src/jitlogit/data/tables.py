@@ -56,7 +56,7 @@ class NotFiniteError(ValueError):
 class _Fault(NamedTuple):
     kind: str  # a key of _WORDS
     column: Any  # its name, or its number if it has none
-    n_values: int  # that are so
+    n_values: int  # with the fault
     row: int  # of the first one
     example: str  # the first one
 
@@ -71,7 +71,7 @@ def columns_told(table: Any, name: str = "X") -> Iterator[None]:
 
 
 def refuse_what_misleads(table: Any, name: str) -> None:
-    """Raise TypeError for what NumPy converts to something else than it means.
+    """Raise TypeError for data whose meaning NumPy's conversion would change.
 
     A masked array loses its mask, and polars's dates become counts of days or microseconds.
     """

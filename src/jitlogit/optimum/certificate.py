@@ -12,7 +12,7 @@ from .samples import spread
 
 # Better biases come from the curvature of a sample: of 2000 rows, or of all rows over 50 if these are more.
 _BIAS_ROWS, _BIAS_PART = 2000, 50
-# How many times the weights' part of the bound the biases' part must be for better biases to be worth a read of X.
+# Better biases are computed if their part of the bound exceeds the weights' part by this factor: they cost a read of X.
 _WORTH_A_READ = 10
 _L1_STEPS = 3  # on the biases with an L1 penalty; each reads X
 _BLOCK = 1 << 14  # rows
@@ -21,10 +21,10 @@ _BLOCK = 1 << 14  # rows
 def certify(cost: Cost, found: Found, tol: float, rng: np.random.Generator) -> tuple[Found, float]:
     """The result, perhaps with better biases, and a bound on how far its cost is above the minimum.
 
-    With residuals r that sum to zero for each class, Fenchel's dual of the cost at r is the cost less
-    sum_j g_j^2 / (2 l2_j), g the gradient (Boyd and Vandenberghe, "Convex Optimization", 2004, section 5.7). That sum
-    is the gap. To it are added rounding, and the sums of residuals times the distance of a bias from its best, which is
-    taken to be the largest bias plus 20 at most.
+    With residuals r that sum to zero for each class, Fenchel's dual of the cost at r is the cost less sum_j g_j^2 / (2
+    l2_j), g the gradient (Boyd and Vandenberghe, "Convex Optimization", 2004, section 5.7). That sum is the gap. Two
+    terms are added: rounding; and the sums of residuals times the distance of a bias from its optimum, which is assumed
+    to be the largest bias plus 20 at most.
 
     Better biases cost a read of X. They are computed where biases make the bound many times as large. They are also
     computed where the gradient is above tol, so that only the bound can tell that the minimum was reached. Elsewhere

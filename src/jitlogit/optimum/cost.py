@@ -15,7 +15,7 @@ from .passes import Walk, make_walk
 
 #: Least curvature that Hessians take a loss to have: losses of large scores are all but flat.
 LEAST_CURVATURE = 1e-6
-_LEAST_SHARE = 1e-6  # of a class in the weight of all rows, whose logarithm must be finite
+_LEAST_SHARE = 1e-6  # least share of a class in the total weight; its logarithm is taken
 # Relative error of a cost, by the precision of its rows.
 _ROUNDING = {np.dtype(np.float32): 1e-6, np.dtype(np.float64): 1e-13}
 

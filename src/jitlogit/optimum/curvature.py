@@ -23,7 +23,7 @@ _SLOW = 0.2
 # Rows per feature of the small sample, and the time that its Hessian may take, in reads of X. The third is the time
 # that the Hessian of the full sample may take in the first iteration.
 _FEW_ROWS_A_FEATURE, _WORTH_READS, _MOST_READS_AT_ONCE = 60, 4, 1
-# Products that take as long as an iteration takes in addition to its read of X.
+# Time of an iteration beside its read of X, in multiplications of two numbers.
 _PRODUCTS_A_CALL = 1e6
 _MOST_PRODUCTS = 50  # of the Hessian and a vector in a step by conjugate gradients
 
@@ -35,7 +35,7 @@ class UnitVariance:
         self._diagonal = cost.equal_curvature + np.append(cost.l2, 0.0)
 
     def at(self, parameters: Array, gradient: Array) -> None:
-        """Take the Hessian at these parameters: here it is the same at all."""
+        """Update the Hessian for these parameters. This one is constant, so nothing is done."""
 
     def solve(self, gradient: Array) -> Array:
         """Product of the inverse and a gradient (K, n + 1)."""
@@ -52,7 +52,7 @@ class Preconditioner(UnitVariance):
     """
 
     def __init__(self, cost: Cost, sample: Sample, n_rows: int) -> None:
-        """The sample stands for `n_rows` rows; all others weigh nothing."""
+        """The sample represents `n_rows` rows; further rows have weight zero."""
         super().__init__(cost)
         self._cost = cost
         self._factor: Array | None = None

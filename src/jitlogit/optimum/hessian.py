@@ -15,7 +15,7 @@ from .cost import LEAST_CURVATURE, Cost
 # Least number of rows of a chunk (as many as features, if these are more), most chunks, and most bytes of the sums of
 # more than two chunks.
 _CHUNK_ROWS, _MOST_CHUNKS, _MOST_BYTES = 8 * TILE_ROWS, 16, 32_000_000
-#: Products that take as long as reading a value of X (Zen 4, two cores).
+#: Time to read a value of X, in multiplications of two numbers (Zen 4, two cores).
 PRODUCTS_A_VALUE = 4
 
 

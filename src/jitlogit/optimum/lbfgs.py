@@ -13,12 +13,12 @@ from ..data.validation import Array
 Function = Callable[[Array], tuple[float, Array]]  # value and gradient
 OnStep = Callable[[int, float, Array], bool]
 
-# A step is long enough, and short enough, by these shares of the slope at its start: the cost falls by the first at
-# least, and the second is left at most (Nocedal and Wright, "Numerical Optimization", 2006, section 3.1).
+# Wolfe's conditions, in fractions of the slope at the start of a step: the least decrease of the cost per length, and
+# the largest slope that is left (Nocedal and Wright, "Numerical Optimization", 2006, section 3.1).
 _SUFFICIENT_DECREASE, _SLOPE_LEFT = 1e-4, 0.9
 _MOST_TRIES = 30
 _PROBE = 0.01  # length of the probe over that of the first step
-_PAIRS_THAT_TELL = 3  # with so many, a step that is too long shows that the given Hessian is too small
+_PAIRS_BEFORE_SCALING = 3  # from so many on, a step that is too long shows that the given Hessian is too small
 
 
 class Stopping(NamedTuple):
@@ -50,7 +50,7 @@ class Pairs:
         self._memory = memory
         self._places: list[int] = []  # rows of the arrays that hold the pairs, the oldest pair first
         self._steps = self._changes = np.empty((0, 0))
-        self._products = np.empty((memory, memory))  # of each step and the changes that are as new or newer
+        self._products = np.empty((memory, memory))  # [i, j]: step i times change j, of a pair not older
 
     def __len__(self) -> int:
         return len(self._places)
@@ -173,7 +173,7 @@ def minimise(
             return here(iteration)
         length, value, new_gradient = found
         step = length * direction
-        scaled = scaled or (length < 1 and len(kept) >= _PAIRS_THAT_TELL)
+        scaled = scaled or (length < 1 and len(kept) >= _PAIRS_BEFORE_SCALING)
         kept.add(step, new_gradient - gradient)
         parameters, gradient = parameters + step, new_gradient
         if on_step and on_step(iteration, value, parameters):

@@ -24,7 +24,7 @@ from .passes import by_columns
 
 # Least ratio of features to rows for which this pays (Zen 4, two cores).
 _WIDE = 4
-# First index of the arrays; second index, behind the rows of X, of biases, eta, and a gradient's norm.
+# First index of the arrays. Second index: places after the m rows, for biases, eta and the gradient's norm.
 _ITSELF, _GRADIENT, _SCORES = 0, 1, 2
 _BIASES, _MULTIPLE, _SIZE = -3, -2, -1
 
@@ -38,8 +38,8 @@ def is_wide(cost: Cost) -> bool:
 class RowSpace:
     """A cost as `lbfgs.minimise` takes it.
 
-    Parameters and gradients are arrays (3, m + 3, K). Sums of them stand for sums, and the product of the two is that
-    of weights and biases with their gradient.
+    Parameters and gradients are arrays (3, m + 3, K). Adding two of them adds what they stand for. The dot product of
+    parameters and a gradient equals that of weights and biases with their gradient.
 
     - Parameters: beta, the biases, and eta (in the first column) in `_ITSELF`; scores without biases in `_SCORES`.
     - Gradients: products with the rows (m, K) and with the initial weights, and the biases' gradient in `_ITSELF`;
@@ -105,7 +105,7 @@ class RowSpace:
         """The gradient over the curvature along the first gradient; that of the biases over its square root.
 
         In the metric of the penalty, weights have curvatures from 1 up. That along the first gradient is near the
-        largest if initial weights are zero; biases are taken to have one in between.
+        largest if initial weights are zero. The curvature of biases is assumed to lie between 1 and that.
         """
         m, curvature = self._cost.X.shape[0], self._cost.equal_curvature
         image, itself = gradient[_ITSELF, :m], gradient[_GRADIENT, :m]

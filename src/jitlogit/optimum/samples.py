@@ -25,13 +25,13 @@ class Sample(NamedTuple):
 
 
 def first_size(m: int, n: int) -> int:
-    """Size of a sample whose optimum is found in less time than X is read in, 0 if it would tell too little."""
+    """Size of a sample whose optimum costs less time than one read of X; 0 if that is too small to be useful."""
     size = min(m // _PART, max(_ROWS, _ROWS_A_FEATURE * n, m // _CHEAP_PART))
     return size if size >= max(_LEAST_ROWS, _LEAST_ROWS_A_FEATURE * n) else 0
 
 
 def first_sample(X: Any, rng: np.random.Generator, n_threads: int | None) -> Sample | None:
-    """One random row of each stretch of rows, those of every second stretch first; None if it tells too little."""
+    """One random row of each of equal stretches, every second stretch first; None if the sample is too small."""
     size = first_size(*X.shape)
     if not size:
         return None

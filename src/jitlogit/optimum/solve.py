@@ -161,7 +161,7 @@ def _descend(
 
 
 def _first_parameters(task: Task) -> Array:
-    """The given ones; else weights of zero, and the biases that are best with these."""
+    """The initial parameters. Without any: weights of zero, and the biases that are optimal for these."""
     if task.initial is not None:
         return task.initial
     cost = task.cost

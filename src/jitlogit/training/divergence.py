@@ -4,8 +4,8 @@
 - Worsening: the parameters that are returned cost more than guessing, and than those that training began with. The
   cost of the last epoch doesn't count: it is of other parameters, and a sound fit's may be high in its first epochs.
 - Oscillation: plain batch gradient descent at a sound rate never raises its cost. A last epoch above the beginning is
-  told like worsening, wherever the last step happens to land. Other cycles below the beginning are not told.
-- Noise: excess of a few per cent with batches, and twice the standard error where some rows stand for all.
+  reported as worsening, even if the last step landed low. Cycles below the beginning are not reported.
+- Tolerance: a few per cent for mini-batches, and two standard errors if only a sample of the rows is looked at.
 """
 
 from __future__ import annotations

@@ -40,9 +40,10 @@ class TrainingResult(NamedTuple):
 # Epochs below this part of the cost at zeros never count as diverged. The best cost of separable data nears zero, and
 # sound epochs cost many times as much. Parts from 0.02 to 0.25 did the same on 72 separable data sets.
 _SMALL_COST = 0.1
-# An earlier epoch is better than the last if its score is below this part of the last one's: less is noise.
+# An earlier epoch is better than the last if its score is below this part of the last one's. Smaller differences count
+# as noise.
 _BETTER = 0.99
-# Half of the rate should lower the cost of a diverged epoch to this part. If not, the rate isn't what makes it high.
+# Half of the rate should lower the cost of a diverged epoch to this part. Otherwise the rate is not the cause.
 _LOWERED_COST = 0.9
 
 

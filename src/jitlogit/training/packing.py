@@ -25,7 +25,7 @@ _MOST_COMPACT_ROW_FEATURES = 10
 _ROW_EPOCHS = 16
 _COLUMN_FEATURES = range(16, 33)
 _COLUMN_EPOCHS = 40
-#: Epochs after which each packing that ever pays has paid.
+#: Number of epochs from which on every kind of packing pays.
 PAYING_EPOCHS = max(_ROW_EPOCHS, _COLUMN_EPOCHS)
 # Epochs from which on F-ordered rows are turned, if they are shuffled: each value then lies on a cache line of its own,
 # and epochs take 1.5 to 7 times those of C order. Turning takes up to one epoch of F order, measured by

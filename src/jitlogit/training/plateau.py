@@ -8,7 +8,7 @@ import numpy as np
 _NEGLIGIBLE = 2e-3
 # Least epochs of a window, and the part of all epochs that a window has: slow progress is seen in longer ones.
 _LEAST_WINDOW, _WINDOW = 10, 3
-# Looks at the costs in the course of a window. Each takes time, and may be wrong.
+# Tests for a plateau in the course of a window. Each costs time, and may be a false alarm.
 _LOOKS = 5
 # Standard errors by which the means of two windows must differ, and the part of the cost that is no progress at all.
 _ERRORS, _NO_PROGRESS = 1.0, 1e-4

@@ -11,8 +11,8 @@ SCHEDULES = ("constant", "invscaling", "cosine", "step", "adaptive")
 # The "adaptive" rate is divided whenever the cost, in nats, hasn't fallen by the tolerance for so many epochs.
 _PLATEAU_EPOCHS, _PLATEAU_TOLERANCE, _PLATEAU_DIVISOR = 2, 1e-4, 5.0
 # Schedules whose rate falls over time, and in how many epochs it falls where training is done early: the least number,
-# and in multiples of the epochs until then. On separable data of 617 features, accuracy on other samples went on rising
-# for a hundred epochs after the loss had become negligible, because the penalty went on shrinking the weights.
+# and in multiples of the epochs until then. On separable data of 617 features, the penalty went on shrinking the
+# weights for a hundred epochs after the loss had become negligible. Accuracy on other samples rose with that.
 _FALLING = ("invscaling", "cosine", "step")
 _LEAST_FALLING_EPOCHS, _FALLING_PART = 100, 3.0
 # A rate still too large at 2^-60 of its first value isn't the problem: the features are too large.

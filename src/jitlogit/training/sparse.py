@@ -19,7 +19,7 @@ from .problem import Problem
 
 
 class SparseFit(Fit):
-    """Where the steps allow it, the fit is lazy: an update leaves features alone that its batch lacks.
+    """Lazy where the steps allow it: an update skips features that no row of its batch has.
 
     The optimizer must be linear for that, and there must be neither an L1 penalty nor averages.
     """

@@ -44,7 +44,7 @@ def update(batches, work, share, batch, is_last, loss_sum):
     return loss_sum + total[n_features + 1]
 
 
-def meets_again(work, is_last):
+def needs_second_barrier(work, is_last):
     return False
 
 

@@ -20,32 +20,32 @@ from ..storage import operations as storage
 from ..storage.plan import FOLD_ROWS, Plan
 from . import team
 from .small import small_epoch, turned_epoch
-from .walks import begin, meets_again, sum_share, update
+from .walks import begin, needs_second_barrier, sum_share, update
 
 
 @outline
 def _walk(batches, work, control, member, span, first_batch, stop_batch, loss_sum):
     """Do one member's part of the batches first_batch ... stop_batch - 1, which are a span.
 
-    Returns the sum of the losses, and how many naps this member took before updates. The first member adds the
+    Returns the sum of the losses, and how many sleeps this member took before updates. The first member adds the
     losses batch by batch, so that their sum doesn't depend on spans.
     """
     members = team.members_of(span)
     share = share_of(member, members, batches.cut.n_chunks)
-    number, naps = team.first_barrier(span), 0
+    number, sleeps = team.first_barrier(span), 0
     begin(batches, work, share, first_batch, stop_batch)
     for batch in range(first_batch, stop_batch):
         is_last = batch + 1 == stop_batch
         sum_share(batches, work, share, batch, stop_batch)
         if members > 1:
             taken = team.barrier(control, member, members, number)
-            naps += taken if batch > first_batch else 0  # others may still be asleep at the first barrier
+            sleeps += taken if batch > first_batch else 0  # others may still be asleep at the first barrier
             number += 1
         loss_sum = update(batches, work, share, batch, is_last, loss_sum)
-        if members > 1 and meets_again(work, is_last):
+        if members > 1 and needs_second_barrier(work, is_last):
             team.barrier(control, member, members, number)
             number += 1
-    return loss_sum, naps
+    return loss_sum, sleeps
 
 
 @inline
@@ -57,8 +57,8 @@ def _lead(batches, work, control, members, out_loss_sum):
     while stop_batch < n_batches:
         span = team.begin_span(control, members, stop_batch, n_batches)
         first_batch, stop_batch = team.batches_of(control)
-        loss_sum, naps = _walk(batches, work, control, 0, span, first_batch, stop_batch, loss_sum)
-        team.judge_span(control, members, span, batches.cut.batch_bytes, naps)
+        loss_sum, sleeps = _walk(batches, work, control, 0, span, first_batch, stop_batch, loss_sum)
+        team.judge_span(control, members, span, batches.cut.batch_bytes, sleeps)
         if not math.isfinite(work.bias[0, 0]):
             loss_sum = math.nan
             break

@@ -64,5 +64,5 @@ def update(batches, work, share, batch, is_last, loss_sum):
     return loss_sum
 
 
-def meets_again(work, is_last):
+def needs_second_barrier(work, is_last):
     return is_last  # members of the next span read all weights

@@ -36,7 +36,7 @@ def update(batches, work, share, batch, is_last, loss_sum):
     return loss_sum
 
 
-def meets_again(work, is_last):
+def needs_second_barrier(work, is_last):
     return True
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...compiler.jit import helper, inline
-from ..simd.atomics import count_up, nap, pause, read, write
+from ..simd.atomics import CAN_SLEEP, count_up, pause, read, sleep, write
 from ..simd.lane_types import X86
 
 # Places in the control array. Different members write _LINE numbers of int64 apart, so to cache lines of their own.
@@ -30,9 +30,9 @@ _MEMBERS = _SPAN + 3  # of the last span
 # The leader keeps the following from epoch to epoch.
 _DIVISOR = 2 * _LINE  # of the number of members: a span has members // divisor
 _REST = _DIVISOR + 1  # bytes until the divisor is 1 again
-_PENALTY = _DIVISOR + 2  # what the divisor was last kept for, times _JUDGED_BYTES; halved when members ran side by side
+_PENALTY = _DIVISOR + 2  # how long the team was last reduced, in _JUDGED_BYTES; halved when members ran side by side
 _BYTES = _DIVISOR + 3  # read by members side by side since the last judgement
-_NAPS = _DIVISOR + 4  # of the leader since then
+_SLEEPS = _DIVISOR + 4  # of the leader since then
 _FLAGS = 3 * _LINE
 
 _END = -1
@@ -42,24 +42,25 @@ _MOST_MEMBERS = 4096
 # The thresholds below were tuned on Zen 4, two cores.
 #: Most batches of a span.
 SPAN_BATCHES = 64
-# Members are judged to run in turn if the leader lost more time to naps than its batches took. A nap lasts as long as
-# reading this many bytes, 60 microseconds.
-_NAP_BYTES = 1_200_000
+# Members are judged to run in turn if the leader lost more time to sleeps than its batches took. A sleep lasts as long
+# as reading this many bytes, 60 microseconds.
+_SLEEP_BYTES = 1_200_000
 # Bytes after which members are judged to run side by side, some milliseconds: a time slice of another process.
 _JUDGED_BYTES = 64 * 1024 * 1024
 _MOST_PENALTY = 32
 # Bytes of the longest batch by which members are judged; the second if their number isn't a power of two. In a longer
-# batch, naps have other reasons: a member loses its core for a time slice, or chunks aren't shared out evenly.
+# batch, sleeps have other reasons: a member loses its core for a time slice, or chunks aren't shared out evenly.
 _SHORT_BATCH_BYTES, _SHORT_UNEVEN_BYTES = 2 * 1024 * 1024, 256 * 1024
 # Turns of a waiting loop before it sleeps. A turn takes about 15 ns on x86, with its pause instruction. The turns must
-# last more than twice as long as the shortest sleep, which Linux ends about 60 microseconds late. Else one member's
-# sleep makes the others sleep in turn: with 3000 turns, batches of 100 KB to 3 MB ran at a sixth of the rate.
+# last more than twice as long as the shortest sleep, which Linux ends about 60 microseconds late. With fewer turns, one
+# sleeping member outlasts the others' turns, and they sleep too: with 3000 turns, batches of 100 KB to 3 MB ran at a
+# sixth of the rate.
 _SPINS = 10_000 if X86 else 50_000
 # Turns that the leader waits for other members before the first span, about as long as a thread takes to wake up.
 _FIRST_SPINS = 10_000
-_NAP_MICROSECONDS = 1
+_SLEEP_MICROSECONDS = 1
 # Each 10 turns of waiting for a span make the next sleep a microsecond longer, up to 1000 microseconds.
-_TURNS_A_MICROSECOND, _LONGEST_NAP_MICROSECONDS = 10, 1000
+_TURNS_A_MICROSECOND, _LONGEST_SLEEP_MICROSECONDS = 10, 1000
 
 
 def control_of(members: int) -> NDArray[np.int64]:
@@ -138,38 +139,38 @@ def await_span(control, member, done):
         span = read(control, _SPAN)
         if span == _END or (span > done and member < members_of(span)):
             return span
-        if waited < _SPINS:
+        if waited < _SPINS or not CAN_SLEEP:
             pause()
         else:
-            nap(min(max((waited - _SPINS) // _TURNS_A_MICROSECOND, _NAP_MICROSECONDS), _LONGEST_NAP_MICROSECONDS))
+            sleep(min(max((waited - _SPINS) // _TURNS_A_MICROSECOND, _SLEEP_MICROSECONDS), _LONGEST_SLEEP_MICROSECONDS))
         waited += 1
 
 
 @helper
 def barrier(control, member, members, number):
-    """Wait until all members have come to the barrier of this number; return how many naps this member took.
+    """Wait until all members have come to the barrier of this number; return how many sleeps this member took.
 
     Numbers rise from 1 on.
     """
     write(control, _FLAGS + member * _LINE, number)
-    naps = 0
+    sleeps = 0
     for other in range(members):
         waited = 0
         while read(control, _FLAGS + other * _LINE) < number:
-            if waited < _SPINS:
+            if waited < _SPINS or not CAN_SLEEP:
                 pause()
             else:
-                nap(_NAP_MICROSECONDS)
-                naps += 1
+                sleep(_SLEEP_MICROSECONDS)
+                sleeps += 1
             waited += 1
-    return naps
+    return sleeps
 
 
 @helper
-def judge_span(control, members, span, batch_bytes, naps):
-    """Judge from the leader's naps whether members run in turn; if so, have fewer members for some time.
+def judge_span(control, members, span, batch_bytes, sleeps):
+    """Judge from the leader's sleeps whether members run in turn; if so, have fewer members for some time.
 
-    Each time in a row, that time doubles.
+    The time doubles with each consecutive judgement of that kind.
     """
     n_bytes = (control[_STOP_BATCH] - control[_FIRST_BATCH]) * batch_bytes
     control[_REST] -= n_bytes
@@ -177,8 +178,8 @@ def judge_span(control, members, span, batch_bytes, naps):
     if count == 1 or batch_bytes > (_SHORT_UNEVEN_BYTES if count & (count - 1) else _SHORT_BATCH_BYTES):
         return
     control[_BYTES] += n_bytes
-    control[_NAPS] += naps
-    if control[_NAPS] * _NAP_BYTES > control[_BYTES]:
+    control[_SLEEPS] += sleeps
+    if control[_SLEEPS] * _SLEEP_BYTES > control[_BYTES]:
         control[_DIVISOR] = min(members, 2 * control[_DIVISOR])
         control[_PENALTY] = min(_MOST_PENALTY, 2 * control[_PENALTY] + 1)
         control[_REST] = control[_PENALTY] * _JUDGED_BYTES
@@ -187,4 +188,4 @@ def judge_span(control, members, span, batch_bytes, naps):
     else:
         return
     control[_BYTES] = 0
-    control[_NAPS] = 0
+    control[_SLEEPS] = 0

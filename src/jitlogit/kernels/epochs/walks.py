@@ -40,6 +40,6 @@ def update(batches, work, share, batch, is_last, loss_sum):
 
 
 @inline_by_type
-def meets_again(work, is_last):
+def needs_second_barrier(work, is_last):
     """Whether a barrier follows the update, because other members read what it wrote."""
-    return _WALKS[work.instance_class].meets_again
+    return _WALKS[work.instance_class].needs_second_barrier

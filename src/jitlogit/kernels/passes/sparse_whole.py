@@ -1,7 +1,7 @@
 """As `whole`, for sparse rows: sums over all rows for given parameters, from one read of X, in double precision.
 
-Sums over wide data's features don't fit the caches, least of all with several classes. There a kernel keeps the rows'
-residuals, and a second makes each feature's sum from a copy of X by columns, smaller than all sums of all chunks.
+With many features, the sums of a chunk exceed the caches. A first kernel then keeps the rows' residuals, and a second
+makes each feature's sum from a copy of X by columns. That copy is smaller than the sums of all chunks.
 """
 
 from __future__ import annotations

@@ -67,12 +67,16 @@ def pause(typing: Any) -> Any:
     return types.void(), emit
 
 
+#: Whether the C library has `usleep`. Windows lacks it; there, waiting threads only pause.
+CAN_SLEEP = sys.platform != "win32"
+
+
 @primitive(lambda microseconds: time.sleep(1e-6 * microseconds))
-def nap(typing: Any, microseconds: Any) -> Any:
-    """Sleep, where the C library has `usleep`; do nothing on Windows, which lacks it."""
+def sleep(typing: Any, microseconds: Any) -> Any:
+    """Sleep; needs `CAN_SLEEP`."""
 
     def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        if sys.platform != "win32":
+        if CAN_SLEEP:
             call(builder, "usleep", I32, [builder.trunc(args[0], I32)])
         return context.get_dummy_value()
 

@@ -37,7 +37,7 @@ def _ordered_row(order, position):
 
 @inline
 def _shuffle(column_shifts, row_shifts, row, column):
-    """Number, row by row, of the cell to which two rounds of shifts send the cell (row, column)."""
+    """Apply two rounds of shifts to cell (row, column); return the new cell's number, row * n_columns + column."""
     n_columns = np.uint64(column_shifts.shape[1])
     n_rows = np.uint64(row_shifts.shape[1])
     row += column_shifts[0, column]

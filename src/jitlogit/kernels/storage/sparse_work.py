@@ -18,7 +18,7 @@ from .plan import FOLD_ROWS
 LAST_LINEAR = NESTEROV
 #: Time for a stored value, in units of the time for a value of a dense row.
 COST = 8
-#: Columns of a table's entry before those added to u and v of each class: they hold the product of the matrices M.
+#: The first columns of a table's entry, which hold the product of the matrices M. The terms added to u and v follow.
 MATRIX = 8
 #: Columns of a feature's state, after u and v of each class: number of the update, a / scale, 1 / scale^2.
 LAST, DRIVE, INVERSE_SQUARE = 0, 1, 2
@@ -35,7 +35,7 @@ _MAX_CHUNKS = 16
 # Limits of a tile, in rows and in stored values.
 _TILE_ROWS = 64
 _TILE_VALUES = 65536
-# A chunk with so many values for each feature is treated as having all features.
+# Stored values per feature from which on a chunk is treated as having all features.
 _ALL_FEATURES = 2
 
 
