@@ -16,7 +16,7 @@ from ..kernels.simd.arrays import PADDING
 from ..kernels.storage.plan import plan
 from ..kernels.storage.work_spaces import tiles_for
 from ..training.divergence import warn_if_it_failed
-from ..training.loop import train
+from ..training.loop import TrainingResult, train
 from ..training.problem import Problem, check_steps
 
 _TILE = 1024  # scores or probabilities that a kernel keeps in the cache
@@ -351,8 +351,24 @@ def train_logistic_regression(
         check_steps(optimizer, schedule, alpha, l1_ratio, average),
         pack=check.check_bool(pack, "pack"),
     )
+    result = run_training(X_train, problem, rate, num_iterations, random_state, n_threads, record_every, verbose)
+    warn_if_it_failed(problem, rate, result)
+    return result.weights.T, float(result.bias[0]), result.costs
+
+
+def run_training(
+    X_train: Any,
+    problem: Problem,
+    rate: float,
+    num_iterations: Any,
+    random_state: Any,
+    n_threads: Any,
+    record_every: Any,
+    verbose: bool,
+) -> TrainingResult:
+    """Check the arguments that are no part of the problem, and train; errors name the columns of X_train."""
     with columns_told(X_train, "X_train"):
-        result = train(
+        return train(
             problem,
             rate,
             check.check_count(num_iterations, "num_iterations"),
@@ -361,8 +377,6 @@ def train_logistic_regression(
             record_every=check.check_count(record_every, "record_every"),
             verbose=verbose,
         )
-    warn_if_it_failed(problem, rate, result)
-    return result.weights.T, float(result.bias[0]), result.costs
 
 
 def _folded(X: Array, W: Any, b: Any, offset: Any, scale: Any) -> tuple[Array, float]:

@@ -11,8 +11,8 @@ from ..data.prediction import probabilities_of, scores_of
 from ..data.tables import columns_told
 from ..data.validation import Array
 from ..training.divergence import warn_if_it_failed
-from ..training.loop import train
 from ..training.problem import Problem, check_steps
+from .binary import run_training
 
 
 def forward_softmax(X: Any, W: Any, b: Any, *, offset: Any = None, scale: Any = None) -> Array:
@@ -126,15 +126,6 @@ def train_softmax_regression(
         n_classes=count,
         pack=check.check_bool(pack, "pack"),
     )
-    with columns_told(X_train, "X_train"):
-        result = train(
-            problem,
-            rate,
-            check.check_count(num_iterations, "num_iterations"),
-            check.check_random_state(random_state),
-            check.check_n_threads(n_threads),
-            record_every=check.check_count(record_every, "record_every"),
-            verbose=verbose,
-        )
+    result = run_training(X_train, problem, rate, num_iterations, random_state, n_threads, record_every, verbose)
     warn_if_it_failed(problem, rate, result)
     return result.weights.T, result.bias, result.costs

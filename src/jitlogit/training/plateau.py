@@ -6,7 +6,7 @@ import numpy as np
 
 # A loss of at most this part of the cost at zeros is negligible.
 _NEGLIGIBLE = 2e-3
-# Least epochs of a window, and the part of all epochs that a window has: slow progress is seen in longer ones.
+# Least epochs of a window, and windows in all epochs until now: slow progress is seen in longer ones.
 _LEAST_WINDOW, _WINDOW = 10, 3
 # Tests for a plateau in the course of a window. Each costs time, and may be a false alarm.
 _LOOKS = 5
