@@ -6,9 +6,12 @@ import numpy as np
 import pytest
 from conftest import make_data
 from scipy import sparse
+from scipy.special import log_softmax
 from sklearn.utils.sparsefuncs import mean_variance_axis
 
 from jitlogit.data.moments import RunningMoments, curvature
+from jitlogit.data.prediction import log_probabilities_of, losses_of, probabilities_of
+from jitlogit.data.scaling import ScaledRows, raw_parameters, scaled_features, scaled_gradient, scaled_parameters
 from jitlogit.data.validation import check_X
 
 
@@ -66,3 +69,33 @@ def test_constant_sparse_columns_have_no_variance(value):
         assert (seen.variance >= 0).all()
         assert np.isfinite(seen.mean_and_scale()[1]).all()
     assert least < 0  # of scikit-learn's own
+
+
+def test_raw_and_scaled_space_agree_on_scores_and_gradients():
+    rng = np.random.default_rng(0)
+    X, offset, scale = rng.standard_normal((50, 4)), rng.standard_normal(4), rng.uniform(0.1, 9, 4)
+    weights, bias, residuals = rng.standard_normal((3, 4)), rng.standard_normal(3), rng.standard_normal((50, 3))
+    scaled = scaled_features(X, offset, scale)
+    coef, intercept = raw_parameters(weights, bias, offset, scale)
+    np.testing.assert_allclose(X @ coef.T + intercept, scaled @ weights.T + bias, rtol=1e-12)
+    parameters = scaled_parameters(coef, intercept, offset, scale)
+    np.testing.assert_allclose(parameters, np.column_stack([weights, bias]), rtol=1e-12)
+    gradient = scaled_gradient(residuals.T @ X, residuals.sum(axis=0)[:, np.newaxis], offset, scale)
+    np.testing.assert_allclose(gradient, residuals.T @ scaled, rtol=1e-12)
+    for rows in (ScaledRows(X, offset, scale), ScaledRows(sparse.csr_array(X), offset, scale)):
+        np.testing.assert_allclose(rows.times(weights[0]), scaled @ weights[0], rtol=1e-10)
+        np.testing.assert_allclose(rows.transposed_times(residuals[:, 0]), scaled.T @ residuals[:, 0], rtol=1e-10)
+        np.testing.assert_allclose(rows.squares(), (scaled**2).sum(axis=1), rtol=1e-10)
+
+
+@pytest.mark.parametrize("n_scores", [1, 3])
+def test_probabilities_and_losses_follow_from_one_log_softmax(n_scores):
+    rng = np.random.default_rng(0)
+    scores, labels = rng.standard_normal((60, n_scores)) * 1000, rng.integers(0, max(2, n_scores), 60)
+    expected = log_softmax(scores if n_scores > 1 else np.column_stack([np.zeros(60), scores]), axis=1)
+    with np.errstate(all="raise"):  # as a user may have set it
+        log = log_probabilities_of(scores if n_scores > 1 else scores[:, 0])
+        losses, probabilities = losses_of(scores, labels), probabilities_of(scores)
+    np.testing.assert_allclose(log, expected, rtol=1e-12, atol=1e-15)
+    np.testing.assert_allclose(losses, -expected[np.arange(60), labels], rtol=1e-12, atol=1e-15)
+    np.testing.assert_allclose(probabilities, np.exp(expected[:, -n_scores:]), rtol=1e-12, atol=1e-15)

@@ -107,19 +107,36 @@ def mean_loss_and_accuracy(
     return total / rows.labels.size, right / rows.labels.size
 
 
+@np.errstate(under="ignore")
 def losses_of(scores: Array, labels: Array) -> Array:
-    """Losses (m,), in nats, from scores (m,) or (m, K) and labels (m,) of 0 ... K - 1."""
-    if scores.ndim == 1:
+    """Losses (m,), in nats, from scores (m,), (m, 1) or (m, K) and labels (m,) of 0 ... K - 1."""
+    if scores.size == labels.size:
+        scores = scores.reshape(-1)
         return np.asarray(np.logaddexp(0, np.where(labels == 1, -scores, scores)))
-    scores = scores - scores.max(axis=1, keepdims=True)
-    return np.asarray(np.log(np.exp(scores).sum(axis=1)) - scores[np.arange(labels.size), labels.astype(np.intp)])
+    shifted, e = _exponentials(scores)
+    return np.asarray(np.log(e.sum(axis=1)) - shifted[np.arange(labels.size), labels.astype(np.intp)])
 
 
+@np.errstate(under="ignore")
 def probabilities_of(scores: Array) -> Array:
     """Probabilities from scores, both (m, K): softmax, for K = 1 sigmoid."""
-    with np.errstate(under="ignore"):
-        if scores.shape[1] == 1:
-            e = np.exp(-np.abs(scores))
-            return np.asarray(np.where(scores >= 0, 1, e) / (1 + e))
-        e = np.exp(scores - scores.max(axis=1, keepdims=True))
-        return np.asarray(e / e.sum(axis=1, keepdims=True))
+    if scores.shape[1] == 1:
+        e = np.exp(-np.abs(scores))
+        return np.asarray(np.where(scores >= 0, 1, e) / (1 + e))
+    e = _exponentials(scores)[1]
+    return np.asarray(e / e.sum(axis=1, keepdims=True))
+
+
+@np.errstate(under="ignore")
+def log_probabilities_of(scores: Array) -> Array:
+    """Logarithms (m, K) of the probabilities of K classes, from scores (m, K), or (m,) for two classes."""
+    if scores.ndim == 1:
+        return np.asarray(-np.column_stack([np.logaddexp(0, scores), np.logaddexp(0, -scores)]))
+    shifted, e = _exponentials(scores)
+    return np.asarray(shifted - np.log(e.sum(axis=1, keepdims=True)))
+
+
+def _exponentials(scores: Array) -> tuple[Array, Array]:
+    """Scores (m, K) less the row's largest, so that nothing overflows, and their exponentials."""
+    shifted = scores - scores.max(axis=1, keepdims=True)
+    return shifted, np.exp(shifted)

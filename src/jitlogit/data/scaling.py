@@ -1,4 +1,7 @@
-"""Products with a few rows, dense or sparse, of scaled features x' = (x - offset) / scale."""
+"""Scaled features x' = (x - offset) / scale, and what follows for parameters, gradients and products with rows.
+
+Scores x' . w' + b' are those of x with the raw weights w'/scale and the raw bias b' - offset . w'/scale.
+"""
 
 from __future__ import annotations
 
@@ -9,30 +12,62 @@ import numpy as np
 from .validation import Array, is_sparse, widened
 
 
+def scaled_features(X: Array, offset: Array, scale: Array) -> Array:
+    """A scaled copy of dense rows (m, n); it is of X's dtype if offset and scale are."""
+    return np.asarray((X - offset) / scale)
+
+
+def scaled_parameters(weights: Array, bias: Array, offset: Array, scale: Array) -> Array:
+    """Parameters (K, n + 1) of the scaled features, in float64, from raw weights (K, n) and biases (K,)."""
+    parameters = np.empty((len(weights), offset.size + 1))
+    np.multiply(weights, scale, out=parameters[:, :-1])
+    parameters[:, -1] = bias + weights @ offset
+    return parameters
+
+
+def raw_parameters(weights: Array, bias: Array | float, offset: Array, scale: Array) -> tuple[Array, Array]:
+    """Raw weights (K, n) and biases (K,), in float64, from those of the scaled features; or (n,) and a number."""
+    raw = weights * (1 / scale)  # kernels multiply, too, so that both round alike
+    return raw, bias - raw @ offset
+
+
+def scaled_gradient(of_weights: Array, of_bias: Array, offset: Array, scale: Array) -> Array:
+    """Turn the gradient by raw weights, in place, into that by weights of the scaled features.
+
+    Gradients by weights and by biases are (K, n) and (K, 1), or (n,) and a number.
+    """
+    of_weights -= offset * of_bias
+    of_weights *= 1 / scale
+    return of_weights
+
+
 class ScaledRows:
     """Scaled rows as a linear operator in float64; sparse rows stay sparse."""
 
     def __init__(self, X: Any, offset: Array, scale: Array) -> None:
         self._sparse = is_sparse(X)
-        self._offset: Array = offset if self._sparse else np.zeros(1)
-        self._scale: Array = scale if self._sparse else np.ones(1)
-        self._rows: Any = X.astype(np.float64) if self._sparse else (widened(X).astype(np.float64) - offset) / scale
+        self._rows: Any = (X if self._sparse else widened(X)).astype(np.float64)
+        if not self._sparse:
+            self._rows = scaled_features(self._rows, offset, scale)
+            offset, scale = np.zeros(offset.size), np.ones(scale.size)
+        self._scaling = offset, scale
         self._columns: Any = self._rows.T
         self.n_features = X.shape[1]
 
     def times(self, vector: Array) -> Array:
         """x' . vector of each row, (m,)."""
-        scaled = vector / self._scale
-        return np.asarray(self._rows @ scaled - np.sum(self._offset * scaled))
+        weights, bias = raw_parameters(vector, 0.0, *self._scaling)
+        return np.asarray(self._rows @ weights + bias)
 
     def transposed_times(self, values: Array) -> Array:
         """Sum over the rows of values[i] x'_i, (n,)."""
-        return np.asarray((self._columns @ values - self._offset * values.sum()) / self._scale)
+        return scaled_gradient(self._columns @ values, values.sum(), *self._scaling)
 
     def squares(self) -> Array:
         """Squared length of each row, (m,)."""
         if not self._sparse:
             return np.asarray(np.einsum("ij,ij->i", self._rows, self._rows))
-        inverse = 1 / self._scale**2
-        crossed = self._rows @ (self._offset * inverse)
-        return np.asarray(self._rows.power(2) @ inverse - 2 * crossed + np.sum(self._offset**2 * inverse))
+        offset, scale = self._scaling
+        inverse = 1 / scale**2
+        crossed = self._rows @ (offset * inverse)
+        return np.asarray(self._rows.power(2) @ inverse - 2 * crossed + np.sum(offset**2 * inverse))

@@ -16,7 +16,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ..data import validation as check
-from ..data.prediction import probabilities_of, scores_of
+from ..data.prediction import log_probabilities_of, probabilities_of, scores_of
 from ..data.tables import columns_error, columns_told, count_missing, has_one_dtype, missing_error, refuse_what_misleads
 from ..data.validation import Array
 from . import export, saving
@@ -129,10 +129,7 @@ class LinearClassifier(SparseCoefMixin, ClassifierMixin, BaseEstimator):  # type
     def predict_log_proba(self, X: Any) -> Array:
         """Logarithms of `predict_proba`; being computed from the scores, they are finite where one rounds to 0."""
         scores, dtype = self._wide_scores(X)
-        if scores.ndim == 1:
-            return -np.column_stack([np.logaddexp(0, scores), np.logaddexp(0, -scores)]).astype(dtype, copy=False)
-        scores -= scores.max(axis=1, keepdims=True)
-        return np.asarray(scores - np.log(np.exp(scores).sum(axis=1, keepdims=True)), dtype)
+        return log_probabilities_of(scores).astype(dtype, copy=False)
 
     def save(self, path: Any) -> None:
         """Write the fitted model to one file, which `jitlogit.load` reads; no pickle is involved.

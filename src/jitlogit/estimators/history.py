@@ -1,4 +1,4 @@
-"""The history of an estimator's training, and the conversion of parameters between scaled and raw features."""
+"""The history of an estimator's training."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 
 from ..data.parameters import check_count, check_not_negative
 from ..data.prediction import SomeRows, mean_loss_and_accuracy
+from ..data.scaling import raw_parameters
 from ..data.tables import columns_told
 from ..data.validation import Array, raise_if_not_finite
 from ..training.problem import Epoch
@@ -18,17 +19,6 @@ from .weights import places_of
 
 HISTORY = ("loss", "undone", "val_loss", "val_accuracy", "learning_rate", "gradient_norm", "seconds", "rows_per_second")
 _SHOWN = {"loss": "loss", "val_loss": "val_loss", "val_accuracy": "val_acc"}  # as progress names them
-
-
-def scaled_parameters(coef: Array, intercept: Array, offset: Array, scale: Array) -> Array:
-    """Return parameters (K, n + 1) of the features (x - offset) / scale, from `coef_` (K, n) and `intercept_` (K,)."""
-    return np.column_stack([coef * scale, intercept + coef @ offset])
-
-
-def raw_parameters(weights: Array, bias: Array, offset: Array, scale: Array) -> tuple[Array, Array]:
-    """Return `coef_` (K, n) and `intercept_` (K,) in float64, from weights and bias of the scaled features."""
-    coef = weights.astype(np.float64) / scale
-    return coef, bias - coef @ offset
 
 
 def validation_set(model: Any, eval_set: Any) -> SomeRows:

@@ -12,6 +12,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from ..data import validation as check
 from ..data.moments import RunningMoments
+from ..data.scaling import raw_parameters, scaled_parameters
 from ..data.validation import Array
 from ..kernels.steps.labels import class_weights
 from ..optimum.cost import Cost
@@ -19,7 +20,6 @@ from ..optimum.samples import Sample, first_sample, moments_of
 from ..optimum.solve import SOLVERS, Optimum, choose_solver, find_optimum
 from .base import LinearClassifier, restored_on_error, warn_user
 from .callbacks import Attributes, CallbackSupportMixin, StepTasks, Task, check_callbacks, with_callbacks
-from .history import raw_parameters, scaled_parameters
 from .weights import (
     check_classes,
     class_factors,

@@ -11,6 +11,7 @@ from sklearn.exceptions import ConvergenceWarning
 from ..data import validation as check
 from ..data.moments import RunningMoments
 from ..data.prediction import SomeRows
+from ..data.scaling import raw_parameters, scaled_parameters
 from ..data.validation import Array
 from ..kernels.steps.update import OPTIMIZERS
 from ..training.defaults import auto_batch_size, auto_epochs, auto_learning_rate, auto_optimizer
@@ -19,7 +20,7 @@ from ..training.problem import Problem, Steps, check_steps
 from .base import LinearClassifier, restored_on_error, warn_user
 from .callbacks import CallbackSupportMixin, StepTasks, Task, check_callbacks, with_callbacks
 from .endings import check_ending
-from .history import Record, raw_parameters, scaled_parameters, validation_set
+from .history import Record, validation_set
 from .interrupts import stopped_by_interrupt
 from .weights import (
     check_classes,
@@ -302,7 +303,9 @@ class MiniBatchLogisticRegression(CallbackSupportMixin, LinearClassifier):  # ty
         factors = class_factors(self.classes_, self.class_weight, seen.class_weights)
         mean = float(np.sum(seen.class_weights * (1 if factors is None else factors)) / seen.n_rows)
         weights = of_mean_one(with_class_weights(weights, labels, factors), m, mean, check.computed_dtype(X))
-        offset, scale = self._scaling(seen)
+        offset, scale = seen.mean_and_scale()
+        if not self.fit_intercept:  # nothing could undo an offset
+            offset = np.zeros(offset.size)
         batch_size = self._batch_size(m)
         shuffle = check.check_shuffle(self.shuffle)
         return Problem(
@@ -372,11 +375,6 @@ class MiniBatchLogisticRegression(CallbackSupportMixin, LinearClassifier):  # ty
         return check_steps(
             usual if optimizer == "auto" else optimizer, schedule, self.alpha, self.l1_ratio, self.average
         )
-
-    def _scaling(self, seen: RunningMoments) -> tuple[Array, Array]:
-        """Offset and scale of the features; without an intercept, nothing could undo an offset."""
-        offset, scale = seen.mean_and_scale()
-        return (offset if self.fit_intercept else np.zeros(offset.size)), scale
 
     def _batch_size(self, m: int) -> int:
         if isinstance(self.batch_size, str) and self.batch_size == "auto":

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..data.prediction import probabilities_of, scores_of
+from ..data.scaling import raw_parameters, scaled_gradient
 from ..data.validation import Array, computed_dtype, raise_if_not_finite
 from ..kernels.steps.labels import class_weights, with_room
 from .passes import Walk, make_walk
@@ -41,7 +42,7 @@ class Cost:
         l1: Array | None = None,
     ) -> None:
         self.X, self.offset, self.scale, self.l2 = X, offset, scale, l2
-        self.inverse_scale, self._centred = 1 / scale, bool(offset.any())
+        self.inverse_scale = 1 / scale
         self.l1 = np.zeros(l2.size) if l1 is None else l1
         self.fit_intercept = fit_intercept
         self.n_classes, self.n_scores = n_classes, n_classes or 1
@@ -71,8 +72,7 @@ class Cost:
 
     def raw(self, parameters: Array) -> tuple[Array, Array]:
         """Weights (K, n) and biases (K,) of the unscaled features."""
-        weights = parameters[:, :-1] * self.inverse_scale
-        return weights, parameters[:, -1] - weights @ self.offset
+        return raw_parameters(parameters[:, :-1], parameters[:, -1], self.offset, self.scale)
 
     def __call__(self, parameters: Array) -> tuple[float, Array]:
         """Cost, and its gradient (K, n + 1); raises ValueError if X isn't finite."""
@@ -90,12 +90,8 @@ class Cost:
         residuals = sums[:, n : n + 1] / m
         gradient = np.empty_like(parameters)
         for k in range(self.n_scores):  # class by class: a row stays in the cache
-            of_losses = sums[k, :n] * (1 / m)
-            if self._centred:
-                of_losses -= self.offset * residuals[k]
-            of_losses *= self.inverse_scale
             np.multiply(self.l2, parameters[k, :-1], out=gradient[k, :-1])
-            gradient[k, :-1] += of_losses
+            gradient[k, :-1] += scaled_gradient(sums[k, :n] * (1 / m), residuals[k], self.offset, self.scale)
         gradient[:, -1:] = residuals if self.fit_intercept else 0.0
         return gradient
 

@@ -9,6 +9,7 @@ import numpy as np
 from ..compiler.threads import members_for, run
 from ..data import validation as check
 from ..data.prediction import forward
+from ..data.scaling import raw_parameters
 from ..data.tables import columns_told
 from ..data.validation import Array
 from ..kernels.passes import objective
@@ -385,8 +386,8 @@ def _folded(X: Array, W: Any, b: Any, offset: Any, scale: Any) -> tuple[Array, f
     offset, scale = check.check_scaling(offset, scale, X.shape[1])
     if offset is None:
         return check.check_weights(W, X.shape[1], check.computed_dtype(X)), bias
-    weights = check.check_weights(W, X.shape[1], np.dtype(np.float64)) / scale
-    return weights.astype(check.computed_dtype(X)), bias - float(weights @ offset)
+    weights, folded = raw_parameters(check.check_weights(W, X.shape[1], np.dtype(np.float64)), bias, offset, scale)
+    return weights.astype(check.computed_dtype(X)), float(folded)
 
 
 def _element_chunks(size: int) -> int:

@@ -8,6 +8,7 @@ import numpy as np
 
 from ..data import validation as check
 from ..data.prediction import probabilities_of, scores_of
+from ..data.scaling import raw_parameters
 from ..data.tables import columns_told
 from ..data.validation import Array
 from ..training.divergence import warn_if_it_failed
@@ -49,8 +50,7 @@ def forward_softmax(X: Any, W: Any, b: Any, *, offset: Any = None, scale: Any = 
     offset, scale = check.check_scaling(offset, scale, X.shape[1])
     coef = weights.T
     if offset is not None:
-        coef = coef / scale
-        bias = bias - coef @ offset
+        coef, bias = raw_parameters(coef, bias, offset, scale)
     with columns_told(table):
         scores = scores_of(X, coef, bias)
     return np.ascontiguousarray(probabilities_of(scores).T)

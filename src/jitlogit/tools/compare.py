@@ -16,6 +16,8 @@ import numpy as np
 
 from .. import reference
 from ..data import validation
+from ..data.prediction import losses_of
+from ..data.scaling import scaled_features
 from ..data.tables import columns_told
 from ..data.validation import Array
 from ..reference.descent import features, scores
@@ -270,7 +272,7 @@ def _cost(X: Array, Y: Array, W: Array, b: float) -> float:
     """Mean loss from the scores, because a loss from a probability rounded to 0 or 1 ends at 36 nats (in float64)."""
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):
         Z = scores(features(X, None, None), W, b)
-        return float(np.mean(np.logaddexp(0, np.where(Y == 1, -Z, Z)), dtype=np.float64))
+        return float(np.mean(losses_of(Z, Y), dtype=np.float64))
 
 
 def _timed(fit: Callable[[], Any], budget: float = 0.5, most: int = 5) -> tuple[Any, float, bool]:
@@ -310,5 +312,5 @@ def _standardize(X_train: Array, X_test: Array) -> tuple[Array, Array]:
     scale = X_train.std(axis=0, dtype=np.float64)
     scale[scale <= np.finfo(np.float64).eps * np.abs(mean)] = 1  # constant columns
     dtype = X_train.dtype
-    train, test = ((part - mean.astype(dtype)) / scale.astype(dtype) for part in (X_train, X_test))
+    train, test = (scaled_features(part, mean.astype(dtype), scale.astype(dtype)) for part in (X_train, X_test))
     return validation.check_X(train), validation.check_X(test) if len(test) else test

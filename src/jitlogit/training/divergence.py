@@ -127,6 +127,6 @@ class _SomeRows:
         """Weighted mean loss of parameters (K, n) and (K,), and how far it may be from the loss of all rows."""
         with np.errstate(over="ignore", invalid="ignore", under="ignore"):
             scores = np.stack([self._rows.times(w) + b for w, b in zip(weights, bias, strict=True)], axis=1)
-            losses = self._weights * losses_of(scores[:, 0] if scores.shape[1] == 1 else scores, self._labels)
+            losses = self._weights * losses_of(scores, self._labels)
             noise = 0.0 if self._are_all else _ERRORS * float(np.std(losses)) / math.sqrt(losses.size)
             return float(np.mean(losses)), noise

@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 from ..compiler.threads import members_for
+from ..data.scaling import raw_parameters, scaled_parameters
 from ..data.validation import Array, as_rows, computed_dtype
 from ..kernels.epochs.epoch import epoch
 from ..kernels.epochs.sparse_walk import squared_gradients
@@ -55,20 +56,16 @@ class SparseFit(Fit):
             for k, parameters in enumerate(initial):
                 start(self._rule, k, parameters, u[:, k], self._work.bias[k])
             return
-        u[:] = (initial[:, :-1] * self._rule.inverse_scale).T
+        u[:] = raw_parameters(initial[:, :-1], initial[:, -1], *self._problem.scaling)[0].T
         self._work.scalars[0, sparse_work.B, : len(initial)] = initial[:, -1]
         sparse_work.set_biases(self._work, self._rule)
 
     def parameters(self) -> Array:
         if not self._lazy:
             return self._parameters_of(self._rule)
-        u = self._raw_weights()
-        parameters = np.empty((u.shape[1], u.shape[0] + 1))
-        np.divide(u.T, self._rule.inverse_scale, out=parameters[:, :-1])
         # The bias follows from the one that scores are computed with. The kernel's own b would not fit u, which each
         # update rounds.
-        parameters[:, -1] = self._work.bias[:, 0] + self._rule.offset @ u
-        return parameters
+        return scaled_parameters(self._raw_weights().T, self._work.bias[:, 0], *self._problem.scaling)
 
     def _raw_weights(self) -> Array:
         return self._work.state[:, : self._problem.n_scores]
