@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from conftest import JIT_OFF, compiled, make_data, slow_without_jit
 from scipy import sparse
+from sklearn.linear_model import SGDClassifier
 from sklearn.metrics import log_loss
 
 from jitlogit import MiniBatchLogisticRegression, learning_rate_finder
@@ -126,6 +127,18 @@ def test_held_out_rows_are_of_each_class_and_of_no_other_rows():
     held = held_out(Y[0], np.arange(2), 0.1, generator_from(0))
     expected = log_loss(Y[0][held], model.predict_proba(X[held]))
     assert model.history_["val_loss"][-1] == pytest.approx(expected, rel=1e-9)
+
+
+def test_partial_fit_refuses_early_stopping_as_scikit_learn_does():
+    X, y = two_columns(40)
+    model = MiniBatchLogisticRegression(max_iter=2).fit(X, y)
+    before = model.coef_.copy()
+    for stopper in (model.set_params(early_stopping=True), SGDClassifier(early_stopping=True)):
+        with pytest.raises(ValueError, match="early_stopping"):
+            stopper.partial_fit(X, y, classes=[0, 1])
+    assert (model.coef_ == before).all()
+    model.set_params(early_stopping=False).partial_fit(X, y)
+    assert (model.coef_ != before).any()
 
 
 def test_a_first_row_that_does_not_count_does_not_shift_the_moments():

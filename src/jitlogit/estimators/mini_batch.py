@@ -72,7 +72,7 @@ class MiniBatchLogisticRegression(CallbackSupportMixin, LinearClassifier):  # ty
     n_iter_no_change : int
     early_stopping : bool
         Whether to measure a validation loss on a stratified part of the samples, which get weight 0 in training. `tol`
-        None or "auto" then counts as 0, and the parameters are those of the best epoch.
+        None or "auto" then counts as 0, and the parameters are those of the best epoch. Not for `partial_fit`.
     validation_fraction : float
         The part of the samples that `early_stopping` holds out.
     fit_intercept : bool
@@ -262,6 +262,7 @@ class MiniBatchLogisticRegression(CallbackSupportMixin, LinearClassifier):  # ty
         ------
         ValueError, TypeError
             As `fit`, and if `classes` are missing in the first call, or others in a later one, or y has other labels.
+            Also if `early_stopping` is set, as in scikit-learn: one epoch has nothing to stop.
 
         Warns
         -----
@@ -269,6 +270,8 @@ class MiniBatchLogisticRegression(CallbackSupportMixin, LinearClassifier):  # ty
             As `fit`; without weights also if ten calls together cost more than guessing, beyond their noise.
         """
         self._check_parameters()
+        if self.early_stopping:
+            raise ValueError("partial_fit holds no samples out for early_stopping=True: set early_stopping=False")
         first = not hasattr(self, "coef_")
         X, y, dtype = self._checked(X, y, reset=first)
         dtype = dtype if first else self.coef_.dtype
