@@ -1,5 +1,7 @@
 """Logistic regression by gradient descent at the speed of memory.
 
+Features, labels and options come in, as users have them. Parameters, fitted estimators and predictions go out.
+
 Map of the rooms. A room imports only from rooms below it:
 
 - `tools`, `estimators`: the command line, comparison and plots; classes as scikit-learn has them
