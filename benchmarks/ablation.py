@@ -2,28 +2,48 @@
 
     python benchmarks/ablation.py [NAME ...]
 
-Each optimisation has some cells of the grid. In these, fits with and without it run in turn, and the ratio of their
-times (without / with) is printed. An optimisation that gains less than 5 % in every cell, on two kinds of processor,
-isn't worth its code. Tuned sizes are halved and doubled; a ratio below 1 means that the other size is better.
+Each optimisation has some cells of the grid. First, `ways` shows that a fit of each cell uses the optimisation, that
+it doesn't in the copy, and that both compute the same; if not, nothing is measured. Then fits by two processes with it
+and one without it run in turn. A cell is a gain or a loss where the ratio of their times (without / with) is beyond 5 %
+and beyond what the two equal processes differ by. An optimisation that gains less than 5 % in every cell, on two kinds
+of processor, isn't worth its code. Tuned sizes are halved and doubled; a loss means that the other size is better.
+
+Exit codes: 0 each optimisation gains, 1 one doesn't, 2 nothing can be told about one.
+
+    python benchmarks/ablation.py --quick
+
+stops before the measurement, and compiles nothing.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
+import math
+import os
+import random
 import shutil
 import sys
 import tempfile
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from beside import Cell, compare, geometric_mean
+import numpy as np
+from beside import Cell, Fitter, geometric_mean
 from grid import machine
+from paired import Judgement, conclusion, judge
 from planted import CHECKOUT, edit
+from ways import Way, ways
 
-_LEAST_GAIN = 1.05
+from jitlogit.kernels.simd.lane_types import VECTOR_BYTES
+
 _C_ROWS, _F_COLUMNS = "kernels/storage/c_rows.py", "kernels/storage/f_columns.py"
 _CLASS_ROWS, _PLAN, _TILE = "kernels/storage/class_rows.py", "kernels/storage/plan.py", "kernels/passes/tile.py"
+# Largest difference of parameters after two updates, relative to the largest parameter.
+_TOLERANCE = {"float32": 1e-5, "float64": 1e-13, "uint8": 1e-5}
 _LOOPS = """
 
 def scores_by_row(rows, order, first, count, ahead, weights, bias, out_z):
@@ -52,10 +72,12 @@ class Change(NamedTuple):
 
 
 class Optimisation(NamedTuple):
-    """How it is switched off, and the cells that it is about."""
+    """How it is switched off, the cells that it is about, and what it does to a fit."""
 
     changes: list[Change]
     cells: list[Cell]
+    effect: Callable[[Way], Any]  # true with it, and something else without it
+    tuned: bool = False  # whether the change is another size
 
 
 def _cells(features: tuple[int, ...], batches: tuple[int, ...], **others: Any) -> list[Cell]:
@@ -66,11 +88,38 @@ def _size(path: str, name: str, old: str, new: str) -> list[Change]:
     return [Change(path, f"{name} = {old}\n", f"{name} = {new}\n")]
 
 
+def _calls(*names: str) -> Callable[[Way], bool]:
+    return lambda way: not way.calls.isdisjoint(names)
+
+
+def _other_chunks(new: str, cells: list[Cell]) -> Optimisation:
+    return Optimisation(_size(_PLAN, "_CHUNK_BYTES", "64 * 1024", new), cells, lambda way: way.n_chunks, True)
+
+
+def _other_short_tiles(new: str, cells: list[Cell]) -> Optimisation:
+    return Optimisation(_size(_PLAN, "_SHORT_TILE_BYTES", "8 * 1024", new), cells, lambda way: way.tile_rows, True)
+
+
+def _without_prefetch(*lines: str) -> list[Change]:
+    """Changes of `class_rows`; the line after a prefetch, or two, tell it from others."""
+    return [
+        Change(_CLASS_ROWS, f"        memory.prefetch(rows, upcoming, {j})\n{after}", after)
+        for j, after in (line.split("|") for line in lines)
+    ]
+
+
 _BATCHES = (32, 256, 4096)
-_ROWS = _cells((28, 100, 784, 2000), _BATCHES)
-_DOUBLE_ROWS = _cells((100, 400, 784, 2000), (32, 4096), dtype="float64")
-_COLUMNS = _cells((28, 100, 784), _BATCHES, order="F")
-_NARROW = _cells((10, 28, 50), _BATCHES)
+# Values of a vector. Narrow rows are as long as one or two.
+_LANES = VECTOR_BYTES // 4
+# float32 rows from 61 to 274 features and from 901 to 1024, and float64 rows of half the length, are taken by eights.
+_EIGHTS = (
+    _cells((100, 200, 1000), _BATCHES)
+    + _cells((100,), (32, 4096), dtype="float64")
+    + _cells((784,), (1024,), dtype="uint8")
+)
+_LONG_ROWS = _cells((2000,), _BATCHES)
+_PAIRS = _cells((400, 784), _BATCHES) + _cells((200, 400), (32, 4096), dtype="float64")
+_NARROW = _cells((_LANES * 5 // 8, _LANES, 2 * _LANES), _BATCHES) + _cells((_LANES,), _BATCHES, dtype="float64")
 
 OPTIMISATIONS = {
     "vectors": Optimisation(
@@ -78,28 +127,53 @@ OPTIMISATIONS = {
             Change(_TILE, 'if is_weighted(labels) or rows.ndim == 3 or rows.layout != "C" else', "if True else"),
             Change(_C_ROWS, "\ndef accumulate_by_row(", "\ndef _unused("),
             Change(_C_ROWS, "\ndef scores_by_row(", _LOOPS + "\n\ndef _unused_too("),
+            *_size(_PLAN, "_PAIR_BYTES", "range(1100, 3601)", "range(0)"),
+            *_size(_PLAN, "_EIGHT_WIDE_BYTES", "4096", "0"),
         ],
-        _ROWS + _DOUBLE_ROWS,
+        _NARROW + _EIGHTS + _PAIRS + _LONG_ROWS,
+        lambda way: any(call.startswith("c_rows.") and call.endswith("> lanes") for call in way.calls),
     ),
-    "eights": Optimisation([Change(_TILE, "if tile_rows in (PAIR, EIGHT) else", "if tile_rows == PAIR else")], _ROWS),
+    "eights": Optimisation(
+        [Change(_TILE, "if tile_rows in (PAIR, EIGHT) else", "if tile_rows == PAIR else")],
+        _EIGHTS,
+        _calls("tile._add_eights"),
+    ),
     "pairs": Optimisation(
-        _size(_PLAN, "_PAIR_BYTES", "range(1100, 3601)", "range(0)"), _cells((400, 784), _BATCHES) + _DOUBLE_ROWS
+        _size(_PLAN, "_PAIR_BYTES", "range(1100, 3601)", "range(0)"), _PAIRS, _calls("tile._add_pairs")
     ),
     "packing": Optimisation(
         [Change("training/packing.py", "if rows.dtype == np.float64 or batch_size < _LEAST_BATCH:", "if True:")],
-        _cells((4, 10, 16), _BATCHES, epochs=50) + _cells((10, 28), _BATCHES, order="F", epochs=50),
+        _cells((4, 8), _BATCHES, epochs=50)
+        + _cells((10,), _BATCHES, dtype="uint8", epochs=50)
+        + _cells((16, 28), _BATCHES, order="F", epochs=50),
+        lambda way: way.packed,
     ),
     "turned copies": Optimisation(
-        _size(_PLAN, "LEAST_TURNED_FEATURES", "16", "1 << 60"), _cells((28, 100, 784), (8, 32, 64), order="F")
+        _size(_PLAN, "LEAST_TURNED_FEATURES", "16", "1 << 60"),
+        _cells((28,), (8, 32, 64), order="F") + _cells((100,), (8, 32), order="F") + _cells((784,), (8, 16), order="F"),
+        lambda way: way.kernel == "turned_epoch",
     ),
     "shared features": Optimisation(
-        _size(_PLAN, "LEAST_SHARED_FEATURES", "64", "1 << 60"), _cells((100, 784, 2000), (32, 64, 256), order="F")
+        _size(_PLAN, "LEAST_SHARED_FEATURES", "64", "1 << 60"),
+        _cells((100,), (64, 256), order="F") + _cells((784, 2000), (32, 64, 256), order="F"),
+        lambda way: way.n_parts > 1,
     ),
     "prefetch of shuffled rows": Optimisation(
         [Change(_C_ROWS, "    if order is not None:\n", "    if False:\n")],
         _cells((28, 100, 784), _BATCHES, shuffle=True),
+        _calls("c_rows.fetch > memory"),
     ),
-    "prefetch of columns": Optimisation(_size(_F_COLUMNS, "_COLUMNS_AHEAD", "8", "0"), _COLUMNS),
+    "prefetch of columns": Optimisation(
+        [
+            Change(
+                _F_COLUMNS,
+                "            for k in range(4):\n                memory.prefetch(rows, i_ahead + t, j_ahead + k)\n",
+                "",
+            )
+        ],
+        _cells((28, 100, 784), (256, 4096), order="F") + _cells((784,), (32,), order="F"),
+        _calls("f_columns.scores_by_column > memory"),
+    ),
     "narrow rows": Optimisation(
         [
             Change(_C_ROWS, "    if n <= step:\n        _narrow_scores", "    if n < 0:\n        _narrow_scores"),
@@ -109,30 +183,36 @@ OPTIMISATIONS = {
             Change(_C_ROWS, "    if n <= step:\n        _narrow_acc", "    if n < 0:\n        _narrow_acc"),
             Change(_C_ROWS, "    elif n <= 2 * step:\n        _narrow_acc", "    elif n < 0:\n        _narrow_acc"),
         ],
-        _cells((10, 16, 28, 32), _BATCHES) + _cells((16,), _BATCHES, dtype="float64"),
+        _NARROW,
+        _calls("c_rows._narrow_scores", "c_rows._narrow_accumulate"),
     ),
     "batches of one row": Optimisation(
         [Change("kernels/epochs/small.py", "if positions.stop - positions.first == 1:", "if False:")],
         _cells((28, 100, 784), (1,), order="C") + _cells((100,), (1,), order="F"),
+        _calls("small._single_row"),
     ),
     "addresses apart": Optimisation(
-        [Change(_C_ROWS, "    i = _apart(rows, i)\n", "")],
-        _ROWS + _cells((100, 784), (1024,), dtype="uint8"),
+        [Change(_C_ROWS, "    i = _apart(rows, i)\n", "")], _EIGHTS + _LONG_ROWS, _calls("c_rows._apart")
     ),
     "prefetch between classes": Optimisation(
-        [
-            Change(
-                _CLASS_ROWS,
-                "    return row_at(order, min(ahead + k % 8, rows.shape[0] - 1))",
-                "    return ahead - ahead",
-            )
-        ],
+        _without_prefetch(
+            "j|        x = c_rows.load_eight(rows, i, j)\n        a = _",
+            "whole|        x = c_rows.load_eight_masked(rows, i, whole, lanes.first(rows, n - whole))\n        a = _",
+            "j|        x = c_rows.load_eight(rows, i, j)\n        lanes",
+            "whole|        x = c_rows.load_eight_masked(rows, i, whole, lanes.first(rows, n - whole))\n        lanes",
+        ),
         _cells((28, 100, 784), (256, 4096), n_classes=10),
+        _calls("class_rows._scores_of_two > memory", "class_rows._add_eight_to_two > memory"),
     ),
-    "chunks of half the size": Optimisation(_size(_PLAN, "_CHUNK_BYTES", "64 * 1024", "32 * 1024"), _ROWS),
-    "chunks of twice the size": Optimisation(_size(_PLAN, "_CHUNK_BYTES", "64 * 1024", "128 * 1024"), _ROWS),
-    "short tiles of half the size": Optimisation(_size(_PLAN, "_SHORT_TILE_BYTES", "8 * 1024", "4 * 1024"), _NARROW),
-    "short tiles of twice the size": Optimisation(_size(_PLAN, "_SHORT_TILE_BYTES", "8 * 1024", "16 * 1024"), _NARROW),
+    "chunks of half the size": _other_chunks(
+        "32 * 1024", _cells((784,), (32,)) + _cells((100,), (256, 1024)) + _cells((40,), (4096,))
+    ),
+    "chunks of twice the size": _other_chunks(
+        "128 * 1024",
+        _cells((2000,), (32,)) + _cells((784,), (48,)) + _cells((100,), (1024, 4096)) + _cells((40,), (4096,)),
+    ),
+    "short tiles of half the size": _other_short_tiles("4 * 1024", _cells((40, 50, 60), _BATCHES)),
+    "short tiles of twice the size": _other_short_tiles("16 * 1024", _cells((40, 50, 60), (256, 4096))),
 }
 
 
@@ -145,10 +225,90 @@ def without(optimisation: Optimisation, folder: Path) -> Path:
     return source
 
 
+def difference(one: Way, other: Way) -> float:
+    """Largest difference of parameters, relative to the largest parameter; infinite where it isn't known."""
+    a, b = np.array(one.parameters), np.array(other.parameters)
+    found = np.max(np.abs(a - b)) / np.max(np.abs(a)) if a.shape == b.shape else np.inf
+    return float(found) if np.isfinite(found) else math.inf
+
+
+def problem(name: str, base: Way, other: Way) -> str | None:
+    """What is wrong with a cell of an optimisation, by the ways of a fit with it and without it."""
+    effect = OPTIMISATIONS[name].effect
+    if not effect(base):
+        return f"the fit doesn't use {name}, so another cell is needed"
+    if effect(other) == effect(base):
+        return f"without {name}, the fit takes the same way, so nothing was switched off"
+    if difference(base, other) > _TOLERANCE[base.dtype]:
+        return f"without {name}, results differ by {difference(base, other):.2g}"
+    return None
+
+
+def usable(name: str, base: dict[Cell, Way], other: dict[Cell, Way]) -> list[Cell]:
+    """The cells of an optimisation, without those of two threads in which one of them would have no work.
+
+    Raises RuntimeError if a cell has a problem.
+    """
+    wrong = {cell: problem(name, base[cell], other[cell]) for cell in other}
+    if any(wrong.values()):
+        raise RuntimeError("\n".join(f"{cell}: {words}" for cell, words in wrong.items() if words))
+
+    def has_work(cell: Cell) -> bool:
+        one = cell._replace(n_threads=1)
+        return cell == one or any(way.n_chunks * way.n_parts > 1 for way in (base[one], other[one]))
+
+    return [cell for cell in OPTIMISATIONS[name].cells if has_work(cell)]
+
+
+def check(names: Iterable[str], folder: Path) -> dict[str, tuple[Path, list[Cell]]]:
+    """The source without each optimisation, and its cells, after a look at the ways of all."""
+    names = list(names)
+    cells = {name: [cell for cell in OPTIMISATIONS[name].cells if cell.n_threads == 1] for name in names}
+    sources = {name: without(OPTIMISATIONS[name], folder / name.replace(" ", "_")) for name in names}
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        every = pool.submit(ways, CHECKOUT / "src", list(dict.fromkeys(itertools.chain(*cells.values()))))
+        others = {name: pool.submit(ways, sources[name], cells[name]) for name in names}
+        return {name: (sources[name], usable(name, every.result(), others[name].result())) for name in names}
+
+
+def measure(source: Path, cells: Iterable[Cell], rounds: int, cache: Path) -> dict[Cell, Judgement]:
+    """Judge each cell by fits in turn, of the base, of the base again, and of a source; print what is found."""
+    found = {}
+    fitters = [Fitter(each, cache) for each in (CHECKOUT / "src", CHECKOUT / "src", source)]
+    shuffled = random.Random(0)
+    try:
+        for cell in cells:
+            for fitter in fitters:  # compiles; the base's second process finds its kernels in the cache
+                fitter.seconds(cell)
+            seconds: list[list[float]] = [[], [], []]
+            for _ in range(rounds):
+                for k in shuffled.sample(range(3), 3):
+                    seconds[k].append(fitters[k].seconds(cell))
+            found[cell] = judge(*seconds)
+            print(f"{found[cell]}  {cell}", flush=True)
+    finally:
+        for fitter in fitters:
+            fitter.close()
+    return found
+
+
+def report(found: dict[str, dict[Cell, Judgement]]) -> int:
+    """Print what was found about each optimisation; return the exit code."""
+    codes = set()
+    print(f"{'time without / with':32}  mean  least   most")
+    for name, judgements in found.items():
+        ratios = [judgement.ratio for judgement in judgements.values()]
+        words, code = conclusion((each.word for each in judgements.values()), OPTIMISATIONS[name].tuned)
+        codes.add(code)
+        print(f"{name:32} {geometric_mean(ratios):5.2f}  {min(ratios):5.2f}  {max(ratios):5.2f}  {words}")
+    return 1 if 1 in codes else 2 if 2 in codes else 0
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", default=[], metavar="NAME", help=", ".join(OPTIMISATIONS))
-    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--quick", action="store_true", help="check each way, and measure nothing")
+    parser.add_argument("--rounds", type=int, default=25)
     parser.add_argument("--megabytes", type=float, default=64)
     parser.add_argument("--every", type=int, default=1, help="measure each so many-th cell only")
     parser.add_argument("--json", type=Path, help="write the ratios there")
@@ -156,23 +316,21 @@ def main() -> int:
     unknown = set(chosen.names) - OPTIMISATIONS.keys()
     if unknown:
         parser.error(f"no such optimisation: {', '.join(sorted(unknown))}; there are {', '.join(OPTIMISATIONS)}")
-    found: dict[str, dict[str, float]] = {}
+    found: dict[str, dict[Cell, Judgement]] = {}
     with tempfile.TemporaryDirectory() as folder:
-        for name in chosen.names or OPTIMISATIONS:
+        place = Path(folder)
+        checked = check(chosen.names or OPTIMISATIONS, place)
+        n_cells = sum(len(cells) for _, cells in checked.values())
+        print(f"{len(checked)} optimisations are in force in {n_cells} cells, and off in the copies", flush=True)
+        for name, (source, cells) in checked.items() if not chosen.quick else ():
             print(f"without {name}", flush=True)
-            place = Path(folder) / name.replace(" ", "_")
-            source = without(OPTIMISATIONS[name], place)
-            cells = [cell._replace(megabytes=chosen.megabytes) for cell in OPTIMISATIONS[name].cells[:: chosen.every]]
-            ratios = compare(source, CHECKOUT / "src", cells, chosen.rounds, place)
-            found[name] = {str(cell): ratio for cell, ratio in ratios.items()}
-    print(f"{'':32}  mean  least   most")
-    for name, cells_found in found.items():
-        values = list(cells_found.values())
-        verdict = "" if max(values) >= _LEAST_GAIN else "  gains less than 5 % everywhere"
-        print(f"{name:32} {geometric_mean(values):5.2f}  {min(values):5.2f}  {max(values):5.2f}{verdict}")
+            sized = [cell._replace(megabytes=chosen.megabytes) for cell in cells[:: chosen.every]]
+            found[name] = measure(source, sized, chosen.rounds, place / "kernels")
+    code = 0 if chosen.quick else report(found)
     if chosen.json:
-        chosen.json.write_text(json.dumps({"machine": machine(), "time without / with": found}, indent=1) + "\n")
-    return 0
+        told = {name: {str(cell): each._asdict() for cell, each in of.items()} for name, of in found.items()}
+        chosen.json.write_text(json.dumps({"machine": machine(), "time without / with": told}, indent=1) + "\n")
+    return code
 
 
 if __name__ == "__main__":

@@ -26,7 +26,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from same_bits import source_of
 
-_RATE = 1e-4
+# Learning rates that are low enough: after a divergence, training ends early. Bytes up to 255 aren't scaled.
+_RATE, _BYTE_RATE = 1e-4, 1e-8
 
 
 class Cell(NamedTuple):
@@ -80,7 +81,7 @@ def worker() -> None:
     """Answer each cell that is read with the seconds of a fit."""
     import jitlogit
 
-    warnings.simplefilter("ignore")  # of a rate that is too large for whole numbers, say
+    warnings.simplefilter("ignore")
 
     known, X, labels = None, np.empty((0, 0)), np.empty(0)
     for line in sys.stdin:
@@ -98,8 +99,9 @@ def worker() -> None:
         train = jitlogit.train_logistic_regression if cell.n_classes == 2 else jitlogit.train_softmax_regression
         options: dict[str, Any] = {"batch_size": cell.batch_size, "shuffle": cell.shuffle, "random_state": 0}
         epochs = 1 if cell.batch_size == 1 else cell.epochs
+        rate = _BYTE_RATE if cell.dtype == "uint8" else _RATE
         start_time = time.perf_counter()
-        train(X, labels, _RATE, epochs, record_every=100, n_threads=cell.n_threads, **options)
+        train(X, labels, rate, epochs, record_every=100, n_threads=cell.n_threads, **options)
         print(time.perf_counter() - start_time, flush=True)
 
 

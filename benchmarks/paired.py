@@ -1,0 +1,75 @@
+"""Judge the times of paired rounds: what can be told beyond the noise that the base shows against itself."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+#: Log of the least ratio that counts.
+LEAST = math.log(1.05)
+# An interval leaves out the true median in at most this part of all cases.
+_MISSES = 0.01
+GAIN, LOSS, LITTLE, UNKNOWN = "gain", "loss", "less than 5 %", "can't tell"
+
+
+class Judgement(NamedTuple):
+    """What an optimisation does in one cell, by the ratio of the times without it and with it."""
+
+    word: str
+    ratio: float  # median, and the ends of its interval
+    low: float
+    high: float
+    noise: float  # largest ratio, or its reciprocal, in the interval of the base against itself
+
+    def __str__(self) -> str:
+        return f"{self.ratio:6.3f}  {self.low:6.3f} - {self.high:6.3f}  noise {self.noise:6.3f}  {self.word:13}"
+
+
+def median_interval(values: Sequence[float]) -> tuple[float, float, float]:
+    """Median of the values, and the ends of its 99 % interval; too few values give an infinite one.
+
+    The ends are the k-th smallest and the k-th largest value. The median lies outside only if fewer than k values lie
+    on one side of it, whatever the values' distribution (Conover, "Practical Nonparametric Statistics", 1999, 3.2).
+    """
+    n, k, missed = len(values), 0, 0.0
+    while (missed := missed + 2 * math.comb(n, k) / 2**n) <= _MISSES:
+        k += 1
+    ordered = sorted(values)
+    middle = float(np.median(ordered))
+    return (middle, ordered[k - 1], ordered[n - k]) if k else (middle, -math.inf, math.inf)
+
+
+def judge(base: Sequence[float], again: Sequence[float], without: Sequence[float]) -> Judgement:
+    """Judge seconds of rounds; `base` and `again` are two processes of the same code.
+
+    The optimisation counts as a gain or a loss only beyond 5 % and beyond that pair's difference. It counts as little
+    only if that difference is below 5 %, too.
+    """
+    first, second, third = np.log([base, again, without])
+    ratio, low, high = median_interval((third - (first + second) / 2).tolist())
+    noise = max(map(abs, median_interval((second - first).tolist())[1:]))
+    margin = max(LEAST, noise)
+    word = GAIN if low > margin else LOSS if high < -margin else UNKNOWN
+    if word == UNKNOWN and noise <= LEAST and high < LEAST:
+        word = LITTLE
+    return Judgement(word, *map(math.exp, (ratio, low, high, noise)))
+
+
+def conclusion(words: Iterable[str], tuned: bool) -> tuple[str, int]:
+    """What the judgements of all cells say, and the exit code: 0 good, 1 bad, 2 nothing can be told.
+
+    With `tuned`, the rival is another size. That is bad where it is better somewhere and worse nowhere. A switch is bad
+    where it gains nothing.
+    """
+    words = list(words)
+    gains, losses, unknown = (words.count(word) for word in (GAIN, LOSS, UNKNOWN))
+    if gains:
+        return f"gains in {gains} of {len(words)} cells" + (f", loses in {losses}" if losses else ""), 0
+    if tuned and losses:
+        return f"this size is better, in {losses} of {len(words)} cells", 1
+    if unknown or not words:
+        return f"can't tell, in {unknown} of {len(words)} cells", 2
+    return ("no difference", 0) if tuned else ("gains less than 5 % everywhere", 1)
