@@ -28,6 +28,8 @@ from same_bits import source_of
 
 # Learning rates that are low enough: after a divergence, training ends early. Bytes up to 255 aren't scaled.
 _RATE, _BYTE_RATE = 1e-4, 1e-8
+# Parameters of a fit that a worker answers with.
+_SHOWN = 64
 
 
 class Cell(NamedTuple):
@@ -63,7 +65,10 @@ class Fitter:
         )
 
     def seconds(self, cell: Cell) -> float:
-        """Seconds of a fit; the first of a cell makes data and compiles."""
+        return self.fit(cell)[0]
+
+    def fit(self, cell: Cell) -> tuple[float, list[float]]:
+        """Seconds of a fit, and its first parameters; the first of a cell makes data and compiles."""
         if self._process.stdin is None or self._process.stdout is None:
             raise RuntimeError("the process has no pipes")
         self._process.stdin.write(json.dumps(cell) + "\n")
@@ -71,14 +76,15 @@ class Fitter:
         line = self._process.stdout.readline()
         if not line:
             raise RuntimeError(f"a fit failed: {cell}")
-        return float(line)
+        seconds, *parameters = json.loads(line)
+        return seconds, parameters
 
     def close(self) -> None:
         self._process.communicate()
 
 
 def worker() -> None:
-    """Answer each cell that is read with the seconds of a fit."""
+    """Answer each cell that is read with the seconds of a fit, and its first parameters."""
     import jitlogit
 
     warnings.simplefilter("ignore")
@@ -101,8 +107,10 @@ def worker() -> None:
         epochs = 1 if cell.batch_size == 1 else cell.epochs
         rate = _BYTE_RATE if cell.dtype == "uint8" else _RATE
         start_time = time.perf_counter()
-        train(X, labels, rate, epochs, record_every=100, n_threads=cell.n_threads, **options)
-        print(time.perf_counter() - start_time, flush=True)
+        W, b, _ = train(X, labels, rate, epochs, record_every=100, n_threads=cell.n_threads, **options)
+        seconds = time.perf_counter() - start_time
+        parameters = np.concatenate([np.ravel(b), np.ravel(W)])[:_SHOWN]
+        print(json.dumps([seconds, *map(float, parameters)]), flush=True)
 
 
 def compare(base: Path, head: Path, cells: Sequence[Cell], rounds: int, cache: Path) -> dict[Cell, float]:

@@ -33,7 +33,8 @@ def test_words():
     # Times that scatter, and equal code whose two processes differ.
     assert judged(noise=0.5).word == UNKNOWN
     assert judged(without=1.2, noise=0.5).word == UNKNOWN
-    assert judged(without=1.2, again=1.4).word == UNKNOWN
+    assert judged(without=1.4, again=1.5).word == UNKNOWN
+    assert judged(without=0.9, again=1.4).word == UNKNOWN
     assert judged(again=1.1).word == UNKNOWN
     # What slows whole rounds doesn't matter.
     assert judged(without=1.2, drift=0.5).word == GAIN
