@@ -136,7 +136,7 @@ OPTIMISATIONS = {
         lambda way: any(call.startswith("c_rows.") and call.endswith("> lanes") for call in way.calls),
     ),
     "eights": Optimisation(
-        [Change(_TILE, "if tile_rows in (PAIR, EIGHT) else", "if tile_rows == PAIR else")],
+        [Change(_TILE, "0 if tiles.way == TILES else", "0 if tiles.way != PAIRS else")],
         _EIGHTS,
         _calls("tile._add_eights"),
     ),
@@ -153,7 +153,7 @@ OPTIMISATIONS = {
     "turned copies": Optimisation(
         _size(_PLAN, "LEAST_TURNED_FEATURES", "16", "1 << 60"),
         _cells((28,), (8, 32, 64), order="F") + _cells((100,), (8, 32), order="F") + _cells((784,), (8, 16), order="F"),
-        lambda way: way.kernel == "turned_epoch",
+        lambda way: way.work == "TurnedWorkSpace",
     ),
     "shared features": Optimisation(
         _size(_PLAN, "LEAST_SHARED_FEATURES", "64", "1 << 60"),
@@ -189,9 +189,9 @@ OPTIMISATIONS = {
         _calls("c_rows._narrow_scores", "c_rows._narrow_accumulate"),
     ),
     "batches of one row": Optimisation(
-        [Change("kernels/epochs/small.py", "if positions.stop - positions.first == 1:", "if False:")],
+        [Change("kernels/epochs/small_walk.py", "if positions.stop - positions.first == 1:", "if False:")],
         _cells((28, 100, 784), (1,), order="C") + _cells((100,), (1,), order="F"),
-        _calls("small._single_row"),
+        _calls("small_walk._single_row"),
     ),
     "addresses apart": Optimisation(
         [Change(_C_ROWS, "    i = _apart(rows, i)\n", "")], _EIGHTS + _LONG_ROWS, _calls("c_rows._apart")

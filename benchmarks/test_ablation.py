@@ -117,5 +117,6 @@ def test_ways_are_those_of_whole_batches():
     found = ways(ablation.CHECKOUT / "src", cells)
     assert [way.n_chunks for way in found.values()] == [16, 1, 1, 1, 1]
     assert [way.n_parts > 1 for way in found.values()] == [False, False, True, False, False]
-    assert [way.kernel for way in found.values()] == ["epoch", "turned_epoch", "epoch", "small_epoch", "small_epoch"]
-    assert ["small._single_row" in way.calls for way in found.values()] == [False, False, False, True, False]
+    names = ["WorkSpace", "TurnedWorkSpace", "FeatureWorkSpace", "SmallWorkSpace", "SmallWorkSpace"]
+    assert [way.work for way in found.values()] == names
+    assert ["small_walk._single_row" in way.calls for way in found.values()] == [False, False, False, True, False]

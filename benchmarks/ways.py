@@ -31,7 +31,7 @@ class Way(NamedTuple):
 
     dtype: str
     packed: bool
-    kernel: str
+    work: str  # name of the work space's type
     n_parts: int  # of the features
     n_chunks: int  # of a batch
     tile_rows: int  # at most the rows of a chunk
@@ -95,8 +95,8 @@ def _way(cell: Cell) -> Way:
         _train(fit, order, cell)
     _train(fit, order, cell)  # the first scores were zeros
     tile_rows = min(cut.tile_rows, cell.batch_size // n_chunks)
-    kernel, parameters = fit._kernel.__name__, np.ravel(fit.parameters()).tolist()
-    return Way(cell.dtype, rows.ndim == 3, kernel, n_parts, n_chunks, tile_rows, frozenset(calls), parameters)
+    work, parameters = type(fit._work).__name__, np.ravel(fit.parameters()).tolist()
+    return Way(cell.dtype, rows.ndim == 3, work, n_parts, n_chunks, tile_rows, frozenset(calls), parameters)
 
 
 def _train(fit: Any, order: Any, cell: Cell) -> None:

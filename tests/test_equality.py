@@ -12,11 +12,11 @@ import jitlogit
 from jitlogit import reference
 from jitlogit.compiler import threads
 from jitlogit.kernels.epochs import team
-from jitlogit.kernels.epochs.epoch import epoch, epoch_kernel, small_epoch, turned_epoch
+from jitlogit.kernels.epochs.epoch import epoch
 from jitlogit.kernels.passes import objective
 from jitlogit.kernels.simd.arrays import PADDING
 from jitlogit.kernels.steps.batches import Cut, Rates, RowOrder
-from jitlogit.kernels.storage.plan import Plan, plan
+from jitlogit.kernels.storage.plan import EIGHTS, PAIRS, TILES, Plan, Tiles, plan
 from jitlogit.kernels.storage.work_spaces import work_space
 from jitlogit.training import order as orders
 
@@ -157,8 +157,6 @@ def test_writable_or_not_is_one_compiled_variant():
         jitlogit.sigmoid(A)
         used = [
             epoch,
-            small_epoch,
-            turned_epoch,
             objective.forward,
             objective.gradient,
             objective.cost,
@@ -195,13 +193,15 @@ def test_chunks_and_tiles_add_up(dtype, n_chunks):
     W, b, costs = reference.train_logistic_regression(X, Y, 0.1, 1, batch_size=30, shuffle=False)
     no_shifts, loss_sum = np.empty((2, 0), np.uint32), np.zeros(1)
     labels = np.append(Y[0], np.zeros(PADDING)).astype(np.uint8)[:93]
-    for tile_rows in (1, 2, 5, 8, 64):
-        cut = Plan(tile_rows, n_chunks)
+    for tiles in (Tiles(1, TILES), Tiles(2, PAIRS), Tiles(5, TILES), Tiles(8, EIGHTS), Tiles(64, TILES)):
+        cut = Plan(tiles, n_chunks, is_small=n_chunks == 1)
         work = work_space(cut, N, np.dtype(dtype), 1)
-        kernel = epoch_kernel(cut, 30, plain=True)
         order = RowOrder(False, False, no_shifts, no_shifts, None, np.empty(0, np.int64))
-        given = X, labels, order, Cut(30, tile_rows, n_chunks, 0), Rates(0.1, 0.0, True), None, work, team.control_of(1)
-        threads.run(kernel, 1, *given, loss_sum)
+        given = X, labels, order, Cut(30, *tiles, n_chunks, 0), Rates(0.1, 0.0, True), None, work, team.control_of(1)
+        if n_chunks == 2 and JIT_OFF:  # a team of one, else in test_threads
+            epoch.parallel(*given, loss_sum, 1)
+        else:
+            epoch.serial(*given, loss_sum, 1)
         weights, bias = work.weights[0, :N], work.bias[0, 0]
         assert_close(np.append(weights, bias), np.append(W, b), TOLERANCE[dtype])
         assert_close(loss_sum[0] / 93, costs[0], TOLERANCE[dtype])

@@ -176,7 +176,7 @@ seen = []
 def fail(*given):
     seen.append(numba.get_num_threads())
     raise ZeroDivisionError
-class Failing(threads.parallel_kernel):
+class Failing(threads.ParallelKernel):
     def __init__(self): self.parallel = self.serial = fail
 try: threads.run(Failing(), 3)
 except ZeroDivisionError: print(*seen, numba.get_num_threads())

@@ -35,7 +35,7 @@ def _run(arguments, cache, **environment):
 @compiled
 def test_a_line_before_a_kernel_is_compiled_once(tmp_path):
     first = _run(["-c", _FIT], tmp_path)
-    line = "jitlogit: compiling small_epoch for float64 (this variant once per machine, some seconds)\n"
+    line = "jitlogit: compiling serial_epoch for float64 (this variant once per machine, some seconds)\n"
     assert (first.returncode, first.stdout, first.stderr) == (0, "", line)
     second = _run(["-c", _FIT], tmp_path)
     assert (second.returncode, second.stdout, second.stderr) == (0, "", "")
@@ -105,7 +105,7 @@ def test_a_check_names_what_is_missing_and_compiles_nothing(tmp_path):
     check = ["-m", "jitlogit", "warmup", "--check", "--dtypes", "float32"]
     nothing = _run(check, tmp_path)
     assert nothing.returncode == 1, nothing.stderr
-    assert "small_epoch for float32, for train_logistic_regression, float32, C order" in nothing.stdout
+    assert "serial_epoch for float32, for train_logistic_regression, float32, C order" in nothing.stdout
     assert nothing.stderr == ""
     assert list(tmp_path.rglob("*.kernel")) == []
 

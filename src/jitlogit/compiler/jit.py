@@ -83,27 +83,38 @@ def kernel(function: Function) -> Function:
     return keep_on_disk(numba.njit(function, fastmath=FASTMATH, **KERNEL), function.__name__)  # type: ignore[no-any-return]
 
 
-class parallel_kernel:
-    """Make an entry point whose loop ``for member in prange(members)`` is a parallel region; see `threads.run`.
+class ParallelKernel:
+    """An entry point whose loop ``for member in prange(members)`` is a parallel region; see `threads.run`.
 
-    There are two variants, each compiled on first need. `parallel` has the region. In `serial`, for one thread, prange
-    is range, so it doesn't start the threading layer. The two have different names, since Numba's key of a cached
-    kernel ignores options (numba#6845).
+    There are two variants, each compiled on first need. `parallel` has the region. `serial` is for one thread, and
+    doesn't start the threading layer. The two have different names, since Numba's key of a cached kernel ignores
+    options (numba#6845).
     """
 
-    def __init__(self, function: Callable[..., None]) -> None:
+    def __init__(self, function: Callable[..., None], serial: Any) -> None:
         self.__name__, self.__doc__, self.__module__ = function.__name__, function.__doc__, function.__module__
-        self.serial: Any = kernel(function)
-        self.parallel = self.serial
-        if not JIT_DISABLED:
-            dispatcher = numba.njit(function, parallel=True, fastmath=FASTMATH, **PARALLEL)
-            self.parallel = keep_on_disk(dispatcher, f"parallel_{function.__name__}")
+        self.serial = serial
+        if JIT_DISABLED:
+            self.parallel = np.errstate(all="ignore")(function)
+            return
+        dispatcher = numba.njit(function, parallel=True, fastmath=FASTMATH, **PARALLEL)
+        self.parallel = keep_on_disk(dispatcher, f"parallel_{function.__name__}")
 
     @property
     def compilations(self) -> int:
         """Number of variants that this process has compiled instead of reading them from the cache."""
         both: tuple[Any, Any] = self.serial, self.parallel
         return sum(int(sum(each.stats.cache_misses.values())) for each in both)
+
+
+def parallel_kernel(function: Callable[..., None]) -> ParallelKernel:
+    """Make a parallel entry point. Its serial variant is the same function, in which prange is range."""
+    return ParallelKernel(function, kernel(function))
+
+
+def parallel_beside(serial: Any) -> Callable[[Callable[..., None]], ParallelKernel]:
+    """Make a parallel entry point with another kernel as its serial variant, which needs no team."""
+    return lambda function: ParallelKernel(function, serial)
 
 
 def primitive(plain: Callable[..., Any]) -> Callable[..., Any]:

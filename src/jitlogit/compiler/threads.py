@@ -15,7 +15,7 @@ from typing import Any
 
 import numba
 
-from .jit import JIT_DISABLED, parallel_kernel
+from .jit import JIT_DISABLED, ParallelKernel
 
 #: Most members of a team.
 MOST_MEMBERS = 4095
@@ -58,7 +58,7 @@ def run(kernel: Any, members: int, *arguments: Any) -> None:
     The calling thread alone computes it if the kernel isn't parallel, or if there may be no parallel region. Numba's
     number of threads is restored afterwards.
     """
-    if not isinstance(kernel, parallel_kernel):
+    if not isinstance(kernel, ParallelKernel):
         kernel(*arguments, members)
         return
     with _region(members) as parallel:

@@ -58,21 +58,21 @@ class _DenseWalk(Walk):
     def __init__(self, X: Array, labels: Any, n_classes: int | None, offset: Array, n_threads: int | None) -> None:
         (m, n), dtype, n_scores = X.shape, computed_dtype(X), n_classes or 1
         cut = plan(m, X, ruled=True) if n_classes is None else class_plan(m, X, n_classes, shuffled=False)
-        self._rows, self._labels, self._offset, self._tile_rows = as_rows(X), labels, offset, cut.tile_rows
+        self._rows, self._labels, self._offset, self._tiles = as_rows(X), labels, offset, cut.tiles
         self._members = members_for(n_threads, cut.n_chunks, X.nbytes * n_scores)
         self._sums = np.zeros((cut.n_chunks, n_scores, n + 2))
         self._kernels = losses, curvature_times
         if n_classes is None:
             self._work: Any = work_space(cut._replace(n_chunks=1), n, dtype, self._members)
         else:
-            self._work = class_work_space(n_classes, cut.tile_rows, self._members, n, dtype, self._members)
+            self._work = class_work_space(n_classes, cut.tiles.rows, self._members, n, dtype, self._members)
 
     def _run(self, kernel: Any, of_rows: tuple[Any, ...], weights: Array, bias: Array) -> Array:
         n_scores, n = weights.shape
         typed = self._work.weights[:n_scores, :n]
         typed[:] = weights
         self._work.bias[:n_scores, 0] = bias + (weights - typed) @ self._offset
-        run(kernel, self._members, self._rows, *of_rows, self._tile_rows, self._work, self._sums)
+        run(kernel, self._members, self._rows, *of_rows, self._tiles, self._work, self._sums)
         return np.asarray(self._sums.sum(axis=0))
 
 

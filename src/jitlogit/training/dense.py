@@ -6,11 +6,10 @@ import numpy as np
 
 from ..compiler.threads import members_for
 from ..data.validation import Array, as_rows, computed_dtype
-from ..kernels.epochs.epoch import epoch, epoch_kernel
 from ..kernels.steps.batches import Cut
 from ..kernels.steps.update import start
 from ..kernels.storage.plan import class_plan, plan
-from ..kernels.storage.work_spaces import ClassWorkSpace, FeatureWorkSpace, WorkSpace, class_work_space, work_space
+from ..kernels.storage.work_spaces import ClassWorkSpace, ScoreWorkSpace, class_work_space, work_space
 from .fit import Fit
 from .order import Order
 from .packing import in_c_order, packed
@@ -18,7 +17,7 @@ from .problem import Problem, Steps
 
 
 class DenseFit(Fit):
-    _work: WorkSpace | FeatureWorkSpace | ClassWorkSpace
+    _work: ScoreWorkSpace | ClassWorkSpace
 
     def __init__(self, problem: Problem, order: Order, n_epochs: int, n_threads: int | None, watched: bool) -> None:
         super().__init__(problem)
@@ -41,17 +40,15 @@ class DenseFit(Fit):
         members = members_for(n_threads, n_chunks, n_bytes * n_epochs)
         if classes is None:
             self._work, n_copies = work_space(cut, n, dtype, members), members
-            kernel = epoch_kernel(cut, batch_size, plain)
         else:
-            self._work, n_copies = class_work_space(classes, cut.tile_rows, cut.n_chunks, n, dtype, members), classes
-            kernel = epoch
+            self._work, n_copies = class_work_space(classes, cut.tiles.rows, cut.n_chunks, n, dtype, members), classes
         if ruled:
             self._rule = self._make_rule(n_copies, watched)
             if problem.initial is not None:
                 for k, parameters in enumerate(problem.initial):
                     start(self._rule, k, parameters, self._work.weights[k], self._work.bias[k])
-        batches = Cut(batch_size, cut.tile_rows, n_chunks, n_bytes // problem.n_batches)
-        self._prepare(kernel, members, rows, labels, order, batches)
+        batches = Cut(batch_size, *cut.tiles, n_chunks, n_bytes // problem.n_batches)
+        self._prepare(members, rows, labels, order, batches)
 
     def parameters(self) -> Array:
         if self._rule is not None:

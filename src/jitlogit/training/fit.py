@@ -9,6 +9,7 @@ import numpy as np
 
 from ..compiler import threads
 from ..data.validation import Array, computed_dtype, raise_if_not_finite
+from ..kernels.epochs.epoch import epoch
 from ..kernels.epochs.team import control_of
 from ..kernels.steps.batches import Cut, Rates
 from ..kernels.steps.update import Rule, make_rule
@@ -44,8 +45,8 @@ class Fit:
             sums_gradients,
         )
 
-    def _prepare(self, kernel: Any, members: int, rows: Any, labels: Any, order: Order, cut: Cut) -> None:
-        self._members, self._kernel, self._control, self._loss_sum = members, kernel, control_of(members), np.zeros(1)
+    def _prepare(self, members: int, rows: Any, labels: Any, order: Order, cut: Cut) -> None:
+        self._members, self._control, self._loss_sum = members, control_of(members), np.zeros(1)
         self._batches = rows, labels, order.arrays, cut
         self._snapshots = [[np.empty_like(array) for array in self._state()] for _ in range(2)]
         self._last = self._best = 0  # places of the snapshots
@@ -66,7 +67,7 @@ class Fit:
     def run(self) -> float:
         """Train one epoch; return the sum of the losses, 0 if they aren't computed."""
         room = self._rates, self._rule, self._work, self._control, self._loss_sum
-        threads.run(self._kernel, self._members, *self._batches, *room)
+        threads.run(epoch, self._members, *self._batches, *room)
         return float(self._loss_sum[0])
 
     def is_sound(self, cost: float, highest_cost: float) -> bool:

@@ -9,11 +9,11 @@ import numpy as np
 from ..compiler.threads import members_for
 from ..data.scaling import raw_parameters, scaled_parameters
 from ..data.validation import Array, as_rows, computed_dtype
-from ..kernels.epochs.epoch import epoch
 from ..kernels.epochs.sparse_walk import squared_gradients
 from ..kernels.steps.batches import Cut
 from ..kernels.steps.update import KEPT, OPTIMIZERS, Rule, start
 from ..kernels.storage import sparse_work
+from ..kernels.storage.plan import TILES
 from .fit import Fit
 from .order import Order
 from .problem import Problem
@@ -39,7 +39,7 @@ class SparseFit(Fit):
         self._lazy = linear and not (steps.penalties[1] or steps.average or all_at_once)
         n_chunks = sparse_work.sparse_chunks(row_values[0] * batch_size, n, n_scores)
         members = members_for(n_threads, n_chunks, X.data.nbytes * n_epochs * n_scores * sparse_work.COST)
-        cut = Cut(batch_size, 0, n_chunks, (X.data.nbytes + X.indices.nbytes) * n_scores // problem.n_batches)
+        cut = Cut(batch_size, 0, TILES, n_chunks, (X.data.nbytes + X.indices.nbytes) * n_scores // problem.n_batches)
         self._work = sparse_work.sparse_work_space(
             n_scores, n, batch_size, row_values, computed_dtype(X), members, self._lazy
         )
@@ -48,7 +48,7 @@ class SparseFit(Fit):
             sparse_work.set_features(self._work, self._rule)
         if problem.initial is not None:
             self._begin_with(problem.initial)
-        self._prepare(epoch, members, as_rows(X), problem.weighted_labels, order, cut)
+        self._prepare(members, as_rows(X), problem.weighted_labels, order, cut)
 
     def _begin_with(self, initial: Array) -> None:
         u = self._raw_weights()

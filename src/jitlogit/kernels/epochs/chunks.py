@@ -8,11 +8,17 @@ from ..steps.batches import Positions
 from ..steps.labels import count_of
 from ..steps.row_order import fill_order
 from ..storage.operations import spacing
+from ..storage.plan import Tiles
 
 
 @inline
 def rate_of(rates, batch):
     return rates.first + batch * rates.growth
+
+
+@inline
+def tiles_of(batches):
+    return Tiles(batches.cut.tile_rows, batches.cut.tile_way)
 
 
 @inline

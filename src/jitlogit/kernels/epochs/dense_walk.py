@@ -9,7 +9,7 @@ from ...compiler.jit import helper
 from ..passes.tile import sum_chunk
 from ..steps import update as updates
 from ..steps.batches import Examples, Room
-from .chunks import batch_at, fill_chunks, positions_of, rate_of
+from .chunks import batch_at, fill_chunks, positions_of, rate_of, tiles_of
 
 
 def begin(batches, work, share, first_batch, stop_batch):
@@ -29,7 +29,7 @@ def sum_share(batches, work, share, batch, stop_batch):
     sums = work.sums[batch % 2]
     for c in range(share.first, share.stop):
         positions = positions_of(batches, share, batch, c, stop_batch)
-        sum_chunk(examples, positions, batches.cut.tile_rows, batches.rates.with_loss, room, sums[c])
+        sum_chunk(examples, positions, tiles_of(batches), batches.rates.with_loss, room, sums[c])
 
 
 def update(batches, work, share, batch, is_last, loss_sum):

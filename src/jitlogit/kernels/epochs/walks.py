@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from ...compiler.jit import inline_by_type
 from ..storage.sparse_work import SparseWorkSpace
-from ..storage.work_spaces import ClassWorkSpace, FeatureWorkSpace, WorkSpace
-from . import dense_walk, features_walk, softmax_walk, sparse_walk
+from ..storage.work_spaces import ClassWorkSpace, FeatureWorkSpace, SmallWorkSpace, TurnedWorkSpace, WorkSpace
+from . import dense_walk, features_walk, small_walk, softmax_walk, sparse_walk, turned_walk
 
 _WALKS = {
     WorkSpace: dense_walk,
     FeatureWorkSpace: features_walk,
+    SmallWorkSpace: small_walk,
+    TurnedWorkSpace: turned_walk,
     ClassWorkSpace: softmax_walk,
     SparseWorkSpace: sparse_walk,
 }

@@ -1,6 +1,6 @@
 """Rows to gradient: a few rows at a time go from scores to residuals, and are added to the gradient from the cache.
 
-`plan.row_tile` chooses one of three ways by a row's length. A tile keeps its scores and residuals in memory. Eight rows
+`plan.row_tiles` chooses one of three ways by a row's length. A tile keeps its scores and residuals in memory. Eight rows
 keep them in registers. A pair is scored while the pair before it is added.
 """
 
@@ -14,7 +14,7 @@ from ..steps.labels import is_weighted, signs, weigh
 from ..steps.row_order import row_at
 from ..storage import operations as storage
 from ..storage.c_rows import add_eight, add_pair, eight_rows, eight_scores, fetch, pair_features, score_and_add
-from ..storage.plan import EIGHT, FOLD_ROWS, PAIR
+from ..storage.plan import FOLD_ROWS, PAIRS, TILES
 
 # Positions between the rows computed with and the rows prefetched, for shuffled rows. Tuned on Zen 4, two cores.
 _EIGHTS_AHEAD = 32
@@ -22,7 +22,7 @@ _PAIRS_AHEAD = 8
 
 
 @inline_by_type
-def add_rows(examples, positions, tile_rows, with_loss, room):
+def add_rows(examples, positions, tiles, with_loss, room):
     """Add rows to the room's gradient, in its own precision; return the sums of residuals and of losses.
 
     Without `with_loss`, the sum of losses is 0.
@@ -31,37 +31,37 @@ def add_rows(examples, positions, tile_rows, with_loss, room):
     return _tiles if is_weighted(labels) or rows.ndim == 3 or rows.layout != "C" else _groups_and_tiles
 
 
-def _tiles(examples, positions, tile_rows, with_loss, room):
-    return _add_tiles(examples, positions, tile_rows, with_loss, room)
+def _tiles(examples, positions, tiles, with_loss, room):
+    return _add_tiles(examples, positions, tiles.rows, with_loss, room)
 
 
-def _groups_and_tiles(examples, positions, tile_rows, with_loss, room):
+def _groups_and_tiles(examples, positions, tiles, with_loss, room):
     first, stop, ahead = positions
     residuals = losses = room.weights.dtype.type(0)
     count = stop - first
-    middle = first + (count - count % tile_rows if tile_rows in (PAIR, EIGHT) else 0)
+    middle = first + (0 if tiles.way == TILES else count - count % tiles.rows)
     if first < middle:
         groups = Positions(first, middle, middle if middle < stop else ahead)
-        residuals, losses = _add_groups(examples, groups, tile_rows, with_loss, room)
+        residuals, losses = _add_groups(examples, groups, tiles, with_loss, room)
     if middle < stop:
-        rest = _add_tiles(examples, Positions(middle, stop, ahead), tile_rows, with_loss, room)
+        rest = _add_tiles(examples, Positions(middle, stop, ahead), tiles.rows, with_loss, room)
         residuals += rest[0]
         losses += rest[1]
     return residuals, losses
 
 
 @inline_by_type
-def _add_groups(examples, positions, tile_rows, with_loss, room):
+def _add_groups(examples, positions, tiles, with_loss, room):
     """Add whole groups of eight rows, or pairs. `plan` chooses no pairs for rows that need widening."""
     return _eights_or_pairs if examples.types[0].dtype == room.types[0].dtype else _eights
 
 
-def _eights(examples, positions, tile_rows, with_loss, room):
+def _eights(examples, positions, tiles, with_loss, room):
     return _add_eights(examples, positions, with_loss, room)
 
 
-def _eights_or_pairs(examples, positions, tile_rows, with_loss, room):
-    if tile_rows == PAIR:
+def _eights_or_pairs(examples, positions, tiles, with_loss, room):
+    if tiles.way == PAIRS:
         return _add_pairs(examples, positions, with_loss, room)
     return _add_eights(examples, positions, with_loss, room)
 
@@ -179,17 +179,17 @@ def tile_residuals(labels, order, start, count, with_loss, tile, out_residual, l
 
 
 @helper
-def sum_chunk(examples, positions, tile_rows, with_loss, room, out_sums):
+def sum_chunk(examples, positions, tiles, with_loss, room, out_sums):
     """Sums over a chunk's rows into out_sums (n + 2,): x (A - Y), A - Y, and the losses."""
     n_features = examples.rows.shape[1]
     for j in range(n_features + 2):
         out_sums[j] = 0.0
-    block_rows = max(FOLD_ROWS, tile_rows)
+    block_rows = max(FOLD_ROWS, tiles.rows)
     _, stop, following = positions
     for first in range(positions.first, stop, block_rows):
         end = min(first + block_rows, stop)
         block = Positions(first, end, end if end < stop else following)
-        residual_sum, loss_sum = add_rows(examples, block, tile_rows, with_loss, room)
+        residual_sum, loss_sum = add_rows(examples, block, tiles, with_loss, room)
         out_sums[n_features] += residual_sum
         out_sums[n_features + 1] += loss_sum
         for j in range(n_features):

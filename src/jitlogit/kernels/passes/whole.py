@@ -26,40 +26,40 @@ def _chunk(rows, n_samples, share, c):
 
 
 @parallel_kernel
-def losses(rows, labels, tile_rows, work, out_sums, members):
+def losses(rows, labels, tiles, work, out_sums, members):
     """Sums over the rows of x (A - Y), of A - Y and of the losses, chunk by chunk, into out_sums (n_chunks, K, n + 2).
 
     K is 1 for one score. The first class's row has the losses. Parameters are the work space's.
     """
     for member in prange(members):
-        _losses(rows, labels, tile_rows, work, share_of(member, members, out_sums.shape[0]), out_sums)
+        _losses(rows, labels, tiles, work, share_of(member, members, out_sums.shape[0]), out_sums)
 
 
 @outline
-def _losses(rows, labels, tile_rows, work, share, out_sums):
+def _losses(rows, labels, tiles, work, share, out_sums):
     examples = Examples(rows, labels, None)
     for c in range(share.first, share.stop):
-        _sum_chunk(examples, _chunk(rows, count_of(labels), share, c), tile_rows, work, share.member, out_sums[c])
+        _sum_chunk(examples, _chunk(rows, count_of(labels), share, c), tiles, work, share.member, out_sums[c])
 
 
 @inline_by_type
-def _sum_chunk(examples, positions, tile_rows, work, member, out_sums):
+def _sum_chunk(examples, positions, tiles, work, member, out_sums):
     return _sum_class_chunk if work.instance_class is ClassWorkSpace else _sum_score_chunk
 
 
-def _sum_score_chunk(examples, positions, tile_rows, work, member, out_sums):
+def _sum_score_chunk(examples, positions, tiles, work, member, out_sums):
     room = Room(work.weights[0], work.bias[0], work.gradients[member], work.tiles[member])
-    tile.sum_chunk(examples, positions, tile_rows, True, room, out_sums[0])
+    tile.sum_chunk(examples, positions, tiles, True, room, out_sums[0])
 
 
-def _sum_class_chunk(examples, positions, tile_rows, work, member, out_sums):
+def _sum_class_chunk(examples, positions, tiles, work, member, out_sums):
     room = Room(work.weights, work.bias, work.gradients[member], work.tiles[member])
-    softmax_tile.sum_chunk(examples, positions, tile_rows, True, room, out_sums)
-    softmax_tile.add_last_block(room.gradient, out_sums, positions.stop - positions.first, tile_rows)
+    softmax_tile.sum_chunk(examples, positions, tiles.rows, True, room, out_sums)
+    softmax_tile.add_last_block(room.gradient, out_sums, positions.stop - positions.first, tiles.rows)
 
 
 @parallel_kernel
-def curvature_times(rows, probabilities, counts, tile_rows, work, out_sums, members):
+def curvature_times(rows, probabilities, counts, tiles, work, out_sums, members):
     """Sums over the rows of x r and of r, chunk by chunk, into out_sums (n_chunks, K, n + 2).
 
     This is the Hessian of the losses times the work space's parameters. With scores z by these parameters, and with
@@ -68,7 +68,7 @@ def curvature_times(rows, probabilities, counts, tile_rows, work, out_sums, memb
     """
     for member in prange(members):
         share = share_of(member, members, out_sums.shape[0])
-        _curvature_times(rows, probabilities, counts, tile_rows, work, share, out_sums)
+        _curvature_times(rows, probabilities, counts, tiles.rows, work, share, out_sums)
 
 
 @outline

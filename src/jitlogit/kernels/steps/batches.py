@@ -31,13 +31,18 @@ class Cut(NamedTuple):
     """How batches are cut up; `storage.plan` chooses it."""
 
     batch_size: int
-    tile_rows: int
+    tile_rows: int  # the fields of `plan.Tiles`
+    tile_way: int
     n_chunks: int  # chunks of a batch, which members share out
     batch_bytes: int  # bytes of X that a batch reads, times the number of scores: a measure of its duration
 
 
 class Batches(NamedTuple):
-    """The mini-batches of an epoch. The fields are the first arguments of an epoch's kernel."""
+    """The mini-batches of an epoch.
+
+    The fields are the first arguments of an epoch's kernel: Numba passes a tuple into a parallel region only if it is
+    an argument, and has no tuples in it.
+    """
 
     rows: Any  # (m, n), a storage
     labels: Any  # (m,) of uint8, for several classes uint32; or labels.Weighted

@@ -26,7 +26,25 @@ class WorkSpace(NamedTuple):
     tiles: NDArray[Any]  # (members, 3, tile_rows + PADDING)
     totals: NDArray[np.float64]  # (members, n + PADDING)
     sums: NDArray[np.float64]  # (2, n_chunks, n + 2) for even and odd batches: members may be a batch apart
-    turned: NDArray[Any]  # (turned_rows, n) a transposed copy, see `turned`
+
+
+class SmallWorkSpace(NamedTuple):
+    """Arrays for one score, one thread, and sums that are used at once; as in `WorkSpace`."""
+
+    weights: NDArray[Any]
+    bias: NDArray[np.float64]
+    gradients: NDArray[Any]
+    tiles: NDArray[Any]
+
+
+class TurnedWorkSpace(NamedTuple):
+    """As `SmallWorkSpace`, for F-ordered rows."""
+
+    weights: NDArray[Any]
+    bias: NDArray[np.float64]
+    gradients: NDArray[Any]
+    tiles: NDArray[Any]
+    turned: NDArray[Any]  # (turned_rows, n) a copy of some rows in C order, see `turned`
 
 
 class FeatureWorkSpace(NamedTuple):
@@ -50,15 +68,23 @@ class ClassWorkSpace(NamedTuple):
     sums: NDArray[np.float64]  # (n_chunks, K, n + 2) of gradients, residuals, and losses (in the first class's row)
 
 
-def work_space(cut: Plan, n_features: int, dtype: np.dtype[Any], members: int) -> WorkSpace | FeatureWorkSpace:
+ScoreWorkSpace = WorkSpace | FeatureWorkSpace | SmallWorkSpace | TurnedWorkSpace
+
+
+def work_space(cut: Plan, n_features: int, dtype: np.dtype[Any], members: int) -> ScoreWorkSpace:
+    """Make the arrays for one score, with zeros for parameters."""
     room = round_up(n_features + PADDING, PADDING)
-    tiles, gradients = on_lines((members, 3, cut.tile_rows + PADDING), dtype), on_lines((members, room), dtype)
-    totals, sums = on_lines((members, room), _WIDE), on_lines((2, cut.n_chunks, n_features + 2), _WIDE)
+    tiles, gradients = on_lines((members, 3, cut.tiles.rows + PADDING), dtype), on_lines((members, room), dtype)
     weights, bias = on_lines((members, room), dtype), on_lines((members, 1 + PADDING), _WIDE)
     if cut.n_parts > 1:
-        partial_scores = on_lines((2, cut.n_parts, cut.tile_rows + PADDING), dtype)
+        partial_scores = on_lines((2, cut.n_parts, cut.tiles.rows + PADDING), dtype)
         return FeatureWorkSpace(weights, bias, gradients, tiles, partial_scores)
-    return WorkSpace(weights, bias, gradients, tiles, totals, sums, np.empty((cut.turned_rows, n_features), dtype))
+    if cut.turned_rows:
+        return TurnedWorkSpace(weights, bias, gradients, tiles, np.empty((cut.turned_rows, n_features), dtype))
+    if cut.is_small:
+        return SmallWorkSpace(weights, bias, gradients, tiles)
+    totals, sums = on_lines((members, room), _WIDE), on_lines((2, cut.n_chunks, n_features + 2), _WIDE)
+    return WorkSpace(weights, bias, gradients, tiles, totals, sums)
 
 
 def class_work_space(
