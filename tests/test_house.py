@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import inspect
 import json
 import re
 import shutil
@@ -12,10 +11,6 @@ import sys
 
 import pytest
 from conftest import SOURCE, run_python
-
-import jitlogit
-from jitlogit import reference
-from jitlogit.textbook import binary, softmax
 
 ROOT = SOURCE.parents[1]
 NUMBA_IN_USE = re.compile(r"^\s*(import|from) (numba|llvmlite)\b.*", re.MULTILINE)
@@ -188,22 +183,6 @@ def test_the_readme_names_the_functions_that_fits_call():
     assert not_called(readme, without) == [("loss", "losses")]
     fused = {f"kernels/{path}" for path in ("storage/operations.py: scores", "steps/link.py: residuals")}
     assert fused.isdisjoint(traces["long rows"] + traces["longer rows"])  # as the text below the table says
-
-
-def test_every_public_function_has_a_reference_twin():
-    twins = [
-        name
-        for name in jitlogit.__all__
-        if getattr(jitlogit, name) in (getattr(room, name, None) for room in (binary, softmax))
-    ]
-    assert len(twins) == 10
-    for name in twins:
-        fast = inspect.signature(getattr(jitlogit, name)).parameters
-        slow = inspect.signature(getattr(reference, name)).parameters
-        assert [parameter for parameter in fast if parameter not in ("pack", "n_threads")] == list(slow)
-        for parameter in slow:
-            assert fast[parameter].default == slow[parameter].default
-            assert fast[parameter].kind == slow[parameter].kind
 
 
 def contracts(folder):
