@@ -30,13 +30,16 @@ def max_threads() -> int:
     return int(numba.config.NUMBA_NUM_THREADS)
 
 
+def usual_threads() -> int:
+    """Number of threads that Numba is set to, where the user asks for none."""
+    return int(numba.get_num_threads()) if _layer() is not None else max_threads()  # the former starts the layer
+
+
 def members_for(n_threads: int | None, n_chunks: int, n_bytes: float) -> int:
     """Number of threads for `n_bytes` in `n_chunks` chunks, at most `n_threads` (None: Numba's setting)."""
     if JIT_DISABLED or _PRETENDED.get(n_bytes) < _LEAST_BYTES or _Layer.is_lost:
         return 1
-    if n_threads is None:  # get_num_threads would start the layer
-        n_threads = numba.get_num_threads() if _layer() is not None else max_threads()
-    return max(1, min(n_threads, n_chunks, MOST_MEMBERS))
+    return max(1, min(usual_threads() if n_threads is None else n_threads, n_chunks, MOST_MEMBERS))
 
 
 @contextlib.contextmanager

@@ -9,12 +9,13 @@ import time
 import warnings
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field
+from importlib.metadata import version
 from typing import Any
 
-import numba
 import numpy as np
 
 from .. import reference
+from ..compiler.threads import usual_threads
 from ..data import validation
 from ..data.prediction import losses_of
 from ..data.scaling import scaled_features
@@ -109,7 +110,7 @@ class Comparison:
                 # JSON has neither NaN (accuracy without test rows) nor inf (cost after divergence).
                 if isinstance(value, float) and not math.isfinite(value):
                     values[name] = None
-        result["versions"] = {"python": platform.python_version(), "numpy": np.__version__, "numba": numba.__version__}
+        result["versions"] = {"python": platform.python_version(), "numpy": np.__version__, "numba": version("numba")}
         result["machine"] = platform.processor() or platform.machine()
         return result
 
@@ -212,7 +213,7 @@ def compare(
         dtype=str(X_train.dtype),
         epochs=epochs,
         learning_rate=learning_rate,
-        n_threads=n_threads or numba.get_num_threads(),
+        n_threads=n_threads or usual_threads(),
         rows=rows,
     )
 

@@ -6,6 +6,7 @@ A team doesn't pay here, since a barrier takes longer than a batch of a few rows
 from __future__ import annotations
 
 from ...compiler.jit import inline, inline_by_type
+from ...compiler.types import fields
 from ..passes.tile import add_rows
 from ..simd import lanes
 from ..steps import link
@@ -48,7 +49,7 @@ def train(batches, batch, examples, positions, work):
 
 @inline_by_type
 def _train(examples, positions, tiles, with_loss, learning_rate, room):
-    return _packed_batch if examples.types[0].ndim == 3 else _batch
+    return _packed_batch if fields(examples)[0].ndim == 3 else _batch
 
 
 def _packed_batch(examples, positions, tiles, with_loss, learning_rate, room):

@@ -6,6 +6,7 @@ A walk is a module with these functions. The work space's type chooses the modul
 from __future__ import annotations
 
 from ...compiler.jit import inline_by_type
+from ...compiler.types import class_of
 from ..storage.sparse_work import SparseWorkSpace
 from ..storage.work_spaces import ClassWorkSpace, FeatureWorkSpace, SmallWorkSpace, TurnedWorkSpace, WorkSpace
 from . import dense_walk, features_walk, small_walk, softmax_walk, sparse_walk, turned_walk
@@ -23,13 +24,13 @@ _WALKS = {
 @inline_by_type
 def begin(batches, work, share, first_batch, stop_batch):
     """Prepare a member for a span of batches."""
-    return _WALKS[work.instance_class].begin
+    return _WALKS[class_of(work)].begin
 
 
 @inline_by_type
 def sum_share(batches, work, share, batch, stop_batch):
     """Compute the sums of a member's chunks of a batch: rows to scores, residuals and gradients."""
-    return _WALKS[work.instance_class].sum_share
+    return _WALKS[class_of(work)].sum_share
 
 
 @inline_by_type
@@ -38,10 +39,10 @@ def update(batches, work, share, batch, is_last, loss_sum):
 
     Returns `loss_sum`, to which the first member adds the batch's losses.
     """
-    return _WALKS[work.instance_class].update
+    return _WALKS[class_of(work)].update
 
 
 @inline_by_type
 def needs_second_barrier(work, is_last):
     """Whether a barrier follows the update, because other members read what it wrote."""
-    return _WALKS[work.instance_class].needs_second_barrier
+    return _WALKS[class_of(work)].needs_second_barrier

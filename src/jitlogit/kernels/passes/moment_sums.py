@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ...compiler.jit import by_type, helper, inline, outline, parallel_kernel, prange
+from ...compiler.types import is_none
 from ..simd import lanes
 from ..steps.shares import share_of
 from ..storage.plan import FOLD_ROWS
@@ -10,7 +11,7 @@ from ..storage.plan import FOLD_ROWS
 
 @by_type
 def _weight(sample_weight, i):
-    return _no_weight if str(sample_weight) == "none" else _weight_of_row
+    return _no_weight if is_none(sample_weight) else _weight_of_row
 
 
 def _no_weight(sample_weight, i):

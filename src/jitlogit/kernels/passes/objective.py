@@ -6,6 +6,7 @@ Chunks are those of a single batch with all rows. So every result has the same b
 from __future__ import annotations
 
 from ...compiler.jit import by_type, helper, outline, parallel_kernel, prange
+from ...compiler.types import holds
 from ..simd import lanes
 from ..simd.arrays import PADDING
 from ..steps import link
@@ -22,7 +23,7 @@ _GROUP_ROWS = 64
 @by_type
 def put(out, i, value, threshold):
     """out[i] = value; in an array of int64, whether the value is at least the threshold."""
-    return _put_class if str(out.dtype) == "int64" else _put_value
+    return _put_class if holds(out, "int64") else _put_value
 
 
 def _put_value(out, i, value, threshold):

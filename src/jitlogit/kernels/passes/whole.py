@@ -6,6 +6,7 @@ The work space's type tells one score (WorkSpace) from K classes (ClassWorkSpace
 from __future__ import annotations
 
 from ...compiler.jit import helper, inline_by_type, outline, parallel_kernel, prange
+from ...compiler.types import class_of
 from ..simd import lanes
 from ..steps.batches import Examples, Positions, Room
 from ..steps.labels import count_of, sum_of
@@ -44,7 +45,7 @@ def _losses(rows, labels, tiles, work, share, out_sums):
 
 @inline_by_type
 def _sum_chunk(examples, positions, tiles, work, member, out_sums):
-    return _sum_class_chunk if work.instance_class is ClassWorkSpace else _sum_score_chunk
+    return _sum_class_chunk if class_of(work) is ClassWorkSpace else _sum_score_chunk
 
 
 def _sum_score_chunk(examples, positions, tiles, work, member, out_sums):
@@ -89,7 +90,7 @@ def _curvature_times(rows, probabilities, counts, tile_rows, work, share, out_su
 @inline_by_type
 def _curve_tile(rows, probabilities, counts, positions, work, member, sums):
     """Add a tile's sum of x r to the member's gradient, and its sum of r to the sums."""
-    return _curve_class_tile if work.instance_class is ClassWorkSpace else _curve_score_tile
+    return _curve_class_tile if class_of(work) is ClassWorkSpace else _curve_score_tile
 
 
 def _curve_score_tile(rows, probabilities, counts, positions, work, member, sums):
@@ -126,7 +127,7 @@ def _curve_class_tile(rows, probabilities, counts, positions, work, member, sums
 @inline_by_type
 def _fold(work, member, sums):
     """Add the member's gradient to the sums, and set it to zero."""
-    return _fold_classes if work.instance_class is ClassWorkSpace else _fold_score
+    return _fold_classes if class_of(work) is ClassWorkSpace else _fold_score
 
 
 def _fold_score(work, member, sums):

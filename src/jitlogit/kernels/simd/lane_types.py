@@ -8,7 +8,6 @@ from typing import Any
 
 from llvmlite import binding, ir
 from numba import config, types
-from numba.core import cgutils
 from numba.extending import lower_builtin, models, register_model, type_callable
 
 
@@ -111,7 +110,11 @@ def constant(vector: ir.VectorType, value: Any) -> ir.Constant:
 
 
 def call(builder: Any, name: str, result: ir.Type, args: list[Any]) -> Any:
-    function = cgutils.get_or_insert_function(builder.module, ir.FunctionType(result, [a.type for a in args]), name)
+    """Call a function of LLVM or of the C library, which is declared once in a module."""
+    try:
+        function = builder.module.get_global(name)
+    except KeyError:
+        function = ir.Function(builder.module, ir.FunctionType(result, [a.type for a in args]), name)
     return builder.call(function, args)
 
 

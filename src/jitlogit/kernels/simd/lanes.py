@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 from llvmlite import ir
 from numba import types
-from numba.core import cgutils
 
 from ...compiler.jit import primitive
 from .lane_types import (
@@ -44,10 +43,9 @@ def pointer_to(context: Any, builder: Any, array_type: Any, array: Any, indices:
     struct = context.make_array(array_type)(context, builder, array)
     itemsize = context.get_abi_sizeof(context.get_data_type(array_type.dtype))
     contiguous = {"C": array_type.ndim - 1, "F": 0}.get(array_type.layout)
-    strides = cgutils.unpack_tuple(builder, struct.strides)
     offset = ir.Constant(I64, 0)
     for axis, index in enumerate(indices):
-        stride = ir.Constant(I64, itemsize) if axis == contiguous else strides[axis]
+        stride = ir.Constant(I64, itemsize) if axis == contiguous else builder.extract_value(struct.strides, axis)
         offset = builder.add(offset, builder.mul(index, stride))
     base = builder.bitcast(struct.data, I8.as_pointer())
     return builder.gep(base, [offset]), itemsize

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...compiler.jit import by_type, helper
+from ...compiler.types import class_of
 from ..simd import lanes
 from ..simd.arrays import PADDING
 from .row_order import is_own, row_at
@@ -49,7 +50,7 @@ def class_weights(labels: NDArray[Any], sample_weight: NDArray[Any] | None, n_cl
 
 def is_weighted(labels):
     """Whether the Numba type of labels is that of `Weighted`."""
-    return not hasattr(labels, "layout")
+    return class_of(labels) is Weighted
 
 
 @by_type

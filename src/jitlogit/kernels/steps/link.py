@@ -17,6 +17,7 @@ from functools import partial
 import numpy as np
 
 from ...compiler.jit import STRICT, by_type, inline, strict
+from ...compiler.types import is_single
 from ..simd import lanes
 
 strict_by_type = partial(by_type, fastmath=STRICT)
@@ -113,19 +114,19 @@ def _log_64(x):
 @strict_by_type
 def exp_nonpositive(x):
     """exp(x) of lanes x <= 0, relative error below 1e-7 (float32) and 3e-16 (float64)."""
-    return _exp_nonpositive_32 if x.dtype.bitwidth == 32 else _exp_nonpositive_64
+    return _exp_nonpositive_32 if is_single(x) else _exp_nonpositive_64
 
 
 @strict_by_type
 def log1p_unit(u):
     """log(1 + u) of lanes 0 <= u <= 1."""
-    return _log1p_unit_32 if u.dtype.bitwidth == 32 else _log1p_unit_64
+    return _log1p_unit_32 if is_single(u) else _log1p_unit_64
 
 
 @strict_by_type
 def log(x):
     """log(x) of a positive normal number."""
-    return _log_32 if x.bitwidth == 32 else _log_64
+    return _log_32 if is_single(x) else _log_64
 
 
 @inline

@@ -14,6 +14,7 @@ from __future__ import annotations
 import numpy as np
 
 from ...compiler.jit import by_type, helper, inline
+from ...compiler.types import is_none
 
 
 @by_type
@@ -24,7 +25,7 @@ def row_at(order, position):
 
 def is_own(order):
     """Whether the Numba type of an order is that of None: rows as they are stored."""
-    return str(order) == "none"
+    return is_none(order)
 
 
 def _own_row(order, position):
