@@ -16,7 +16,7 @@ ROOT = SOURCE.parents[1]
 #: Where Numba and llvmlite may be used.
 DOORS = ("compiler/", "kernels/simd/")
 #: Attributes of Numba's types that `compiler.types` asks for, since Numba doesn't document them.
-INSIDE_OF_TYPES = {"bitwidth", "instance_class"}
+INSIDE_OF_TYPES = {"bitwidth", "instance_class", "types"}
 #: What Numba and llvmlite document: names that may follow theirs.
 DOCUMENTED = {
     "__version__", "binding", "config", "extending", "from_dtype", "get_num_threads", "ir", "njit", "prange",

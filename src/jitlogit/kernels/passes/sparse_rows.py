@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from ...compiler.jit import by_type, helper, inline
+from ...compiler.types import fields, holds
 from ..simd import lanes
 from ..simd.arrays import LINE_BYTES, PADDING
 from ..simd.memory import prefetch, prefetch_item
@@ -28,7 +29,7 @@ _LINES_AHEAD = 4
 
 def is_binary(labels):
     """Whether the Numba type of labels is that of labels 0 and 1, for choices while a kernel is compiled."""
-    return str((labels.types[0] if is_weighted(labels) else labels).dtype) == "uint8"
+    return holds(fields(labels)[0] if is_weighted(labels) else labels, "uint8")
 
 
 @inline

@@ -7,6 +7,7 @@ keep them in registers. A pair is scored while the pair before it is added.
 from __future__ import annotations
 
 from ...compiler.jit import helper, inline, inline_by_type, outline
+from ...compiler.types import fields
 from ..simd import eights, lanes
 from ..steps import link
 from ..steps.batches import Positions
@@ -27,7 +28,7 @@ def add_rows(examples, positions, tiles, with_loss, room):
 
     Without `with_loss`, the sum of losses is 0.
     """
-    rows, labels, _ = examples.types
+    rows, labels, _ = fields(examples)
     return _tiles if is_weighted(labels) or rows.ndim == 3 or rows.layout != "C" else _groups_and_tiles
 
 
@@ -53,7 +54,7 @@ def _groups_and_tiles(examples, positions, tiles, with_loss, room):
 @inline_by_type
 def _add_groups(examples, positions, tiles, with_loss, room):
     """Add whole groups of eight rows, or pairs. `plan` chooses no pairs for rows that need widening."""
-    return _eights_or_pairs if examples.types[0].dtype == room.types[0].dtype else _eights
+    return _eights_or_pairs if fields(examples)[0].dtype == fields(room)[0].dtype else _eights
 
 
 def _eights(examples, positions, tiles, with_loss, room):
