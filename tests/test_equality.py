@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 import jitlogit
 from jitlogit import reference
-from jitlogit.compiler import threads
 from jitlogit.kernels.epochs import team
 from jitlogit.kernels.epochs.epoch import epoch
 from jitlogit.kernels.passes import objective

@@ -111,6 +111,8 @@ def _collect(library: Any, callees_first: dict[Any, None]) -> None:
 class _KernelLibrary(JITCodeLibrary):  # type: ignore[misc]
     """LLVM code of a kernel with all of its helpers."""
 
+    _linking_libraries: list[Any]
+
     def finalize(self) -> None:
         callees_first: dict[Any, None] = {}
         for library in self._linking_libraries:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..kernels.steps.labels import empty_places
-from ..kernels.storage.sparse_work import CSR
+from ..kernels.storage.csr import CSR
 from .dtypes import Array as Array
 from .dtypes import bfloat16 as bfloat16
 from .dtypes import computed_dtype as computed_dtype

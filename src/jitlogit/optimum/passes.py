@@ -11,8 +11,9 @@ from ..data.validation import Array, as_rows, computed_dtype, is_sparse
 from ..kernels.passes.sparse_whole import sparse_curvature_times, sparse_losses, sparse_whole_space, sums_by_column
 from ..kernels.passes.whole import curvature_times, losses
 from ..kernels.steps.labels import Weighted
+from ..kernels.storage.csr import CSR
 from ..kernels.storage.plan import class_plan, plan
-from ..kernels.storage.sparse_work import COST, CSR, room_for_classes, sparse_chunks
+from ..kernels.storage.sparse_work import COST, room_for_classes, sparse_chunks
 from ..kernels.storage.work_spaces import class_work_space, work_space
 
 # Sums of sparse rows that take more bytes miss the cache, and are made by columns (Zen 4, two cores). The copy of X by
@@ -95,7 +96,7 @@ class _SparseWalk(Walk):
         self._columns: CSR | None = None
         if sums_bytes > _CACHED_BYTES and copy_bytes <= _MOST_COPIED * n_chunks * sums_bytes:
             self._columns, self._bounds = by_columns(X, self._members)
-        self._work = sparse_whole_space(n, n_scores, n_chunks, self._members, 0 if self._columns is None else m)
+        self._work = sparse_whole_space((m, n), n_scores, n_chunks, self._members, self._columns is not None)
 
     def _run(self, kernel: Any, of_rows: tuple[Any, ...], weights: Array, bias: Array) -> Array:
         (n_scores, n), work, members = weights.shape, self._work, self._members

@@ -8,6 +8,7 @@ sums have the same bits whichever member computes which chunk. One thread goes t
 from __future__ import annotations
 
 import math
+
 import numpy as np
 
 from ...compiler.jit import inline, kernel, outline, parallel_beside, prange

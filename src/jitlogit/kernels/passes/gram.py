@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ...compiler.jit import outline, parallel_kernel, prange
 from ..steps.shares import share_of
-from .sparse_rows import add_sparse_row, score_row
+from ..storage.csr import add_sparse_row, score_row
 
 
 class GramFeatures(NamedTuple):

@@ -7,16 +7,18 @@ copied. Two arrays that point at each other tell whether a feature is new, and n
 
 from __future__ import annotations
 
+from typing import Any, NamedTuple
+
 import numpy as np
 
 from ...compiler.jit import by_type, helper, inline
-from ...compiler.types import fields, holds
 from ..simd import lanes
 from ..simd.arrays import LINE_BYTES, PADDING
 from ..simd.memory import prefetch, prefetch_item
 from ..steps.batches import Positions
-from ..steps.labels import is_weighted
+from ..steps.labels import is_binary
 from ..steps.row_order import row_at
+from ..storage.csr import add_sparse_row, score_row
 from ..storage.sparse_work import DRIVE, LAST, MATRIX
 from .softmax_tile import softmax_residuals
 from .tile import tile_residuals
@@ -27,9 +29,11 @@ FEATURES_AHEAD = 8
 _LINES_AHEAD = 4
 
 
-def is_binary(labels):
-    """Whether the Numba type of labels is that of labels 0 and 1, for choices while a kernel is compiled."""
-    return holds(fields(labels)[0] if is_weighted(labels) else labels, "uint8")
+class Numbering(NamedTuple):
+    """Numbers of the features to which values belong."""
+
+    numbers: Any
+    by_tile: bool  # whether they are those of a tile's values, else of all rows' values
 
 
 @inline
@@ -118,62 +122,6 @@ def _fetch_weights(state, touched, first, stop, weights, gradients):
             gradients[number, k] = 0.0
 
 
-# Below, `data` from position p on are a row's values, and `numbers` from position `at` on are these values' features.
-
-
-@by_type
-def score_row(labels, data, p, count, numbers, at, weights, out_z):
-    """Scores of a row into out_z (K,)."""
-    return _one_score if is_binary(labels) else _several_scores
-
-
-def _one_score(labels, data, p, count, numbers, at, weights, out_z):
-    z = out_z.dtype.type(0)
-    for t in range(count):
-        z += data[np.uint64(p + t)] * weights[np.uint64(numbers[np.uint64(at + t)]), np.uint64(0)]
-    out_z[0] = z
-
-
-def _several_scores(labels, data, p, count, numbers, at, weights, out_z):
-    n_room = weights.shape[1]
-    step = lanes.half_width(weights)
-    nothing = lanes.fill_half(weights, 0.0)
-    for k in range(0, n_room, 2 * step):
-        z = y = nothing
-        for t in range(count):
-            weight = weights[np.uint64(numbers[np.uint64(at + t)])]
-            x = lanes.fill_half(weights, data[np.uint64(p + t)])
-            z += x * lanes.load_half(weights, weight, k)
-            if k + step < n_room:
-                y += x * lanes.load_half(weights, weight, k + step)
-        lanes.store(out_z, k, z)
-        if k + step < n_room:
-            lanes.store(out_z, k + step, y)
-
-
-@by_type
-def add_sparse_row(labels, data, p, count, numbers, at, residual, gradients):
-    """gradient += x residual (K,) for each feature of a row."""
-    return _add_one if is_binary(labels) else _add_several
-
-
-def _add_one(labels, data, p, count, numbers, at, residual, gradients):
-    r = residual[0]
-    for t in range(count):
-        gradients[np.uint64(numbers[np.uint64(at + t)]), np.uint64(0)] += data[np.uint64(p + t)] * r
-
-
-def _add_several(labels, data, p, count, numbers, at, residual, gradients):
-    n_room = gradients.shape[1]
-    step = lanes.half_width(gradients)
-    for t in range(count):
-        gradient = gradients[np.uint64(numbers[np.uint64(at + t)])]
-        x = lanes.fill_half(gradients, data[np.uint64(p + t)])
-        for k in range(0, n_room, step):
-            g = lanes.load_half(gradients, gradient, k) + x * lanes.load_half(gradients, residual, k)
-            lanes.store(gradient, k, g)
-
-
 @by_type
 def residuals(labels, order, start, count, with_loss, room):
     """Turn scores in `room` into residuals times the rows' weights; return the sum of the losses."""
@@ -193,22 +141,21 @@ def _logistic_residuals(labels, order, start, count, with_loss, room):
 def _sum_tile(examples, positions, with_loss, numbering, weights, work, member, c):
     """Add a tile's rows to the chunk's gradients and sums, by `weights` of the features.
 
-    `numbering` holds numbers of features, and True if these belong to the tile's values, False if to all rows' values.
-    The next tile's rows are prefetched in the latter case; else `_number` prefetches rows.
+    The next tile's rows are prefetched unless `numbering` is by tile, since `_number` then prefetches rows.
     """
     rows, labels, order = examples
     first, stop, known = positions
-    numbers, numbered = numbering
+    numbers, by_tile = numbering
     gradients, row, room = work.gradients[c], work.rows[member], work.tiles[member]
     sums, bias, n_scores, n_room = work.sums[c], work.bias, work.bias.shape[0], room_of(work)
     at = np.int64(0)
     for t in range(stop - first):
-        if not numbered:
+        if not by_tile:
             _fetch_row(rows, order, stop + t, known)
         i = row_at(order, first + t)
         p = np.int64(rows.indptr[i])
         count = np.int64(rows.indptr[i + 1]) - p
-        score_row(labels, rows.data, p, count, numbers, at if numbered else p, weights, row)
+        score_row(labels, rows.data, p, count, numbers, at if by_tile else p, weights, row)
         at += count
         for k in range(n_scores):
             room[k, t] = row[k] + bias[k, 0]
@@ -221,7 +168,7 @@ def _sum_tile(examples, positions, with_loss, numbering, weights, work, member, 
         for k in range(n_scores):
             row[k] = room[k, t]
             sums[k] += row[k]
-        add_sparse_row(labels, rows.data, p, count, numbers, at if numbered else p, row, gradients)
+        add_sparse_row(labels, rows.data, p, count, numbers, at if by_tile else p, row, gradients)
         at += count
 
 
@@ -247,7 +194,7 @@ def sum_chunk(examples, positions, with_loss, c, work, member):
             gradients[:] = 0.0
         for first in range(start, stop, tile_rows):
             tile = Positions(first, min(first + tile_rows, stop), known)
-            _sum_tile(examples, tile, with_loss, (examples.rows.indices, False), weights, work, member, c)
+            _sum_tile(examples, tile, with_loss, Numbering(examples.rows.indices, False), weights, work, member, c)
     else:
         numbers = work.numbers[member]
         count = np.int64(0)
@@ -259,7 +206,7 @@ def sum_chunk(examples, positions, with_loss, c, work, member):
                 _fetch_features(work, table, touched, before, count, weights, drives, gradients)
             else:
                 _fetch_weights(work.state, touched, before, count, weights, gradients)
-            _sum_tile(examples, tile, with_loss, (numbers, True), weights, work, member, c)
+            _sum_tile(examples, tile, with_loss, Numbering(numbers, True), weights, work, member, c)
         work.counts[c, 0] = count
     if lazy:
         _sum_drives(drives, gradients, count, work.sums[c])

@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from ...compiler.jit import inline, outline, parallel_kernel, prange
 from ..simd.arrays import PADDING, on_lines
 from ..steps.shares import share_of
+from ..storage.csr import add_sparse_row, score_row
 from ..storage.sparse_work import room_for_classes
-from .sparse_rows import add_sparse_row, residuals, score_row
+from .sparse_rows import residuals
 
 # Rows of a tile, scored before whole lanes of scores become residuals.
 _TILE_ROWS = 16
@@ -28,22 +29,25 @@ class SparseWholeSpace(NamedTuple):
     bias: NDArray[np.float64]  # (K,) not rounded up
     scores: NDArray[np.float64]  # (members, K) of a row
     tiles: NDArray[np.float64]  # (members, K + 2, tile_rows + PADDING), see `sparse_rows.residuals`
-    sums: NDArray[np.float64]  # (n_chunks, n + 2, K) of x r, of r, and of losses (with the first class)
-    residuals: NDArray[np.float64]  # (m, K) of wide data, for which n is 0 in `sums`; else (0, K)
+    sums: NDArray[np.float64]  # (n_chunks, n + 2 or 2, K) of x r, of r, and of losses (with the first class)
+    keeps_residuals: bool  # whether data are wide: `sums` then has no x r, which `sums_by_column` makes from residuals
+    residuals: NDArray[np.float64]  # (m, K) of wide data
 
 
 def sparse_whole_space(
-    n_features: int, n_scores: int, n_chunks: int, members: int, wide_rows: int = 0
+    shape: tuple[int, int], n_scores: int, n_chunks: int, members: int, is_wide: bool
 ) -> SparseWholeSpace:
-    """Make the arrays, with zeros for parameters; `wide_rows` is the number of rows of wide data, else 0."""
+    """Make the arrays for rows of a shape (m, n), with zeros for parameters."""
+    m, n = shape
     room, wide = room_for_classes(n_scores), np.dtype(np.float64)
     return SparseWholeSpace(
-        on_lines((n_features, room), wide),
+        on_lines((n, room), wide),
         np.zeros(n_scores),
         on_lines((members, room), wide),
         on_lines((members, n_scores + 2, _TILE_ROWS + PADDING), wide),
-        on_lines((n_chunks, (0 if wide_rows else n_features) + 2, room), wide),
-        on_lines((wide_rows, room), wide),
+        on_lines((n_chunks, 2 if is_wide else n + 2, room), wide),
+        is_wide,
+        on_lines((m if is_wide else 0, room), wide),
     )
 
 
@@ -57,7 +61,7 @@ def sparse_losses(rows, labels, work, members):
 
 @outline
 def _sparse_losses(rows, labels, work, share):
-    n_scores, n_features, m = work.bias.size, work.sums.shape[1] - 2, rows.indptr.size - 1
+    n_scores, m = work.bias.size, rows.indptr.size - 1
     z, tile = work.scores[share.member], work.tiles[share.member]
     for c in range(share.first, share.stop):
         sums = work.sums[c]
@@ -69,7 +73,7 @@ def _sparse_losses(rows, labels, work, share):
                 _score(rows, labels, first + t, work.weights, z)
                 for k in range(n_scores):
                     tile[k, t] = z[k] + work.bias[k]
-            sums[n_features + 1, 0] += residuals(labels, None, first, count, True, tile)
+            sums[-1, 0] += residuals(labels, None, first, count, True, tile)
             for t in range(count):
                 for k in range(n_scores):
                     z[k] = tile[k, t]
@@ -113,15 +117,15 @@ def _score(rows, labels, i, weights, out_z):
 @inline
 def _add(rows, labels, i, r, work, sums):
     """Add row i's x r and r to sums (n + 2, K), or for wide data keep r and add it."""
-    n_features, n_room = sums.shape[0] - 2, sums.shape[1]
-    if n_features:
+    n_room = sums.shape[1]
+    if not work.keeps_residuals:
         begin = np.int64(rows.indptr[i])
         add_sparse_row(labels, rows.data, begin, np.int64(rows.indptr[i + 1]) - begin, rows.indices, begin, r, sums)
     else:
         for k in range(n_room):
             work.residuals[i, k] = r[k]
     for k in range(n_room):
-        sums[n_features, k] += r[k]
+        sums[-2, k] += r[k]
 
 
 @parallel_kernel

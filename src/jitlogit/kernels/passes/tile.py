@@ -1,7 +1,7 @@
 """Rows to gradient: a few rows at a time go from scores to residuals, and are added to the gradient from the cache.
 
-`plan.row_tiles` chooses one of three ways by a row's length. A tile keeps its scores and residuals in memory. Eight rows
-keep them in registers. A pair is scored while the pair before it is added.
+`plan.row_tiles` chooses one of three ways by a row's length. A tile keeps its scores and residuals in memory. Eight
+rows keep them in registers. A pair is scored while the pair before it is added.
 """
 
 from __future__ import annotations

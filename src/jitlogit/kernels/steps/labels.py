@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...compiler.jit import by_type, helper
-from ...compiler.types import class_of
+from ...compiler.types import class_of, fields, holds
 from ..simd import lanes
 from ..simd.arrays import PADDING
 from .row_order import is_own, row_at
@@ -51,6 +51,11 @@ def class_weights(labels: NDArray[Any], sample_weight: NDArray[Any] | None, n_cl
 def is_weighted(labels):
     """Whether the Numba type of labels is that of `Weighted`."""
     return class_of(labels) is Weighted
+
+
+def is_binary(labels):
+    """Whether the Numba type of labels is that of labels 0 and 1."""
+    return holds(fields(labels)[0] if is_weighted(labels) else labels, "uint8")
 
 
 @by_type

@@ -95,9 +95,9 @@ def scores_by_row(rows, order, first, count, ahead, weights, bias, out_z):
     step = lanes.width(rows)
     by_eight = count - count % 8
     if n <= step:
-        _narrow_scores(rows, order, first, by_eight, ahead, weights, bias, out_z, False)
+        _narrow_scores(rows, order, first, by_eight, ahead, weights, bias, out_z, two=False)
     elif n <= 2 * step:
-        _narrow_scores(rows, order, first, by_eight, ahead, weights, bias, out_z, True)
+        _narrow_scores(rows, order, first, by_eight, ahead, weights, bias, out_z, two=True)
     else:
         for t in range(0, by_eight, 8):
             lanes.store(out_z, t, eight_scores(rows, order, first + t, ahead + t, weights) + bias)
@@ -130,9 +130,9 @@ def accumulate_by_row(rows, order, first, count, residual, out_gradient):
     step = lanes.width(rows)
     by_eight = count - count % 8
     if n <= step:
-        _narrow_accumulate(rows, order, first, by_eight, residual, out_gradient, False)
+        _narrow_accumulate(rows, order, first, by_eight, residual, out_gradient, two=False)
     elif n <= 2 * step:
-        _narrow_accumulate(rows, order, first, by_eight, residual, out_gradient, True)
+        _narrow_accumulate(rows, order, first, by_eight, residual, out_gradient, two=True)
     else:
         for t in range(0, by_eight, 8):
             add_eight(rows, eight_rows(order, first + t), residual, t, out_gradient)

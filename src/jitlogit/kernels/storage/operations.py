@@ -1,7 +1,7 @@
-"""The operations that every storage offers, chosen by the type of ``rows``; loads widen stored values in registers.
+"""The operations on dense rows, chosen by the type of ``rows``; loads widen stored values in registers.
 
 `scores` and `accumulate` work on a tile: the rows at positions ``first ... first + count - 1`` of the order. `add_row`
-and `row_score` work on single rows.
+and `row_score` work on single rows, which are never packed.
 
 Weights, gradients and tiles have PADDING elements behind their last one. Weights are zero there, except with F-ordered
 rows, where other features' weights may follow; see `features_walk`.

@@ -39,14 +39,6 @@ _TILE_VALUES = 65536
 _ALL_FEATURES = 2
 
 
-class CSR(NamedTuple):
-    """Sparse rows: `data` and `indices` (nnz,); row i has values indptr[i] ... indptr[i + 1] - 1, indptr (m + 1,)."""
-
-    data: NDArray[Any]
-    indices: NDArray[Any]
-    indptr: NDArray[Any]
-
-
 class SparseWorkSpace(NamedTuple):
     """Arrays for epochs on sparse rows. K is 1 for labels 0 and 1, else the number of classes, rounded up to 8.
 
