@@ -122,15 +122,12 @@ def _counted_up(control, i):
 
 def _run_by_python_threads(kernel, members, *given):
     """As `threads.run`, an iteration of an epoch's region in a thread each."""
-    if not kernel.__module__.startswith("jitlogit.kernels.epochs"):
+    if members == 1 or not kernel.__module__.startswith("jitlogit.kernels.epochs"):
         kernel.serial(*given, members)
         return
     _open_region(given[7])
-    if members == 1:
-        getattr(kernel, "serial", kernel)(*given, members)
-        return
     with ThreadPoolExecutor(members) as pool:
-        list(pool.map(lambda _: kernel.serial(*given, members), range(members)))
+        list(pool.map(lambda _: kernel.parallel(*given, members), range(members)))
 
 
 SOURCE = Path(__file__).parents[1] / "src" / "jitlogit"

@@ -13,7 +13,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from jitlogit import LogisticRegression
 from jitlogit.data.validation import check_rows
-from jitlogit.kernels.steps.labels import with_room
+from jitlogit.kernels.steps.labels import with_padding
 from jitlogit.optimum import certificate
 from jitlogit.optimum.cost import Cost
 from jitlogit.optimum.lbfgs import Found, Stopping, minimise
@@ -48,7 +48,7 @@ def test_without_a_penalty_the_bound_is_that_losses_are_not_negative():
 
 def test_a_bias_is_bettered_where_it_makes_most_of_the_bound_but_never_where_it_raises_the_cost():
     X, y = make_classes(M, 3, 2)
-    labels = with_room(y.astype(np.uint8))
+    labels = with_padding(y.astype(np.uint8))
     cost = Cost(check_rows(X), labels, None, None, np.zeros(3), np.ones(3), np.full(3, 0.1), True, 1)
     best = minimise(cost, np.zeros((1, 4)), lambda g: g, Stopping(1e-10, 500, 1e-13))
     off = best.parameters + np.array([0, 0, 0, 1e-3])
@@ -68,7 +68,7 @@ def test_a_better_bias_is_worth_a_read_only_for_a_bound_much_tighter_or_where_th
     parts, tol, reads, monkeypatch
 ):
     X, y = make_classes(M, 3, 2)
-    labels = with_room(y.astype(np.uint8))
+    labels = with_padding(y.astype(np.uint8))
     cost = Cost(check_rows(X), labels, None, None, np.zeros(3), np.ones(3), np.full(3, 0.1), True, 1)
     begin = np.array([[0.0, 0.0, 0.0, 1e-3]])
     found = Found(begin, *cost(begin), 3)
@@ -79,7 +79,7 @@ def test_a_better_bias_is_worth_a_read_only_for_a_bound_much_tighter_or_where_th
 
 def test_the_read_for_a_better_bias_is_that_of_the_next_step_where_the_search_is_at_its_end(monkeypatch):
     X, y = make_classes(M, 3, 2)
-    labels = with_room(y.astype(np.uint8))
+    labels = with_padding(y.astype(np.uint8))
     cost = Cost(check_rows(X), labels, None, None, np.zeros(3), np.ones(3), np.full(3, 0.1), True, 1)
     found, best = (
         minimise(cost, np.zeros((1, 4)), lambda g: 4 * g, Stopping(tol, 500, 1e-13)) for tol in (1e-3, 1e-10)

@@ -155,10 +155,7 @@ def test_chunks_and_tiles_add_up(dtype, n_chunks):
         work = work_space(cut, N, np.dtype(dtype), 1)
         order = RowOrder(False, False, no_shifts, no_shifts, None, np.empty(0, np.int64))
         given = X, labels, order, Cut(30, *tiles, n_chunks, 0), Rates(0.1, 0.0, True), None, work, team.control_of(1)
-        if n_chunks == 2 and JIT_OFF:  # a team of one, else in test_threads
-            epoch.parallel(*given, loss_sum, 1)
-        else:
-            epoch.serial(*given, loss_sum, 1)
+        epoch.serial(*given, loss_sum, 1)
         weights, bias = work.weights[0, :N], work.bias[0, 0]
         assert_close(np.append(weights, bias), np.append(W, b), TOLERANCE[dtype])
         assert_close(loss_sum[0] / 93, costs[0], TOLERANCE[dtype])

@@ -9,7 +9,7 @@ from scipy import sparse
 
 from jitlogit import LogisticRegression, bfloat16
 from jitlogit.data.validation import check_rows
-from jitlogit.kernels.steps.labels import with_room
+from jitlogit.kernels.steps.labels import with_padding
 from jitlogit.optimum import curvature as preconditioning
 from jitlogit.optimum import hessian, samples
 from jitlogit.optimum import solve as optimum
@@ -22,7 +22,7 @@ from jitlogit.reference import sigmoid, softmax
 
 def cost_of(X, n_classes=None, weights=None, n_threads=1, l2=0.0):
     m, n = X.shape
-    labels = with_room((np.arange(m) % (n_classes or 2)).astype(np.uint8))
+    labels = with_padding((np.arange(m) % (n_classes or 2)).astype(np.uint8))
     offset, scale = np.linspace(-1, 1, n), np.linspace(0.5, 2, n)
     return Cost(check_rows(X), labels, n_classes, weights, offset, scale, np.full(n, l2), True, n_threads)
 

@@ -15,7 +15,7 @@ from conftest import JIT_OFF, any_members, compiled, make_data, run_python
 import jitlogit
 from jitlogit.compiler import threads
 from jitlogit.kernels.epochs import team
-from jitlogit.kernels.steps.labels import with_room
+from jitlogit.kernels.steps.labels import with_padding
 from jitlogit.optimum.cost import Cost
 
 BITS = """
@@ -330,7 +330,7 @@ def test_weighted_sums_have_the_same_bits_wherever_arrays_lie():
     """Weights of rows just before the tile that they are multiplied into, and further away."""
     rng = np.random.default_rng(0)
     m, n = 1250, 20
-    X, y = rng.standard_normal((m, n), np.float32), with_room((rng.random(m) < 0.5).astype(np.uint8))
+    X, y = rng.standard_normal((m, n), np.float32), with_padding((rng.random(m) < 0.5).astype(np.uint8))
     weights, parameters = rng.random(m).astype(np.float32), rng.standard_normal((1, n + 1)) / 5
     cost = Cost(X, y, None, weights, np.zeros(n), np.ones(n), np.zeros(n), True, 1)
     cost(parameters)

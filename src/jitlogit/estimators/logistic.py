@@ -248,13 +248,13 @@ class LogisticRegression(CallbackSupportMixin, LinearClassifier):  # type: ignor
         weights = row_weights(sample_weight, X)
         intercept = check.check_bool(self.fit_intercept, "fit_intercept")
         sample = first_sample(X, self._generator(), self._threads())
-        nothing = RunningMoments(class_weights=np.zeros(self.classes_.size))
+        no_rows = RunningMoments(class_weights=np.zeros(self.classes_.size))
         seen = None
         if sample is not None and not check.check_bool(self.standardize, "standardize"):
-            seen = moments_of(sample, nothing, labels, weights, self._threads())
+            seen = moments_of(sample, no_rows, labels, weights, self._threads())
 
         def read_scaling() -> tuple[Array, Array]:
-            return _scaling(nothing.after(X, labels, weights, True, self._threads()), intercept)
+            return _scaling(no_rows.after(X, labels, weights, True, self._threads()), intercept)
 
         offset, scale = read_scaling() if seen is None else _scaling(seen, intercept)
         factors = class_factors(self.classes_, self.class_weight, class_weights(labels, weights, self.classes_.size))

@@ -13,9 +13,10 @@ from .samples import spread
 # Better biases come from the curvature of a sample: of 2000 rows, or of all rows over 50 if these are more.
 _BIAS_ROWS, _BIAS_PART = 2000, 50
 # Better biases are computed if their part of the bound exceeds the weights' part by this factor: they cost a read of X.
+# A judgement, not tuned.
 _WORTH_A_READ = 10
 _L1_STEPS = 3  # on the biases with an L1 penalty; each reads X
-_BLOCK = 1 << 14  # rows
+_BLOCK = 1 << 14  # rows that are computed with at a time, so that temporaries stay small
 
 
 def certify(cost: Cost, found: Found, tol: float, rng: np.random.Generator) -> tuple[Found, float]:

@@ -11,7 +11,7 @@ import numpy as np
 from ..data.prediction import probabilities_of, scores_of
 from ..data.scaling import raw_parameters, scaled_gradient
 from ..data.validation import Array, computed_dtype, raise_if_not_finite
-from ..kernels.steps.labels import class_weights, with_room
+from ..kernels.steps.labels import class_weights, with_padding
 from .passes import Walk, make_walk
 
 #: Least curvature that Hessians take a loss to have: losses of large scores are all but flat.
@@ -63,7 +63,7 @@ class Cost:
         X = self.X[chosen] if rows is None else rows
         weights = None if self.sample_weight is None else self.sample_weight[chosen]
         shared = self.offset, self.scale, self.l2, self.fit_intercept, self.n_threads, self.l1
-        return Cost(X, with_room(self.labels[chosen]), self.n_classes, weights, *shared)
+        return Cost(X, with_padding(self.labels[chosen]), self.n_classes, weights, *shared)
 
     def class_shares(self) -> Array:
         """Share of each class in the weight of all rows, (2,) or (K,); all are positive."""

@@ -8,12 +8,12 @@ import numpy as np
 
 from ..compiler.threads import members_for, run
 from ..data.validation import Array, is_sparse, widened
-from ..kernels.passes.hessian_sums import TILE_ROWS, HessianRoom, Scaling, hessians, panel_width
+from ..kernels.passes.hessian_sums import TILE_ROWS, HessianSpace, Scaling, hessians, panel_width
 from ..kernels.simd.arrays import PADDING
 from .cost import LEAST_CURVATURE, Cost
 
 # Least number of rows of a chunk (as many as features, if these are more), most chunks, and most bytes of the sums of
-# more than two chunks.
+# more than two chunks (Zen 4, two cores).
 _CHUNK_ROWS, _MOST_CHUNKS, _MOST_BYTES = 8 * TILE_ROWS, 16, 32_000_000
 #: Time to read a value of X, in multiplications of two numbers (Zen 4, two cores).
 PRODUCTS_A_VALUE = 4
@@ -54,8 +54,8 @@ def mean_hessian(cost: Cost, parameters: Array, rows: Array, sample_weight: Arra
     sums = np.zeros((n_chunks, weights.shape[1], weights.shape[1]), dtype)
     scaling = Scaling(padded(cost.offset, n), padded(cost.inverse_scale, n))
     panels = np.zeros((members, n_panels, TILE_ROWS, width), dtype)
-    room = HessianRoom(panels, np.zeros((members, n_scores, TILE_ROWS), dtype))
-    run(hessians, members, rows, given, scaling, weights, dtype.type(LEAST_CURVATURE), room, squares, sums)
+    space = HessianSpace(panels, np.zeros((members, n_scores, TILE_ROWS), dtype))
+    run(hessians, members, rows, given, scaling, weights, dtype.type(LEAST_CURVATURE), space, squares, sums)
     hessian = sums[:, : n + 1, : n + 1].sum(axis=0, dtype=np.float64) / size
     variances = squares[:, :n].sum(axis=0, dtype=np.float64) / given.sum(dtype=np.float64)
     return hessian, variances

@@ -13,7 +13,7 @@ from ..kernels.passes.whole import curvature_times, losses
 from ..kernels.steps.labels import Weighted
 from ..kernels.storage.csr import CSR
 from ..kernels.storage.plan import class_plan, plan
-from ..kernels.storage.sparse_work import COST, room_for_classes, sparse_chunks
+from ..kernels.storage.sparse_work import COST, padded_classes, sparse_chunks
 from ..kernels.storage.work_spaces import class_work_space, work_space
 
 # Sums of sparse rows that take more bytes miss the cache, and are made by columns (Zen 4, two cores). The copy of X by
@@ -87,12 +87,12 @@ def by_columns(X: Any, n_parts: int) -> tuple[CSR, Array]:
 
 class _SparseWalk(Walk):
     def __init__(self, X: Any, labels: Any, n_scores: int, n_threads: int | None) -> None:
-        (m, n), room = X.shape, room_for_classes(n_scores)
+        (m, n), padded = X.shape, padded_classes(n_scores)
         self._rows, self._labels, self._types = as_rows(X), labels, (labels,)
         n_chunks = sparse_chunks(X.nnz, n, n_scores)
         self._members = members_for(n_threads, n_chunks, X.data.nbytes * n_scores * COST)
         self._kernels = sparse_losses, sparse_curvature_times
-        sums_bytes, copy_bytes = 8 * n * room, X.nnz * (X.data.itemsize + X.indices.itemsize) + 8 * m * room
+        sums_bytes, copy_bytes = 8 * n * padded, X.nnz * (X.data.itemsize + X.indices.itemsize) + 8 * m * padded
         self._columns: CSR | None = None
         if sums_bytes > _CACHED_BYTES and copy_bytes <= _MOST_COPIED * n_chunks * sums_bytes:
             self._columns, self._bounds = by_columns(X, self._members)

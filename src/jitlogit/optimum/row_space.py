@@ -18,7 +18,7 @@ from ..data.prediction import losses_of, probabilities_of
 from ..data.validation import Array, is_sparse
 from ..kernels.passes.gram import GramFeatures, GramSpace, gram_times
 from ..kernels.simd.arrays import on_lines
-from ..kernels.storage.sparse_work import COST, room_for_classes, sparse_chunks
+from ..kernels.storage.sparse_work import COST, padded_classes, sparse_chunks
 from .cost import Cost
 from .passes import by_columns
 
@@ -49,7 +49,7 @@ class RowSpace:
     def __init__(self, cost: Cost, initial: Array) -> None:
         """Begin at `initial` (K, n + 1), for scaled features."""
         self._cost, self._initial = cost, initial
-        m, K, room = cost.X.shape[0], cost.n_scores, room_for_classes(cost.n_scores)
+        m, K, room = cost.X.shape[0], cost.n_scores, padded_classes(cost.n_scores)
         n_chunks = sparse_chunks(cost.X.nnz, m, K)
         self._columns, bounds = by_columns(cost.X, n_chunks)
         self._members = members_for(cost.n_threads, n_chunks, cost.X.data.nbytes * K * COST)

@@ -11,7 +11,7 @@ from ..data.moments import RunningMoments
 from ..data.validation import Array, is_sparse, read_only
 from ..kernels.passes.gather import gather
 
-# Size of a sample (Zen 4, two cores): the largest of a number of rows, a number per feature, and all rows over 50.
+# Sizes (all: Zen 4, two cores). The usual size: the largest of a number of rows, a number per feature, and m / 50.
 _ROWS, _ROWS_A_FEATURE, _CHEAP_PART = 10_000, 8, 50
 # It is at most all rows over 12. A sample of fewer rows than the least, in all or per feature, tells too little.
 _PART, _LEAST_ROWS, _LEAST_ROWS_A_FEATURE = 12, 1000, 4

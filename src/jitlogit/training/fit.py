@@ -66,8 +66,8 @@ class Fit:
 
     def run(self) -> float:
         """Train one epoch; return the sum of the losses, 0 if they aren't computed."""
-        room = self._rates, self._rule, self._work, self._control, self._loss_sum
-        threads.run(epoch, self._members, *self._batches, *room)
+        others = self._rates, self._rule, self._work, self._control, self._loss_sum
+        threads.run(epoch, self._members, *self._batches, *others)
         return float(self._loss_sum[0])
 
     def is_sound(self, cost: float, highest_cost: float) -> bool:

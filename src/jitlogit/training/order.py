@@ -9,7 +9,8 @@ import numpy as np
 from ..data.validation import Array
 from ..kernels.steps.batches import RowOrder
 
-# Samples up to which a shuffle is NumPy's own permutation, and samples of a block that is moved as a whole.
+# Samples up to which a shuffle is NumPy's own permutation, and samples of a block that is moved as a whole. Both are
+# part of the specification, see `jitlogit.reference.shuffled_order`: other numbers would give other results.
 SMALL_SHUFFLE, BLOCK_ROWS = 10_000, 4096
 
 

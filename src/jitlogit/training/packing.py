@@ -31,7 +31,7 @@ PAYING_EPOCHS = max(_ROW_EPOCHS, _COLUMN_EPOCHS)
 # and epochs take 1.5 to 7 times those of C order. Turning takes up to one epoch of F order, measured by
 # `python benchmarks/regimes.py turning` on a Zen 4, two cores.
 _TURNED_EPOCHS = 2
-# Rows that a packed batch has at least, and rows for each of its empty places at least.
+# Rows that a packed batch has at least, and rows for each of its empty places at least (same machine).
 _LEAST_BATCH, _ROWS_PER_EMPTY_PLACE = 32, 8
 # Largest copy where the system doesn't say how much memory is available.
 _SMALL_BYTES = 256 * 1024 * 1024

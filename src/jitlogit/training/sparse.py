@@ -73,7 +73,7 @@ class SparseFit(Fit):
     def _state(self) -> list[Array]:
         if not self._lazy:
             return [self._raw_weights(), self._work.bias, *self._state_of(self._rule)]
-        u_and_v = self._work.state[:, : 2 * sparse_work.room_for_classes(self._problem.n_scores)]
+        u_and_v = self._work.state[:, : 2 * sparse_work.padded_classes(self._problem.n_scores)]
         return [u_and_v, self._work.bias, self._work.scalars[0]]
 
     def _penalty_now(self) -> float:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from ...compiler.jit import helper
 from ..passes.tile import sum_chunk
 from ..steps import update as updates
-from ..steps.batches import Examples, Room
+from ..steps.batches import Examples, MemberSpace
 from .chunks import batch_at, fill_chunks, positions_of, rate_of, tiles_of
 
 
@@ -25,11 +25,11 @@ def begin(batches, work, share, first_batch, stop_batch):
 def sum_share(batches, work, share, batch, stop_batch):
     member = share.member
     examples = Examples(batches.rows, batches.labels, batches.order.rows)
-    room = Room(work.weights[member], work.bias[member], work.gradients[member], work.tiles[member])
+    space = MemberSpace(work.weights[member], work.bias[member], work.gradients[member], work.tiles[member])
     sums = work.sums[batch % 2]
     for c in range(share.first, share.stop):
         positions = positions_of(batches, share, batch, c, stop_batch)
-        sum_chunk(examples, positions, tiles_of(batches), batches.rates.with_loss, room, sums[c])
+        sum_chunk(examples, positions, tiles_of(batches), batches.rates.with_loss, space, sums[c])
 
 
 def update(batches, work, share, batch, is_last, loss_sum):

@@ -10,7 +10,7 @@ from ...compiler.types import fields
 from ..passes.tile import add_rows
 from ..simd import lanes
 from ..steps import link
-from ..steps.batches import Examples, Positions, Room
+from ..steps.batches import Examples, MemberSpace, Positions
 from ..steps.row_order import row_at
 from ..steps.update import descend
 from ..storage import operations as storage
@@ -42,44 +42,44 @@ def needs_second_barrier(work, is_last):
 @inline
 def train(batches, batch, examples, positions, work):
     """Update the parameters by a batch; return the sum of its losses, or 0 without `with_loss`."""
-    room = Room(work.weights[0], work.bias[0], work.gradients[0], work.tiles[0])
+    space = MemberSpace(work.weights[0], work.bias[0], work.gradients[0], work.tiles[0])
     rates = batches.rates
-    return _train(examples, positions, tiles_of(batches), rates.with_loss, rate_of(rates, batch), room)
+    return _train(examples, positions, tiles_of(batches), rates.with_loss, rate_of(rates, batch), space)
 
 
 @inline_by_type
-def _train(examples, positions, tiles, with_loss, learning_rate, room):
+def _train(examples, positions, tiles, with_loss, learning_rate, space):
     return _packed_batch if fields(examples)[0].ndim == 3 else _batch
 
 
-def _packed_batch(examples, positions, tiles, with_loss, learning_rate, room):
-    return _several_rows(examples, positions, tiles, with_loss, learning_rate, room)
+def _packed_batch(examples, positions, tiles, with_loss, learning_rate, space):
+    return _several_rows(examples, positions, tiles, with_loss, learning_rate, space)
 
 
-def _batch(examples, positions, tiles, with_loss, learning_rate, room):
+def _batch(examples, positions, tiles, with_loss, learning_rate, space):
     if positions.stop - positions.first == 1:
-        return _single_row(examples, positions.first, with_loss, learning_rate, room)
-    return _several_rows(examples, positions, tiles, with_loss, learning_rate, room)
+        return _single_row(examples, positions.first, with_loss, learning_rate, space)
+    return _several_rows(examples, positions, tiles, with_loss, learning_rate, space)
 
 
 @inline
-def _several_rows(examples, positions, tiles, with_loss, learning_rate, room):
-    residual_sum, loss_sum = add_rows(examples, positions, tiles, with_loss, room)
+def _several_rows(examples, positions, tiles, with_loss, learning_rate, space):
+    residual_sum, loss_sum = add_rows(examples, positions, tiles, with_loss, space)
     step = learning_rate / (positions.stop - positions.first)
-    descend(step, room.gradient, examples.rows.shape[1], room.weights)
-    room.bias[0] -= step * residual_sum
+    descend(step, space.gradient, examples.rows.shape[1], space.weights)
+    space.bias[0] -= step * residual_sum
     return loss_sum
 
 
 @inline
-def _single_row(examples, position, with_loss, learning_rate, room):
+def _single_row(examples, position, with_loss, learning_rate, space):
     """Update by a batch of one row.
 
     Score, residual and step form one chain of dependent operations. The residual stays in lanes throughout, since a
     scalar in between would cost a round trip.
     """
     rows, labels, order = examples
-    weights, bias = room.weights, room.bias
+    weights, bias = space.weights, space.bias
     i = row_at(order, position)
     fetch(rows, order, position + _ROWS_AHEAD)
     one = weights.dtype.type(1)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from ...compiler.jit import outline
 from ..passes.softmax_tile import gradient_sum, sum_chunk
 from ..steps import update as updates
-from ..steps.batches import Examples, Room
+from ..steps.batches import Examples, MemberSpace
 from ..steps.shares import part_of
 from .chunks import batch_at, chunk_of, fill_chunks, positions_of, rate_of
 
@@ -21,9 +21,9 @@ def begin(batches, work, share, first_batch, stop_batch):
 def sum_share(batches, work, share, batch, stop_batch):
     examples = Examples(batches.rows, batches.labels, batches.order.rows)
     for c in range(share.first, share.stop):
-        room = Room(work.weights, work.bias, work.gradients[c], work.tiles[share.member])
+        space = MemberSpace(work.weights, work.bias, work.gradients[c], work.tiles[share.member])
         positions = positions_of(batches, share, batch, c, stop_batch)
-        sum_chunk(examples, positions, batches.cut.tile_rows, batches.rates.with_loss, room, work.sums[c])
+        sum_chunk(examples, positions, batches.cut.tile_rows, batches.rates.with_loss, space, work.sums[c])
 
 
 def update(batches, work, share, batch, is_last, loss_sum):

@@ -24,7 +24,7 @@ from __future__ import annotations
 import numpy as np
 
 from ...compiler.jit import helper, inline, kernel, outline
-from ..passes.sparse_rows import FEATURES_AHEAD, fetch_feature, room_of, sum_chunk
+from ..passes.sparse_rows import FEATURES_AHEAD, fetch_feature, padded_scores, sum_chunk
 from ..simd import lanes
 from ..steps import update as updates
 from ..steps.batches import Examples, Positions
@@ -69,7 +69,7 @@ def update(batches, work, share, batch, is_last, loss_sum):
         _full_update(batches.rule, rate, size, work, share)
     if not share.member:
         for c in range(share.n_chunks):
-            loss_sum += work.sums[c, 2 * room_of(work)]
+            loss_sum += work.sums[c, 2 * padded_scores(work)]
     return loss_sum
 
 
@@ -109,7 +109,7 @@ def _update_table(m00, m01, m10, m11, t, table):
 def _linear_update(rule, rate, size, ends_epoch, work, share):
     """Update a member's part of the features, and its copies of the scalars and the table."""
     n_chunks, n_features, member = work.gradients.shape[0], work.state.shape[0], share.member
-    n_scores, n_room = work.bias.shape[0], room_of(work)
+    n_scores, n_padded = work.bias.shape[0], padded_scores(work)
     table, scalars = work.tables[member], work.scalars[member]
     c, h, m, beta = _constants(rule.optimizer, rate)
     l2 = rule.penalties[0]
@@ -121,13 +121,13 @@ def _linear_update(rule, rate, size, ends_epoch, work, share):
         rho = drive = 0.0
         for chunk in range(n_chunks):
             rho += work.sums[chunk, k] / size
-            drive += work.sums[chunk, n_room + k] / size
+            drive += work.sums[chunk, n_padded + k] / size
         if centred:
             for e in range(t + 1):
                 entry = table[e]
-                u, v = entry[MATRIX + k], entry[MATRIX + n_room + k]
+                u, v = entry[MATRIX + k], entry[MATRIX + n_padded + k]
                 entry[MATRIX + k] = m00 * u + m01 * v + c * rho
-                entry[MATRIX + n_room + k] = m10 * u + m11 * v - m * rho
+                entry[MATRIX + n_padded + k] = m10 * u + m11 * v - m * rho
         u, v = scalars[MEAN_U, k], scalars[MEAN_V, k]
         drive -= rho * scalars[MEAN_DRIVE, 0]
         scalars[MEAN_U, k] = m00 * u + m01 * v - c * drive
@@ -156,14 +156,14 @@ def _linear_update(rule, rate, size, ends_epoch, work, share):
                 if first <= j < stop:
                     fetch_feature(work.state, j)
                 j = touched[number]
-                if first <= j < stop and work.state[j, 2 * n_room + LAST] <= t:
+                if first <= j < stop and work.state[j, 2 * n_padded + LAST] <= t:
                     _step(work, entries, chunk, number, j, t + 1, c / size, m / size)
     t += 1
     _begin_entry(table[t])
     _begin_entry(entries[t])
     if t > 0 and (ends_epoch or t == table.shape[0] - 1):
         for j in range(first, stop):
-            _catch_up(work.state, work.state[j], entries, n_room)
+            _catch_up(work.state, work.state[j], entries, n_padded)
         t = np.int64(0)
         _begin_entry(table[t])
         _begin_entry(entries[t])
@@ -173,38 +173,38 @@ def _linear_update(rule, rate, size, ends_epoch, work, share):
 @inline
 def _sum_gradients(work, chunk, number, j, out_gradient):
     """Add the gradients of a feature in later chunks to its gradient (K,) in a chunk."""
-    n_room = room_of(work)
+    n_padded = padded_scores(work)
     for other in range(chunk + 1, work.gradients.shape[0]):
         its = np.int64(j)
         if not work.has_all:
             its = np.int64(work.places[other, j])
             if its >= work.counts[other, 0] or work.touched[other, its] != j:
                 continue
-        for k in range(n_room):
+        for k in range(n_padded):
             out_gradient[k] += work.gradients[other, its, k]
 
 
 @inline
 def _step(work, table, chunk, number, j, t, c, m):
     """Bring a feature that the batch has up to update t, with its gradient."""
-    n_room = room_of(work)
+    n_padded = padded_scores(work)
     state = work.state
     feature, gradient = state[j], work.gradients[chunk, number]
     if work.gradients.shape[0] > 1:
         _sum_gradients(work, chunk, number, j, gradient)
-    factor = feature[2 * n_room + INVERSE_SQUARE]
-    _move(state, feature, table[np.int64(feature[2 * n_room + LAST])], n_room)
-    if n_room == 1:
+    factor = feature[2 * n_padded + INVERSE_SQUARE]
+    _move(state, feature, table[np.int64(feature[2 * n_padded + LAST])], n_padded)
+    if n_padded == 1:
         feature[0] -= c * factor * gradient[0]
         feature[1] += m * factor * gradient[0]
     else:
         of_u, of_v = lanes.fill_half(state, c * factor), lanes.fill_half(state, m * factor)
-        for k in range(0, n_room, lanes.half_width(state)):
+        for k in range(0, n_padded, lanes.half_width(state)):
             g = lanes.load_half(state, gradient, k)
             lanes.store(feature, k, lanes.load_half(state, feature, k) - of_u * g)
-            v = lanes.load_half(state, feature, n_room + k)
-            lanes.store(feature, n_room + k, v + of_v * g)
-    feature[2 * n_room + LAST] = t
+            v = lanes.load_half(state, feature, n_padded + k)
+            lanes.store(feature, n_padded + k, v + of_v * g)
+    feature[2 * n_padded + LAST] = t
 
 
 @inline
@@ -215,16 +215,16 @@ def _begin_entry(entry):
 
 
 @helper
-def _catch_up(state, feature, table, n_room):
+def _catch_up(state, feature, table, n_padded):
     """Bring a feature up to date without a gradient, before the table is cleared."""
-    _move(state, feature, table[np.int64(feature[2 * n_room + LAST])], n_room)
-    feature[2 * n_room + LAST] = 0.0
+    _move(state, feature, table[np.int64(feature[2 * n_padded + LAST])], n_padded)
+    feature[2 * n_padded + LAST] = 0.0
 
 
 @inline
-def _move(state, feature, entry, n_room):
-    drive = feature[2 * n_room + DRIVE]
-    if n_room == 1:
+def _move(state, feature, entry, n_padded):
+    drive = feature[2 * n_padded + DRIVE]
+    if n_padded == 1:
         u, v = feature[0], feature[1]
         feature[0] = entry[0] * u + entry[1] * v + drive * entry[MATRIX]
         feature[1] = entry[2] * u + entry[3] * v + drive * entry[MATRIX + 1]
@@ -232,10 +232,10 @@ def _move(state, feature, entry, n_room):
     p0, p1 = lanes.fill_half(state, entry[0]), lanes.fill_half(state, entry[1])
     p2, p3 = lanes.fill_half(state, entry[2]), lanes.fill_half(state, entry[3])
     a = lanes.fill_half(state, drive)
-    for k in range(0, n_room, lanes.half_width(state)):
-        u, v = lanes.load_half(state, feature, k), lanes.load_half(state, feature, n_room + k)
+    for k in range(0, n_padded, lanes.half_width(state)):
+        u, v = lanes.load_half(state, feature, k), lanes.load_half(state, feature, n_padded + k)
         lanes.store(feature, k, p0 * u + p1 * v + a * lanes.load_half(state, entry, MATRIX + k))
-        lanes.store(feature, n_room + k, p2 * u + p3 * v + a * lanes.load_half(state, entry, MATRIX + n_room + k))
+        lanes.store(feature, n_padded + k, p2 * u + p3 * v + a * lanes.load_half(state, entry, MATRIX + n_padded + k))
 
 
 @outline
@@ -271,13 +271,13 @@ def squared_gradients(state, before, inverse_scale, of_step, of_growth):
 
     `before` (n, 2 K) holds u and v. The sum isn't finite unless they are.
     """
-    n_room = before.shape[1] // 2
+    n_padded = before.shape[1] // 2
     total = 0.0
     for j in range(before.shape[0]):
         squares = 0.0
-        for k in range(n_room):
+        for k in range(n_padded):
             moved = of_step * (before[j, k] - state[j, k])
-            moved += of_growth * (state[j, n_room + k] - before[j, n_room + k])
+            moved += of_growth * (state[j, n_padded + k] - before[j, n_padded + k])
             squares += moved * moved
         total += squares / inverse_scale[j] ** 2
     return total

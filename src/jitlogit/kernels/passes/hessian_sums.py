@@ -16,7 +16,7 @@ from ..steps.shares import share_of
 
 #: Rows of a tile. Its columns lie in panels, and two panels fit the first-level cache. Tuned on Zen 4, two cores.
 TILE_ROWS = 128
-# Vectors of sums that `_add_products` keeps in registers.
+# Vectors of sums that `_add_products` keeps in registers, of which AVX2 has 16 and AVX-512 32.
 _SUMS = 8
 
 
@@ -27,7 +27,7 @@ class Scaling(NamedTuple):
     inverse: NDArray[Any]  # (n + PADDING,)
 
 
-class HessianRoom(NamedTuple):
+class HessianSpace(NamedTuple):
     """Arrays that `hessians` works in."""
 
     panels: NDArray[Any]  # (members, N / width, TILE_ROWS, width) of zeros
@@ -139,7 +139,7 @@ def _add_products(panels, a, k, b, j, count, sums):
 
 
 @parallel_kernel
-def hessians(rows, sample_weight, scaling, weights, least, room, out_squares, out_sums, members):
+def hessians(rows, sample_weight, scaling, weights, least, space, out_squares, out_sums, members):
     """Add the sums over each chunk's rows of weight x^2 and of weight curvature x x^T.
 
     The former go to out_squares (n_chunks, n + PADDING), for scaled features x. The latter go to out_sums (n_chunks, N,
@@ -148,13 +148,13 @@ def hessians(rows, sample_weight, scaling, weights, least, room, out_squares, ou
     """
     for member in prange(members):
         share = share_of(member, members, out_sums.shape[0])
-        _hessians(rows, sample_weight, scaling, weights, least, room, share, out_squares, out_sums)
+        _hessians(rows, sample_weight, scaling, weights, least, space, share, out_squares, out_sums)
 
 
 @outline
-def _hessians(rows, sample_weight, scaling, weights, least, room, share, out_squares, out_sums):
-    m, tile, scores = rows.shape[0], room.panels[share.member], room.z[share.member]
-    step, width = lanes.width(rows), room.panels.shape[3]
+def _hessians(rows, sample_weight, scaling, weights, least, space, share, out_squares, out_sums):
+    m, tile, scores = rows.shape[0], space.panels[share.member], space.z[share.member]
+    step, width = lanes.width(rows), space.panels.shape[3]
     for c in range(share.first, share.stop):
         end = m * (c + 1) // share.n_chunks
         for start in range(m * c // share.n_chunks, end, TILE_ROWS):

@@ -66,10 +66,10 @@ def _forward(rows, weights, bias, tiles, share, threshold, out):
         count = min(block_rows, end - first)
         storage.scores(rows, None, first, count, first, weights, typed_bias, z)
         lanes.store(z, count, lanes.fill(z, 0.0))
-        nothing = lanes.fill(z, 0.0)
+        marker = lanes.fill(z, 0.0)
         for t in range(0, count, step):
-            nothing += lanes.load(z, t) * 0.0  # NaN for inf and NaN
-        not_finite += lanes.total(nothing) != 0.0
+            marker += lanes.load(z, t) * 0.0  # NaN for inf and NaN
+        not_finite += lanes.total(marker) != 0.0
         if threshold is not None:
             link.probabilities(z, count, z)
         for t in range(count):
@@ -182,9 +182,9 @@ def _class_scores(rows, weights, bias, z, share, out):
             count = min(tile_rows, end - first)
             storage.class_scores(rows, None, first, count, first + count, weights, bias, z)
             for t in range(count):
-                nothing = 0.0  # NaN for inf and NaN
+                marker = 0.0  # NaN for inf and NaN
                 for k in range(n_classes):
                     out[first + t, k] = z[k, t]
-                    nothing += z[k, t] * 0.0
-                not_finite += nothing != 0.0
+                    marker += z[k, t] * 0.0
+                not_finite += marker != 0.0
     return not_finite

@@ -14,39 +14,39 @@ from ..storage.plan import FOLD_ROWS
 
 
 @outline
-def softmax_residuals(labels, order, start, count, with_loss, room):
-    """Turn scores (K, count) in `room` into residuals, and return the sum of the losses.
+def softmax_residuals(labels, order, start, count, with_loss, tile):
+    """Turn scores (K, count) in `tile` into residuals, and return the sum of the losses.
 
     A residual is the probability, less 1 for the row's own class, times the row's weight. Losses log(sum_k exp(z_k)) -
     z_y are computed from differences to the largest score, so nothing overflows.
     """
-    n_classes = room.shape[0] - 2
-    total, own = room[n_classes], room[n_classes + 1]
+    n_classes = tile.shape[0] - 2
+    total, own = tile[n_classes], tile[n_classes + 1]
     step = lanes.width(total)
-    nothing = lanes.fill(total, 0.0)
+    zeros = lanes.fill(total, 0.0)
     loss_sum = total.dtype.type(0)
     for t in range(count):
-        total[t] = room[0, t]
+        total[t] = tile[0, t]
     for k in range(1, n_classes):
         for t in range(count):
-            total[t] = room[k, t] if room[k, t] > total[t] else total[t]
+            total[t] = tile[k, t] if tile[k, t] > total[t] else total[t]
     for k in range(n_classes):
         for t in range(0, count, step):
-            lanes.store(room[k], t, lanes.load(room[k], t) - lanes.load(total, t))
+            lanes.store(tile[k], t, lanes.load(tile[k], t) - lanes.load(total, t))
     if with_loss:
         for t in range(count):
-            own[t] = room[label_of(labels, row_at(order, start + t)), t]
+            own[t] = tile[label_of(labels, row_at(order, start + t)), t]
     for t in range(0, count, step):
         normaliser = lanes.fill(total, 0.0)
         for k in range(n_classes):
-            e = link.exp_nonpositive(lanes.load(room[k], t))
-            lanes.store(room[k], t, e)
+            e = link.exp_nonpositive(lanes.load(tile[k], t))
+            lanes.store(tile[k], t, e)
             normaliser += e
         lanes.store(total, t, normaliser)
         for k in range(n_classes):
-            lanes.store(room[k], t, lanes.load(room[k], t) / normaliser)
+            lanes.store(tile[k], t, lanes.load(tile[k], t) / normaliser)
     for t in range(count):
-        room[label_of(labels, row_at(order, start + t)), t] -= total.dtype.type(1)
+        tile[label_of(labels, row_at(order, start + t)), t] -= total.dtype.type(1)
     if with_loss:
         for t in range(count):
             own[t] = link.log(total[t]) - own[t]
@@ -54,20 +54,20 @@ def softmax_residuals(labels, order, start, count, with_loss, room):
         for t in range(count):
             loss_sum += own[t]
     for k in range(n_classes):
-        weigh(labels, order, start, count, loss_sum, room[k])
-        lanes.store(room[k], count, nothing)  # lanes beyond the last row have no residual
+        weigh(labels, order, start, count, loss_sum, tile[k])
+        lanes.store(tile[k], count, zeros)  # lanes beyond the last row have no residual
     return loss_sum
 
 
 @helper
-def sum_chunk(examples, positions, tile_rows, with_loss, room, out_sums):
+def sum_chunk(examples, positions, tile_rows, with_loss, space, out_sums):
     """Sums over a chunk's rows, class by class, into out_sums (K, n + 2): x (A - Y), A - Y, and the losses.
 
-    The last block's gradients stay in the room, for `gradient_sum` or `add_last_block` to add.
+    The last block's gradients stay in the space, for `gradient_sum` or `add_last_block` to add.
     """
     rows, labels, order = examples
     start, stop, following = positions
-    weights, bias, out_gradient, tile = room
+    weights, bias, out_gradient, tile = space
     n_classes, n_features = weights.shape[0], rows.shape[1]
     out_sums[0, n_features + 1] = 0.0
     for k in range(n_classes):

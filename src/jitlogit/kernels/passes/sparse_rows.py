@@ -37,7 +37,7 @@ class Numbering(NamedTuple):
 
 
 @inline
-def room_of(work):
+def padded_scores(work):
     """Number of scores of a row; several are rounded up to whole lanes."""
     return work.gradients.shape[2]
 
@@ -90,50 +90,50 @@ def fetch_feature(state, j):
 @helper
 def _fetch_features(work, table, touched, first, stop, weights, drives, gradients):
     """Copy weights of a chunk's features first ... stop - 1, brought up to date: p0 u + p1 v + a q. Clear gradients."""
-    state, n_room = work.state, room_of(work)
+    state, n_padded = work.state, padded_scores(work)
     step = lanes.half_width(state)
     for number in range(first, stop):
         fetch_feature(state, touched[min(number + FEATURES_AHEAD, stop - 1)])
         feature = state[touched[number]]
-        entry = table[np.int64(feature[2 * n_room + LAST])]
-        drive = feature[2 * n_room + DRIVE]
+        entry = table[np.int64(feature[2 * n_padded + LAST])]
+        drive = feature[2 * n_padded + DRIVE]
         drives[number] = drive
         weight, gradient = weights[number], gradients[number]
-        if n_room == 1:
+        if n_padded == 1:
             weight[0] = entry[0] * feature[0] + entry[1] * feature[1] + drive * entry[MATRIX]
             gradient[0] = 0.0
         else:
             p0, p1 = lanes.fill_half(state, entry[0]), lanes.fill_half(state, entry[1])
-            nothing, a = lanes.fill_half(state, 0.0), lanes.fill_half(state, drive)
-            for k in range(0, n_room, step):
-                u, v = lanes.load_half(state, feature, k), lanes.load_half(state, feature, n_room + k)
+            zeros, a = lanes.fill_half(state, 0.0), lanes.fill_half(state, drive)
+            for k in range(0, n_padded, step):
+                u, v = lanes.load_half(state, feature, k), lanes.load_half(state, feature, n_padded + k)
                 lanes.store(weight, k, p0 * u + p1 * v + a * lanes.load_half(state, entry, MATRIX + k))
-                lanes.store(gradient, k, nothing)
+                lanes.store(gradient, k, zeros)
 
 
 @helper
 def _fetch_weights(state, touched, first, stop, weights, gradients):
     """As `_fetch_features`, for weights that are up to date."""
-    n_room = weights.shape[1]
+    n_padded = weights.shape[1]
     for number in range(first, stop):
         fetch_feature(state, touched[min(number + FEATURES_AHEAD, stop - 1)])
-        for k in range(n_room):
+        for k in range(n_padded):
             weights[number, k] = state[touched[number], k]
             gradients[number, k] = 0.0
 
 
 @by_type
-def residuals(labels, order, start, count, with_loss, room):
-    """Turn scores in `room` into residuals times the rows' weights; return the sum of the losses."""
+def residuals(labels, order, start, count, with_loss, tile):
+    """Turn scores in `tile` into residuals times the rows' weights; return the sum of the losses."""
     return _logistic_residuals if is_binary(labels) else _class_residuals
 
 
-def _class_residuals(labels, order, start, count, with_loss, room):
-    return softmax_residuals(labels, order, start, count, with_loss, room)
+def _class_residuals(labels, order, start, count, with_loss, tile):
+    return softmax_residuals(labels, order, start, count, with_loss, tile)
 
 
-def _logistic_residuals(labels, order, start, count, with_loss, room):
-    _, loss_sum = tile_residuals(labels, order, start, count, with_loss, room, room[0], room.dtype.type(0))
+def _logistic_residuals(labels, order, start, count, with_loss, tile):
+    _, loss_sum = tile_residuals(labels, order, start, count, with_loss, tile, tile[0], tile.dtype.type(0))
     return loss_sum
 
 
@@ -146,8 +146,8 @@ def _sum_tile(examples, positions, with_loss, numbering, weights, work, member, 
     rows, labels, order = examples
     first, stop, known = positions
     numbers, by_tile = numbering
-    gradients, row, room = work.gradients[c], work.rows[member], work.tiles[member]
-    sums, bias, n_scores, n_room = work.sums[c], work.bias, work.bias.shape[0], room_of(work)
+    gradients, row, tile = work.gradients[c], work.rows[member], work.tiles[member]
+    sums, bias, n_scores, n_padded = work.sums[c], work.bias, work.bias.shape[0], padded_scores(work)
     at = np.int64(0)
     for t in range(stop - first):
         if not by_tile:
@@ -158,15 +158,15 @@ def _sum_tile(examples, positions, with_loss, numbering, weights, work, member, 
         score_row(labels, rows.data, p, count, numbers, at if by_tile else p, weights, row)
         at += count
         for k in range(n_scores):
-            room[k, t] = row[k] + bias[k, 0]
-    sums[2 * n_room] += residuals(labels, order, first, stop - first, with_loss, room)
+            tile[k, t] = row[k] + bias[k, 0]
+    sums[2 * n_padded] += residuals(labels, order, first, stop - first, with_loss, tile)
     at = np.int64(0)
     for t in range(stop - first):
         i = row_at(order, first + t)
         p = np.int64(rows.indptr[i])
         count = np.int64(rows.indptr[i + 1]) - p
         for k in range(n_scores):
-            row[k] = room[k, t]
+            row[k] = tile[k, t]
             sums[k] += row[k]
         add_sparse_row(labels, rows.data, p, count, numbers, at if by_tile else p, row, gradients)
         at += count
@@ -183,7 +183,7 @@ def sum_chunk(examples, positions, with_loss, c, work, member):
     weights, drives, gradients = work.weights[member], work.drives[member], work.gradients[c]
     tile_rows = work.tiles.shape[2] - PADDING
     lazy = work.is_lazy
-    for k in range(2 * room_of(work) + 1):
+    for k in range(2 * padded_scores(work) + 1):
         work.sums[c, k] = 0.0
     if work.has_all:
         count = np.int64(touched.size)
@@ -193,20 +193,20 @@ def sum_chunk(examples, positions, with_loss, c, work, member):
             weights = work.state
             gradients[:] = 0.0
         for first in range(start, stop, tile_rows):
-            tile = Positions(first, min(first + tile_rows, stop), known)
-            _sum_tile(examples, tile, with_loss, Numbering(examples.rows.indices, False), weights, work, member, c)
+            part = Positions(first, min(first + tile_rows, stop), known)
+            _sum_tile(examples, part, with_loss, Numbering(examples.rows.indices, False), weights, work, member, c)
     else:
         numbers = work.numbers[member]
         count = np.int64(0)
         for first in range(start, stop, tile_rows):
-            tile = Positions(first, min(first + tile_rows, stop), known)
+            part = Positions(first, min(first + tile_rows, stop), known)
             before = count
-            count = _number(examples, tile, count, places, touched, numbers)
+            count = _number(examples, part, count, places, touched, numbers)
             if lazy:
                 _fetch_features(work, table, touched, before, count, weights, drives, gradients)
             else:
                 _fetch_weights(work.state, touched, before, count, weights, gradients)
-            _sum_tile(examples, tile, with_loss, Numbering(numbers, True), weights, work, member, c)
+            _sum_tile(examples, part, with_loss, Numbering(numbers, True), weights, work, member, c)
         work.counts[c, 0] = count
     if lazy:
         _sum_drives(drives, gradients, count, work.sums[c])
@@ -215,7 +215,7 @@ def sum_chunk(examples, positions, with_loss, c, work, member):
 @inline
 def _sum_drives(drives, gradients, count, sums):
     """Add the sums over the features of gradient a / scale."""
-    n_room = gradients.shape[1]
+    n_padded = gradients.shape[1]
     for number in range(count):
-        for k in range(n_room):
-            sums[n_room + k] += drives[number] * gradients[number, k]
+        for k in range(n_padded):
+            sums[n_padded + k] += drives[number] * gradients[number, k]

@@ -15,10 +15,10 @@ from ...compiler.jit import inline, outline, parallel_kernel, prange
 from ..simd.arrays import PADDING, on_lines
 from ..steps.shares import share_of
 from ..storage.csr import add_sparse_row, score_row
-from ..storage.sparse_work import room_for_classes
+from ..storage.sparse_work import padded_classes
 from .sparse_rows import residuals
 
-# Rows of a tile, scored before whole lanes of scores become residuals.
+# Rows of a tile, scored before whole lanes of scores become residuals. Lanes of float32 have 16 numbers at most.
 _TILE_ROWS = 16
 
 
@@ -39,15 +39,15 @@ def sparse_whole_space(
 ) -> SparseWholeSpace:
     """Make the arrays for rows of a shape (m, n), with zeros for parameters."""
     m, n = shape
-    room, wide = room_for_classes(n_scores), np.dtype(np.float64)
+    padded, wide = padded_classes(n_scores), np.dtype(np.float64)
     return SparseWholeSpace(
-        on_lines((n, room), wide),
+        on_lines((n, padded), wide),
         np.zeros(n_scores),
-        on_lines((members, room), wide),
+        on_lines((members, padded), wide),
         on_lines((members, n_scores + 2, _TILE_ROWS + PADDING), wide),
-        on_lines((n_chunks, 2 if is_wide else n + 2, room), wide),
+        on_lines((n_chunks, 2 if is_wide else n + 2, padded), wide),
         is_wide,
-        on_lines((m if is_wide else 0, room), wide),
+        on_lines((m if is_wide else 0, padded), wide),
     )
 
 
@@ -117,14 +117,14 @@ def _score(rows, labels, i, weights, out_z):
 @inline
 def _add(rows, labels, i, r, work, sums):
     """Add row i's x r and r to sums (n + 2, K), or for wide data keep r and add it."""
-    n_room = sums.shape[1]
+    n_padded = sums.shape[1]
     if not work.keeps_residuals:
         begin = np.int64(rows.indptr[i])
         add_sparse_row(labels, rows.data, begin, np.int64(rows.indptr[i + 1]) - begin, rows.indices, begin, r, sums)
     else:
-        for k in range(n_room):
+        for k in range(n_padded):
             work.residuals[i, k] = r[k]
-    for k in range(n_room):
+    for k in range(n_padded):
         sums[-2, k] += r[k]
 
 

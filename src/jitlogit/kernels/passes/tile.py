@@ -23,8 +23,8 @@ _PAIRS_AHEAD = 8
 
 
 @inline_by_type
-def add_rows(examples, positions, tiles, with_loss, room):
-    """Add rows to the room's gradient, in its own precision; return the sums of residuals and of losses.
+def add_rows(examples, positions, tiles, with_loss, space):
+    """Add rows to the space's gradient, in its own precision; return the sums of residuals and of losses.
 
     Without `with_loss`, the sum of losses is 0.
     """
@@ -32,46 +32,46 @@ def add_rows(examples, positions, tiles, with_loss, room):
     return _tiles if is_weighted(labels) or rows.ndim == 3 or rows.layout != "C" else _groups_and_tiles
 
 
-def _tiles(examples, positions, tiles, with_loss, room):
-    return _add_tiles(examples, positions, tiles.rows, with_loss, room)
+def _tiles(examples, positions, tiles, with_loss, space):
+    return _add_tiles(examples, positions, tiles.rows, with_loss, space)
 
 
-def _groups_and_tiles(examples, positions, tiles, with_loss, room):
+def _groups_and_tiles(examples, positions, tiles, with_loss, space):
     first, stop, ahead = positions
-    residuals = losses = room.weights.dtype.type(0)
+    residuals = losses = space.weights.dtype.type(0)
     count = stop - first
     middle = first + (0 if tiles.way == TILES else count - count % tiles.rows)
     if first < middle:
         groups = Positions(first, middle, middle if middle < stop else ahead)
-        residuals, losses = _add_groups(examples, groups, tiles, with_loss, room)
+        residuals, losses = _add_groups(examples, groups, tiles, with_loss, space)
     if middle < stop:
-        rest = _add_tiles(examples, Positions(middle, stop, ahead), tiles.rows, with_loss, room)
+        rest = _add_tiles(examples, Positions(middle, stop, ahead), tiles.rows, with_loss, space)
         residuals += rest[0]
         losses += rest[1]
     return residuals, losses
 
 
 @inline_by_type
-def _add_groups(examples, positions, tiles, with_loss, room):
+def _add_groups(examples, positions, tiles, with_loss, space):
     """Add whole groups of eight rows, or pairs. `plan` chooses no pairs for rows that need widening."""
-    return _eights_or_pairs if fields(examples)[0].dtype == fields(room)[0].dtype else _eights
+    return _eights_or_pairs if fields(examples)[0].dtype == fields(space)[0].dtype else _eights
 
 
-def _eights(examples, positions, tiles, with_loss, room):
-    return _add_eights(examples, positions, with_loss, room)
+def _eights(examples, positions, tiles, with_loss, space):
+    return _add_eights(examples, positions, with_loss, space)
 
 
-def _eights_or_pairs(examples, positions, tiles, with_loss, room):
+def _eights_or_pairs(examples, positions, tiles, with_loss, space):
     if tiles.way == PAIRS:
-        return _add_pairs(examples, positions, with_loss, room)
-    return _add_eights(examples, positions, with_loss, room)
+        return _add_pairs(examples, positions, with_loss, space)
+    return _add_eights(examples, positions, with_loss, space)
 
 
 @inline
-def _add_eights(examples, positions, with_loss, room):
+def _add_eights(examples, positions, with_loss, space):
     rows, labels, order = examples
-    weights, residuals = room.weights, room.tile[0]
-    bias = weights.dtype.type(room.bias[0])
+    weights, residuals = space.weights, space.tile[0]
+    bias = weights.dtype.type(space.bias[0])
     residual_sum = loss_sum = eights.zeros(weights)
     first, stop, ahead = positions
     start = first - first  # not the literal 0, for which Numba would compile the callees once more
@@ -83,7 +83,7 @@ def _add_eights(examples, positions, with_loss, room):
         residual = link.residual(z, sign)
         residual_sum += residual
         lanes.store(residuals, start, residual)
-        add_eight(rows, eight_rows(order, p), residuals, start, room.gradient)
+        add_eight(rows, eight_rows(order, p), residuals, start, space.gradient)
     return lanes.total(residual_sum), lanes.total(loss_sum)
 
 
@@ -102,14 +102,14 @@ def _signs_of_eight(labels, order, first, like):
 
 
 @outline
-def _add_pairs(examples, positions, with_loss, room):
+def _add_pairs(examples, positions, with_loss, space):
     rows, labels, order = examples
-    weights, gradient = room.weights, room.gradient
-    bias = weights.dtype.type(room.bias[0])
-    residual_sum = loss_sum = nothing = lanes.fill_half(rows, 0.0)
+    weights, gradient = space.weights, space.gradient
+    bias = weights.dtype.type(space.bias[0])
+    residual_sum = loss_sum = zeros = lanes.fill_half(rows, 0.0)
     first, stop, ahead = positions
     i = row_at(order, first)
-    before = (i, i, nothing, nothing)
+    before = (i, i, zeros, zeros)
     whole = pair_features(rows)
     zero = whole - whole  # not the literal 0, for which Numba would compile the callees once more
     for p in range(first, stop, 2):
@@ -142,10 +142,10 @@ def _residual_and_loss(rows, label, score, with_loss):
 
 
 @inline
-def _add_tiles(examples, positions, tile_rows, with_loss, room):
+def _add_tiles(examples, positions, tile_rows, with_loss, space):
     rows, labels, order = examples
-    weights, tile = room.weights, room.tile
-    bias = weights.dtype.type(room.bias[0])
+    weights, tile = space.weights, space.tile
+    bias = weights.dtype.type(space.bias[0])
     residual_sum = loss_sum = weights.dtype.type(0)
     first, stop, ahead = positions
     for start in range(first, stop, tile_rows):
@@ -154,7 +154,7 @@ def _add_tiles(examples, positions, tile_rows, with_loss, room):
         storage.scores(rows, order, start, used, following, weights, bias, tile[0])
         residual, loss_sum = tile_residuals(labels, order, start, used, with_loss, tile, tile[2], loss_sum)
         residual_sum += residual
-        storage.accumulate(rows, order, start, used, tile[2], room.gradient)
+        storage.accumulate(rows, order, start, used, tile[2], space.gradient)
     return residual_sum, loss_sum
 
 
@@ -166,11 +166,11 @@ def tile_residuals(labels, order, start, count, with_loss, tile, out_residual, l
     tile[2].
     """
     z, sign, loss = tile[0], tile[1], tile[2]
-    nothing = lanes.fill(z, 0.0)  # lanes beyond the last row have no residual
+    zeros = lanes.fill(z, 0.0)  # lanes beyond the last row have no residual
     signs(labels, order, start, count, sign)
     if count % lanes.width(z):
-        lanes.store(sign, count, nothing)
-        lanes.store(z, count, nothing)
+        lanes.store(sign, count, zeros)
+        lanes.store(z, count, zeros)
     if with_loss:
         link.losses(z, sign, count, loss)
         weigh(labels, order, start, count, loss_sum, loss)
@@ -180,7 +180,7 @@ def tile_residuals(labels, order, start, count, with_loss, tile, out_residual, l
 
 
 @helper
-def sum_chunk(examples, positions, tiles, with_loss, room, out_sums):
+def sum_chunk(examples, positions, tiles, with_loss, space, out_sums):
     """Sums over a chunk's rows into out_sums (n + 2,): x (A - Y), A - Y, and the losses."""
     n_features = examples.rows.shape[1]
     for j in range(n_features + 2):
@@ -190,9 +190,9 @@ def sum_chunk(examples, positions, tiles, with_loss, room, out_sums):
     for first in range(positions.first, stop, block_rows):
         end = min(first + block_rows, stop)
         block = Positions(first, end, end if end < stop else following)
-        residual_sum, loss_sum = add_rows(examples, block, tiles, with_loss, room)
+        residual_sum, loss_sum = add_rows(examples, block, tiles, with_loss, space)
         out_sums[n_features] += residual_sum
         out_sums[n_features + 1] += loss_sum
         for j in range(n_features):
-            out_sums[j] += room.gradient[j]
-            room.gradient[j] = 0
+            out_sums[j] += space.gradient[j]
+            space.gradient[j] = 0

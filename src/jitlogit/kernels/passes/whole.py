@@ -8,7 +8,7 @@ from __future__ import annotations
 from ...compiler.jit import helper, inline_by_type, outline, parallel_kernel, prange
 from ...compiler.types import class_of
 from ..simd import lanes
-from ..steps.batches import Examples, Positions, Room
+from ..steps.batches import Examples, MemberSpace, Positions
 from ..steps.labels import count_of, sum_of
 from ..steps.shares import share_of
 from ..storage import operations as storage
@@ -49,14 +49,14 @@ def _sum_chunk(examples, positions, tiles, work, member, out_sums):
 
 
 def _sum_score_chunk(examples, positions, tiles, work, member, out_sums):
-    room = Room(work.weights[0], work.bias[0], work.gradients[member], work.tiles[member])
-    tile.sum_chunk(examples, positions, tiles, True, room, out_sums[0])
+    space = MemberSpace(work.weights[0], work.bias[0], work.gradients[member], work.tiles[member])
+    tile.sum_chunk(examples, positions, tiles, True, space, out_sums[0])
 
 
 def _sum_class_chunk(examples, positions, tiles, work, member, out_sums):
-    room = Room(work.weights, work.bias, work.gradients[member], work.tiles[member])
-    softmax_tile.sum_chunk(examples, positions, tiles.rows, True, room, out_sums)
-    softmax_tile.add_last_block(room.gradient, out_sums, positions.stop - positions.first, tiles.rows)
+    space = MemberSpace(work.weights, work.bias, work.gradients[member], work.tiles[member])
+    softmax_tile.sum_chunk(examples, positions, tiles.rows, True, space, out_sums)
+    softmax_tile.add_last_block(space.gradient, out_sums, positions.stop - positions.first, tiles.rows)
 
 
 @parallel_kernel

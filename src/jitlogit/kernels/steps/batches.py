@@ -68,7 +68,7 @@ class Positions(NamedTuple):
     ahead: int
 
 
-class Room(NamedTuple):
+class MemberSpace(NamedTuple):
     """Arrays of one member of the team. With K classes, weights, bias and gradient have a leading axis (K,)."""
 
     weights: NDArray[Any]  # (n + PADDING,), zero beyond n

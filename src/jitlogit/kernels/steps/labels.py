@@ -29,7 +29,7 @@ def empty_places(size: int, dtype: Any) -> NDArray[Any]:
     return np.zeros(size + PADDING, dtype)[:size]
 
 
-def with_room(labels: NDArray[Any]) -> NDArray[Any]:
+def with_padding(labels: NDArray[Any]) -> NDArray[Any]:
     """A copy of the labels with memory behind it for whole lanes."""
     copy = empty_places(labels.size, labels.dtype)
     copy[:] = labels

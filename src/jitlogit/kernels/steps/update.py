@@ -47,10 +47,10 @@ class Rule(NamedTuple):
 def descend(step, gradient, n_features, out_weights):
     """Gradient descent: weights_j -= step * gradient_j in the gradient's precision; clears the gradient."""
     rate = lanes.fill(gradient, step)
-    nothing = lanes.fill(gradient, 0.0)
+    zeros = lanes.fill(gradient, 0.0)
     for j in range(0, n_features, lanes.width(gradient)):
         lanes.store(out_weights, j, lanes.load(out_weights, j) - rate * lanes.load(gradient, j))
-        lanes.store(gradient, j, nothing)
+        lanes.store(gradient, j, zeros)
 
 
 @helper

@@ -47,8 +47,8 @@ def _scores_of_two(rows, i, wa, wb, upcoming):
     n = rows.shape[1]
     step = lanes.width(rows)
     whole = n - n % step
-    nothing = lanes.fill(rows, 0.0)
-    a = b = (nothing, nothing, nothing, nothing, nothing, nothing, nothing, nothing)
+    zeros = lanes.fill(rows, 0.0)
+    a = b = (zeros, zeros, zeros, zeros, zeros, zeros, zeros, zeros)
     for j in range(0, whole, step):
         memory.prefetch(rows, upcoming, j)
         x = c_rows.load_eight(rows, i, j)

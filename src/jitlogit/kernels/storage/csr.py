@@ -40,19 +40,19 @@ def _one_score(labels, data, p, count, numbers, at, weights, out_z):
 
 
 def _several_scores(labels, data, p, count, numbers, at, weights, out_z):
-    n_room = weights.shape[1]
+    n_padded = weights.shape[1]
     step = lanes.half_width(weights)
-    nothing = lanes.fill_half(weights, 0.0)
-    for k in range(0, n_room, 2 * step):
-        z = y = nothing
+    zeros = lanes.fill_half(weights, 0.0)
+    for k in range(0, n_padded, 2 * step):
+        z = y = zeros
         for t in range(count):
             weight = weights[np.uint64(numbers[np.uint64(at + t)])]
             x = lanes.fill_half(weights, data[np.uint64(p + t)])
             z += x * lanes.load_half(weights, weight, k)
-            if k + step < n_room:
+            if k + step < n_padded:
                 y += x * lanes.load_half(weights, weight, k + step)
         lanes.store(out_z, k, z)
-        if k + step < n_room:
+        if k + step < n_padded:
             lanes.store(out_z, k + step, y)
 
 
@@ -69,11 +69,11 @@ def _add_one(labels, data, p, count, numbers, at, residual, gradients):
 
 
 def _add_several(labels, data, p, count, numbers, at, residual, gradients):
-    n_room = gradients.shape[1]
+    n_padded = gradients.shape[1]
     step = lanes.half_width(gradients)
     for t in range(count):
         gradient = gradients[np.uint64(numbers[np.uint64(at + t)])]
         x = lanes.fill_half(gradients, data[np.uint64(p + t)])
-        for k in range(0, n_room, step):
+        for k in range(0, n_padded, step):
             g = lanes.load_half(gradients, gradient, k) + x * lanes.load_half(gradients, residual, k)
             lanes.store(gradient, k, g)

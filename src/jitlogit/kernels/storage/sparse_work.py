@@ -66,7 +66,7 @@ class SparseWorkSpace(NamedTuple):
     is_lazy: bool  # whether updates leave features alone that the batch doesn't have, see `sparse_walk`
 
 
-def room_for_classes(n_scores: int) -> int:
+def padded_classes(n_scores: int) -> int:
     """Number of scores, rounded up to whole lanes; a single score needs none."""
     return n_scores if n_scores == 1 else round_up(n_scores)
 
@@ -85,7 +85,7 @@ def sparse_work_space(
     `row_values` are the mean and the largest number of a row's stored values. `dtype` is the one that rows are computed
     in; large batches use float64 for their sums' sake.
     """
-    room = room_for_classes(n_scores)
+    padded = padded_classes(n_scores)
     wide = np.dtype(np.float64)
     if batch_size > 4 * FOLD_ROWS:
         dtype = wide
@@ -96,24 +96,24 @@ def sparse_work_space(
     features = n_features if has_all else min(n_features, chunk_rows * most_values)
     tile_rows = max(1, min(_TILE_ROWS, _TILE_VALUES // max(1, most_values)))
     entries = 0 if has_all else min(_MOST_ENTRIES, max(_LEAST_ENTRIES, math.isqrt(n_features)))
-    of_feature = round_up(2 * room + 3, 8 if room == 1 else LINE_BYTES // dtype.itemsize) if lazy else room
+    of_feature = round_up(2 * padded + 3, 8 if padded == 1 else LINE_BYTES // dtype.itemsize) if lazy else padded
     work = SparseWorkSpace(
         on_lines((n_features, of_feature), dtype),
         on_lines((n_scores, 8), wide),
-        on_lines((members, 5, round_up(room)), wide),
+        on_lines((members, 5, round_up(padded)), wide),
         np.zeros((members, 8), np.int64),
-        on_lines((members, entries + 1, MATRIX + 2 * room), wide),
-        on_lines((members, entries + 1, MATRIX + 2 * room), dtype),
+        on_lines((members, entries + 1, MATRIX + 2 * padded), wide),
+        on_lines((members, entries + 1, MATRIX + 2 * padded), dtype),
         on_lines((members, n_scores + 2, tile_rows + PADDING), dtype),
-        on_lines((members, round_up(room)), dtype),
+        on_lines((members, round_up(padded)), dtype),
         np.zeros((members, 0 if has_all else tile_rows * most_values), np.int32),
-        on_lines((members, features if lazy or not has_all else 0, room), dtype),
+        on_lines((members, features if lazy or not has_all else 0, padded), dtype),
         on_lines((members, features if lazy else 0), dtype),
         np.zeros((n_chunks, 0 if has_all else n_features), np.int32),
         np.zeros((n_chunks, features), np.int64),
         np.zeros((n_chunks, 8), np.int64),
-        on_lines((n_chunks, features, room), dtype),
-        on_lines((n_chunks, round_up(2 * room + 1)), wide),
+        on_lines((n_chunks, features, padded), dtype),
+        on_lines((n_chunks, round_up(2 * padded + 1)), wide),
         on_lines((members, 0 if lazy else round_up(n_features + 2)), wide),
         has_all,
         lazy,
@@ -131,7 +131,7 @@ def sparse_chunks(batch_values: float, n_features: int, n_scores: int) -> int:
     limit = min(
         _MAX_CHUNKS,
         int(batch_values * n_scores) // _CHUNK_WORK,
-        int(_MAX_GRADIENT_BYTES // (min(n_features, batch_values) * room_for_classes(n_scores) * 8 + 1)),
+        int(_MAX_GRADIENT_BYTES // (min(n_features, batch_values) * padded_classes(n_scores) * 8 + 1)),
     )
     return 1 << max(0, limit.bit_length() - 1)
 
@@ -144,10 +144,10 @@ def takes_all(row_values: float, n_features: int, batch_size: int, n_scores: int
 
 def set_features(work: SparseWorkSpace, rule: Rule) -> None:
     """Set the columns of the state and the scalars that follow from the features' means and scales."""
-    n_room = room_for_classes(work.bias.shape[0])
+    n_padded = padded_classes(work.bias.shape[0])
     squares = rule.inverse_scale**2
-    work.state[:, 2 * n_room + DRIVE] = rule.offset * squares
-    work.state[:, 2 * n_room + INVERSE_SQUARE] = squares
+    work.state[:, 2 * n_padded + DRIVE] = rule.offset * squares
+    work.state[:, 2 * n_padded + INVERSE_SQUARE] = squares
     work.scalars[:, MEAN_DRIVE, 0] = np.sum(rule.offset**2 * squares)
 
 
@@ -160,7 +160,7 @@ def set_biases(work: SparseWorkSpace, rule: Rule) -> None:
 
 def begin_table(work: SparseWorkSpace) -> None:
     """Begin the table anew, where all features are up to date."""
-    work.state[:, 2 * room_for_classes(work.bias.shape[0]) + LAST] = 0
+    work.state[:, 2 * padded_classes(work.bias.shape[0]) + LAST] = 0
     work.updates[0, 0] = 0
     for table in (work.tables, work.entries):
         table[:, 0] = 0

@@ -73,9 +73,9 @@ ScoreWorkSpace = WorkSpace | FeatureWorkSpace | SmallWorkSpace | TurnedWorkSpace
 
 def work_space(cut: Plan, n_features: int, dtype: np.dtype[Any], members: int) -> ScoreWorkSpace:
     """Make the arrays for one score, with zeros for parameters."""
-    room = round_up(n_features + PADDING, PADDING)
-    tiles, gradients = on_lines((members, 3, cut.tiles.rows + PADDING), dtype), on_lines((members, room), dtype)
-    weights, bias = on_lines((members, room), dtype), on_lines((members, 1 + PADDING), _WIDE)
+    padded = round_up(n_features + PADDING, PADDING)
+    tiles, gradients = on_lines((members, 3, cut.tiles.rows + PADDING), dtype), on_lines((members, padded), dtype)
+    weights, bias = on_lines((members, padded), dtype), on_lines((members, 1 + PADDING), _WIDE)
     if cut.n_parts > 1:
         partial_scores = on_lines((2, cut.n_parts, cut.tiles.rows + PADDING), dtype)
         return FeatureWorkSpace(weights, bias, gradients, tiles, partial_scores)
@@ -83,18 +83,18 @@ def work_space(cut: Plan, n_features: int, dtype: np.dtype[Any], members: int) -
         return TurnedWorkSpace(weights, bias, gradients, tiles, np.empty((cut.turned_rows, n_features), dtype))
     if cut.is_small:
         return SmallWorkSpace(weights, bias, gradients, tiles)
-    totals, sums = on_lines((members, room), _WIDE), on_lines((2, cut.n_chunks, n_features + 2), _WIDE)
+    totals, sums = on_lines((members, padded), _WIDE), on_lines((2, cut.n_chunks, n_features + 2), _WIDE)
     return WorkSpace(weights, bias, gradients, tiles, totals, sums)
 
 
 def class_work_space(
     n_classes: int, tile_rows: int, n_chunks: int, n_features: int, dtype: np.dtype[Any], members: int
 ) -> ClassWorkSpace:
-    room = round_up(n_features + PADDING, PADDING)
+    padded = round_up(n_features + PADDING, PADDING)
     return ClassWorkSpace(
-        on_lines((n_classes, room), dtype),
+        on_lines((n_classes, padded), dtype),
         on_lines((n_classes, 8), _WIDE),
-        on_lines((n_chunks, n_classes, room), dtype),
+        on_lines((n_chunks, n_classes, padded), dtype),
         on_lines((members, n_classes + 2, tile_rows + PADDING), dtype),
         on_lines((members, round_up(n_features + 2)), _WIDE),
         on_lines((n_chunks, n_classes, n_features + 2), _WIDE),
