@@ -1,10 +1,12 @@
-"""The penalised cost of wide sparse data as a function of one number per row, not of one per feature.
+"""The penalised cost of wide data as a function of one number per row, not of one per feature.
 
 Gradient descent in the metric of the penalty keeps the weights a sum over the rows,  w = F X'^T beta,  F the inverse of
 the penalty (Kimeldorf and Wahba, "Some results on Tchebycheffian spline functions", 1971). With many more features than
-rows, L-BFGS then works on much shorter arrays. It needs products of parameters and gradients only,
+rows, the search then works on much shorter arrays. It needs products of parameters and gradients only,
 beta^T (X' F X'^T gamma). Parameters and gradients are therefore kept together with their products with X', so that each
 gradient reads X once.
+
+Of dense rows the Gram matrix is kept, and steps are Newton's: they need the Cholesky factor of an (m, m) matrix.
 
 From initial weights W on, weights are  w = F X'^T beta + eta W,  and gradients  F X'^T gamma + eta W.
 """
@@ -13,17 +15,16 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..compiler.threads import members_for, run
+from scipy.linalg.lapack import dpotrf, dpotrs
+
 from ..data.prediction import losses_of, probabilities_of
 from ..data.validation import Array, is_sparse
-from ..kernels.passes.gram import GramFeatures, GramSpace, gram_times
-from ..kernels.simd.arrays import on_lines
-from ..kernels.storage.sparse_work import COST, padded_classes, sparse_chunks
 from .cost import Cost
-from .passes import by_columns
+from .gram import DenseGram, SparseGram
 
-# Least ratio of features to rows for which this pays (Zen 4, two cores).
+# Least ratio of features to rows for which this pays with sparse rows (Zen 4, two cores).
 _WIDE = 4
+_LEAST = 1e-30  # curvature by a score; of zeros, no bias could be computed
 # First index of the arrays. Second index: places after the m rows, for biases, eta and the gradient's norm.
 _ITSELF, _GRADIENT, _SCORES = 0, 1, 2
 _BIASES, _MULTIPLE, _SIZE = -3, -2, -1
@@ -32,7 +33,7 @@ _BIASES, _MULTIPLE, _SIZE = -3, -2, -1
 def is_wide(cost: Cost) -> bool:
     """Whether the minimum is found faster in the space of the rows."""
     m, n = cost.X.shape
-    return is_sparse(cost.X) and n > _WIDE * m and bool(cost.l2.all())
+    return n > (_WIDE if is_sparse(cost.X) else 1) * m and bool(cost.l2.all())
 
 
 class RowSpace:
@@ -49,23 +50,16 @@ class RowSpace:
     def __init__(self, cost: Cost, initial: Array) -> None:
         """Begin at `initial` (K, n + 1), for scaled features."""
         self._cost, self._initial = cost, initial
-        m, K, room = cost.X.shape[0], cost.n_scores, padded_classes(cost.n_scores)
-        n_chunks = sparse_chunks(cost.X.nnz, m, K)
-        self._columns, bounds = by_columns(cost.X, n_chunks)
-        self._members = members_for(cost.n_threads, n_chunks, cost.X.data.nbytes * K * COST)
-        shapes = (m, room), (self._members, room), (n_chunks, m, room)
-        given, rows, out = (on_lines(shape, np.dtype(np.float64)) for shape in shapes)
-        self._space = GramSpace(given, rows, out, np.zeros((n_chunks, K)), np.zeros(n_chunks))
+        self._newton: tuple[Array, Array] | None = None  # roots of curvatures (m, 1), and the factor
         self._first = 0.0  # factor of the first approximation of the inverse Hessian; 0 until there is a gradient
         weights, self._begun = initial[:, :-1], bool(initial[:, :-1].any())
-        penalised: Array = np.zeros((0, K))
+        penalised: Array = np.zeros((0, cost.n_scores))
         if self._begun:
             penalised = np.ascontiguousarray((cost.l2 * weights).T)
             cost.passes += 1
             self._scores_begun = cost.X @ (weights * cost.inverse_scale).T - weights @ (cost.offset / cost.scale)
             self._squared = float(np.vdot(penalised.T, weights))
-        factors = cost.inverse_scale**2 / cost.l2
-        self._features = GramFeatures(bounds, cost.offset, cost.inverse_scale, factors, penalised)
+        self.gram = (SparseGram if is_sparse(cost.X) else DenseGram)(cost, penalised)
 
     def begin(self) -> Array:
         """The initial parameters, (3, m + 3, K)."""
@@ -86,7 +80,7 @@ class RowSpace:
         gradient = self._zeros()
         gamma = gradient[_GRADIENT, :m] = residuals / m + beta
         gradient[_GRADIENT, _MULTIPLE, 0] = eta
-        gradient[_ITSELF, :m], largest = self._gram_times(gamma, eta)
+        gradient[_ITSELF, :m], largest = self.gram.times(gamma, eta)
         squared = float(np.vdot(beta, scores))
         if self._begun:
             gradient[_ITSELF, :m] += eta * self._scores_begun
@@ -101,7 +95,47 @@ class RowSpace:
         """Largest element of the gradient by weights of scaled features, and biases."""
         return float(gradient[_GRADIENT, _SIZE, 0])
 
+    def at(self, parameters: Array, _gradient: Array) -> None:
+        """Take the Hessian at these parameters, if there is a Gram matrix; the one before stays where it can't be had.
+
+        Several classes have the mean of their curvatures. With curvatures D of the mean loss by the scores, the factor
+        is that of  I + D^1/2 G D^1/2,  whose eigenvalues are 1 at least (Rasmussen and Williams, "Gaussian processes
+        for machine learning", 2006, section 3.4).
+        """
+        if not isinstance(self.gram, DenseGram):
+            return
+        cost, m = self._cost, self._cost.X.shape[0]
+        p = probabilities_of(parameters[_SCORES, :m] + parameters[_ITSELF, _BIASES])
+        curvatures = np.maximum((p * (1 - p)).mean(axis=1), _LEAST) / m
+        roots = np.sqrt(curvatures if cost.sample_weight is None else curvatures * cost.sample_weight)
+        matrix = self.gram.matrix * roots
+        matrix *= roots[:, np.newaxis]
+        matrix[np.diag_indices(m)] += 1
+        factor, failed = dpotrf(matrix.T, overwrite_a=True)
+        if not failed:
+            self._newton = roots[:, np.newaxis], factor
+
     def solve(self, gradient: Array) -> Array:
+        """Product of the approximate inverse Hessian and a gradient; the step's scores come with it."""
+        if self._newton is None:
+            return self._first_step(gradient)
+        m, (roots, factor) = self._cost.X.shape[0], self._newton
+        image, eta = gradient[_ITSELF, :m], gradient[_GRADIENT, _MULTIPLE]
+        solved = roots * dpotrs(factor, roots * np.column_stack([image, np.ones(m)]))[0]
+        of_image, of_bias = solved[:, :-1], solved[:, -1:]
+        step = self._zeros()
+        step[_ITSELF, :m] = gradient[_GRADIENT, :m] - of_image
+        if self._cost.fit_intercept:
+            biases = (gradient[_ITSELF, _BIASES] - of_image.sum(axis=0)) / of_bias.sum()
+            step[_ITSELF, :m] -= of_bias * biases
+            step[_ITSELF, _BIASES] = biases
+        step[_ITSELF, _MULTIPLE] = eta
+        step[_SCORES, :m] = self.gram.matrix @ step[_ITSELF, :m]
+        if self._begun:
+            step[_SCORES, :m] += eta[0] * self._scores_begun
+        return step
+
+    def _first_step(self, gradient: Array) -> Array:
         """The gradient over the curvature along the first gradient; that of the biases over its square root.
 
         In the metric of the penalty, weights have curvatures from 1 up. That along the first gradient is near the
@@ -130,14 +164,6 @@ class RowSpace:
 
     def _zeros(self) -> Array:
         return np.zeros((3, self._cost.X.shape[0] + 3, self._cost.n_scores))
-
-    def _gram_times(self, gamma: Array, eta: float) -> tuple[Array, float]:
-        """X' F X'^T gamma, and the largest element of X'^T gamma plus eta times the penalty's gradient at W."""
-        K = gamma.shape[1]
-        space = self._space
-        space.given[:, :K] = gamma
-        run(gram_times, self._members, self._columns, self._features, self._cost.labels, gamma.sum(axis=0), eta, space)
-        return space.out.sum(axis=0)[:, :K] - space.common.sum(axis=0), float(space.largest.max())
 
 
 def _losses(scores: Array, labels: Array, weights: Array | None) -> tuple[float, Array]:

@@ -115,6 +115,8 @@ def _newton_sample(task: Task) -> Found:
 def _newton_cholesky(task: Task) -> Found:
     """The Hessian is exact for two classes; for more it is their mean, and pairs correct it."""
     cost, m = task.cost, task.cost.X.shape[0]
+    if is_wide(cost):
+        return _descend(task, _from_row_space(task), UnitVariance(cost), probe=True)
     start = _near_sample(task)
     pairs = Pairs(0) if cost.n_scores == 1 else start.pairs
     return _descend(task, start, Preconditioner(cost, Sample(np.arange(m), cost.X), m), pairs)
@@ -126,7 +128,7 @@ def _newton_cg(task: Task) -> Found:
 
 
 def _lbfgs(task: Task) -> Found:
-    start = _from_row_space(task) if is_wide(task.cost) else _near_sample(task)
+    start = _from_row_space(task) if is_sparse(task.cost.X) and is_wide(task.cost) else _near_sample(task)
     return _descend(task, start, UnitVariance(task.cost), start.pairs, probe=start.pairs is None)
 
 
@@ -196,8 +198,10 @@ def _near_sample(task: Task) -> Start:
 
 def _from_row_space(task: Task) -> Start:
     """The minimum that is found in the space of the rows."""
-    space = RowSpace(task.cost, _first_parameters(task))
-    found = minimise(space, space.begin(), space.solve, task.stopping, scaled=True, size=space.size)
+    cost, sparse = task.cost, is_sparse(task.cost.X)
+    space = RowSpace(cost, _first_parameters(task))
+    pairs = None if sparse or cost.n_scores > 1 else Pairs(0)
+    found = minimise(space, space.begin(), space.solve, task.stopping, space.at, pairs, scaled=sparse, size=space.size)
     return Start(space.parameters(found.parameters), iterations=found.iterations, stopped=found.stopped)
 
 
