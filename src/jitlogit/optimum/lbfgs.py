@@ -124,6 +124,7 @@ def minimise(
     probe: bool = False,
     scaled: bool = False,
     size: Callable[[Array], float] = largest,
+    length: Callable[[Array, Array], float] | None = None,
 ) -> Found:
     """Minimise by L-BFGS (Nocedal and Wright, algorithm 7.4) from a given approximation of the Hessian.
 
@@ -145,6 +146,8 @@ def minimise(
         Whether `solve` is scaled by the last pair from the start; else it is once a step proves too long.
     size : callable
         Norm of a gradient, to compare with `tol`.
+    length : callable or None
+        First length to try along a direction from some parameters; None: 1.
     """
     tol, max_iter, rounding, on_step = stopping
     value, gradient = cost(parameters)
@@ -168,12 +171,14 @@ def minimise(
         if not np.vdot(direction, gradient) < 0:
             kept.clear()
             direction = -solve(gradient)
+        if length is not None:
+            direction = length(parameters, direction) * direction
         found = _search(cost, parameters, value, gradient, direction, rounding)
         if found is None:
             return here(iteration)
-        length, value, new_gradient = found
-        step = length * direction
-        scaled = scaled or (length < 1 and len(kept) >= _PAIRS_BEFORE_SCALING)
+        part, value, new_gradient = found
+        step = part * direction
+        scaled = scaled or (part < 1 and len(kept) >= _PAIRS_BEFORE_SCALING)
         kept.add(step, new_gradient - gradient)
         parameters, gradient = parameters + step, new_gradient
         if on_step and on_step(iteration, value, parameters):

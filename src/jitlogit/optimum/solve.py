@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -65,6 +66,8 @@ def choose_solver(X: Any, n_classes: int | None, with_l1: bool) -> str:
     m, n = X.shape
     if with_l1:
         return "proximal"
+    if not is_sparse(X) and m < n:
+        return "newton-cholesky"
     if n > _MOST_FEATURES:
         return "lbfgs"
     if not is_sparse(X) and n_classes is None and m * n**2 <= _FEW_PRODUCTS:
@@ -198,10 +201,13 @@ def _near_sample(task: Task) -> Start:
 
 def _from_row_space(task: Task) -> Start:
     """The minimum that is found in the space of the rows."""
-    cost, sparse = task.cost, is_sparse(task.cost.X)
+    cost = task.cost
     space = RowSpace(cost, _first_parameters(task))
-    pairs = None if sparse or cost.n_scores > 1 else Pairs(0)
-    found = minimise(space, space.begin(), space.solve, task.stopping, space.at, pairs, scaled=sparse, size=space.size)
+    search = partial(minimise, space, space.begin(), space.solve, task.stopping, size=space.size)
+    if is_sparse(cost.X):
+        found = search(scaled=True)
+    else:
+        found = search(space.at, Pairs(0 if cost.n_scores == 1 else 10), length=space.length)
     return Start(space.parameters(found.parameters), iterations=found.iterations, stopped=found.stopped)
 
 
