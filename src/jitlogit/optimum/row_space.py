@@ -6,25 +6,25 @@ rows, the search then works on much shorter arrays. It needs products of paramet
 beta^T (X' F X'^T gamma). Parameters and gradients are therefore kept together with their products with X', so that each
 gradient reads X once.
 
-Of dense rows the Gram matrix is kept, and steps are Newton's: they need the Cholesky factor of an (m, m) matrix.
+Of dense rows the Gram matrix is kept, and steps are Newton's: they factorise (m, m) matrices.
 
 From initial weights W on, weights are  w = F X'^T beta + eta W,  and gradients  F X'^T gamma + eta W.
 """
 
 from __future__ import annotations
 
-import numpy as np
+import contextlib
 
-from scipy.linalg.lapack import dpotrf, dpotrs
+import numpy as np
 
 from ..data.prediction import losses_of, probabilities_of
 from ..data.validation import Array, is_sparse
 from .cost import Cost
 from .gram import DenseGram, SparseGram
+from .row_newton import RowHessian
 
 # Least ratio of features to rows for which this pays with sparse rows (Zen 4, two cores).
 _WIDE = 4
-_LEAST = 1e-30  # curvature by a score; of zeros, no bias could be computed
 # Most lengths that are tried along a step, largest factor between two of them, and relative change that ends the search.
 _MOST_LENGTHS, _LENGTHS, _SAME_LENGTH = 6, 4, 0.05
 # First index of the arrays. Second index: places after the m rows, for biases, eta and the gradient's norm.
@@ -52,7 +52,8 @@ class RowSpace:
     def __init__(self, cost: Cost, initial: Array) -> None:
         """Begin at `initial` (K, n + 1), for scaled features."""
         self._cost, self._initial = cost, initial
-        self._newton: tuple[Array, Array] | None = None  # roots of curvatures (m, 1), and the factor
+        self._hessian: RowHessian | None = None
+        self._weights = np.ones(cost.X.shape[0]) if cost.sample_weight is None else cost.sample_weight
         self._first = 0.0  # factor of the first approximation of the inverse Hessian; 0 until there is a gradient
         weights, self._begun = initial[:, :-1], bool(initial[:, :-1].any())
         penalised: Array = np.zeros((0, cost.n_scores))
@@ -96,43 +97,28 @@ class RowSpace:
         return float(gradient[_GRADIENT, _SIZE, 0])
 
     def at(self, parameters: Array, _gradient: Array) -> None:
-        """Take the Hessian at these parameters, if there is a Gram matrix; the one before stays where it can't be had.
-
-        Several classes have the mean of their curvatures. With curvatures D of the mean loss by the scores, the factor
-        is that of  I + D^1/2 G D^1/2,  whose eigenvalues are 1 at least (Rasmussen and Williams, "Gaussian processes
-        for machine learning", 2006, section 3.4).
-        """
-        if not isinstance(self.gram, DenseGram):
-            return
-        cost, m = self._cost, self._cost.X.shape[0]
-        p = probabilities_of(parameters[_SCORES, :m] + parameters[_ITSELF, _BIASES])
-        curvatures = np.maximum((p * (1 - p)).mean(axis=1), _LEAST) / m
-        roots = np.sqrt(curvatures if cost.sample_weight is None else curvatures * cost.sample_weight)
-        matrix = self.gram.matrix * roots
-        matrix *= roots[:, np.newaxis]
-        matrix[np.diag_indices(m)] += 1
-        factor, failed = dpotrf(matrix.T, clean=False, overwrite_a=True)
-        if not failed:
-            self._newton = roots[:, np.newaxis], factor
+        """Take the Hessian at these parameters, if there is a Gram matrix; the one before stays where it can't be had."""
+        if isinstance(self.gram, DenseGram):
+            cost, m = self._cost, self._cost.X.shape[0]
+            p = probabilities_of(parameters[_SCORES, :m] + parameters[_ITSELF, _BIASES])
+            with contextlib.suppress(np.linalg.LinAlgError):
+                self._hessian = RowHessian(self.gram.matrix, p, self._weights / m)
 
     def solve(self, gradient: Array) -> Array:
         """Product of the approximate inverse Hessian and a gradient; the step's scores come with it."""
-        if self._newton is None:
+        if self._hessian is None or not isinstance(self.gram, DenseGram):
             return self._first_step(gradient)
-        m, (roots, factor) = self._cost.X.shape[0], self._newton
-        image, eta = gradient[_ITSELF, :m], gradient[_GRADIENT, _MULTIPLE]
-        solved = roots * dpotrs(factor, roots * np.column_stack([image, np.ones(m)]))[0]
-        of_image, of_bias = solved[:, :-1], solved[:, -1:]
-        step = self._zeros()
-        step[_ITSELF, :m] = gradient[_GRADIENT, :m] - of_image
+        m, eta, step = self._cost.X.shape[0], gradient[_GRADIENT, _MULTIPLE, 0], self._zeros()
+        change = self._hessian.times(gradient[_ITSELF, :m])
         if self._cost.fit_intercept:
-            biases = (gradient[_ITSELF, _BIASES] - of_image.sum(axis=0)) / of_bias.sum()
-            step[_ITSELF, :m] -= of_bias * biases
+            biases = self._hessian.biases(gradient[_ITSELF, _BIASES] - change.sum(axis=0))
+            change += self._hessian.times(np.broadcast_to(biases, change.shape))
             step[_ITSELF, _BIASES] = biases
-        step[_ITSELF, _MULTIPLE] = eta
+        step[_ITSELF, :m] = gradient[_GRADIENT, :m] - change
+        step[_ITSELF, _MULTIPLE, 0] = eta
         step[_SCORES, :m] = self.gram.matrix @ step[_ITSELF, :m]
         if self._begun:
-            step[_SCORES, :m] += eta[0] * self._scores_begun
+            step[_SCORES, :m] += eta * self._scores_begun
         return step
 
     def length(self, parameters: Array, direction: Array) -> float:
@@ -145,14 +131,13 @@ class RowSpace:
         scores, change = (each[_SCORES, :m] + each[_ITSELF, _BIASES] for each in (parameters, direction))
         labels = cost.labels[:m]
         of_labels = labels * change[:, 0] if cost.n_scores == 1 else change[np.arange(m), labels]
-        weights = np.ones(m) if cost.sample_weight is None else cost.sample_weight
         slope, curvature = self._product(parameters, direction), self._product(direction, direction)
         length = 1.0
         for _ in range(_MOST_LENGTHS):
             p = probabilities_of(scores + length * change)
             means, squares = (p * change).sum(axis=1), (p * change**2).sum(axis=1)
-            first = float(weights @ (means - of_labels)) / m + slope + length * curvature
-            second = float(weights @ (squares - means**2)) / m + curvature
+            first = float(self._weights @ (means - of_labels)) / m + slope + length * curvature
+            second = float(self._weights @ (squares - means**2)) / m + curvature
             if not second > 0:
                 break
             before, length = length, min(max(length - first / second, length / _LENGTHS), length * _LENGTHS)

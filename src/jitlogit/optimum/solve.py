@@ -207,7 +207,7 @@ def _from_row_space(task: Task) -> Start:
     if is_sparse(cost.X):
         found = search(scaled=True)
     else:
-        found = search(space.at, Pairs(0 if cost.n_scores == 1 else 10), length=space.length)
+        found = search(space.at, Pairs(0), length=space.length)
     return Start(space.parameters(found.parameters), iterations=found.iterations, stopped=found.stopped)
 
 
