@@ -1,9 +1,9 @@
 """Measure LogisticRegression on dense data with fewer rows than features, beside scikit-learn's solvers.
 
 The objective is the sum of the losses + lambda / 2 ||w||^2, and C = 1 / lambda. Each solver gets the loosest tolerance
-with which its cost is at most 1e-6 of the least cost above it. Solvers then run in turn, and medians count. BLAS has one
-thread: on small matrices a second one makes scikit-learn's solvers slower, or very much slower on a busy machine. There,
-`--clock processor` counts processor time, which other processes don't stretch.
+that brings its cost within 1e-6 of the least cost, relatively. Solvers then run in turn, and medians count. BLAS has
+one thread: on small matrices a second one makes scikit-learn's solvers slower, or very much slower on a busy machine.
+There, `--clock processor` counts processor time, which other processes don't stretch.
 
 Exits with 1 if ours doesn't come so near, or takes a millisecond more than the fastest rival.
 
@@ -91,7 +91,9 @@ def main() -> int:
     parser.add_argument("--clock", choices=["wall", "processor"], default="wall")
     options = parser.parse_args()
     clock = time.perf_counter if options.clock == "wall" else time.process_time
-    print("| rows x features | dtype | lambda | intercept | ours, ms | fastest rival, ms | ours / fastest | ours' gap |")
+    print(
+        "| rows x features | dtype | lambda | intercept | ours, ms | fastest rival, ms | ours / fastest | ours' gap |"
+    )
     print("|---" * 8 + "|")
     late = False
     for shape in options.shapes:
@@ -111,7 +113,10 @@ def main() -> int:
                     ours, gap = found.pop("jitlogit")[:2]
                     best, rival = min(((each[0], name) for name, each in found.items()), default=(np.inf, "none"))
                     late |= ours > best + _LATER_BY
-                    print(f"{head} {1e3 * ours:.2f} | {1e3 * best:.2f} ({rival}) | {ours / best:.2f} | {gap:.0e} |", flush=True)
+                    print(
+                        f"{head} {1e3 * ours:.2f} | {1e3 * best:.2f} ({rival}) | {ours / best:.2f} | {gap:.0e} |",
+                        flush=True,
+                    )
     return int(late)
 
 

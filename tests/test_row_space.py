@@ -1,4 +1,4 @@
-"""Wide sparse data's cost as a function of a number for each row."""
+"""Wide data's cost as a function of a number for each row."""
 
 from __future__ import annotations
 
@@ -30,8 +30,9 @@ def wide_data(classes=2, seed=0):
     return X, np.arange(M) % classes
 
 
-def cost_of(classes=2, weighted=False, fit_intercept=True, n_threads=1):
+def cost_of(classes=2, weighted=False, fit_intercept=True, n_threads=1, form=sparse.csr_array):
     X, y = wide_data(classes)
+    X = form(X.toarray())
     rng = np.random.default_rng(1)
     weights = rng.random(M) + 0.1 if weighted else None
     offset = rng.random(N) if fit_intercept else np.zeros(N)
@@ -55,7 +56,7 @@ def some_parameters(space, cost, seed=2):
     parameters = (rng.random() + 0.5) * begin
     parameters[0, M] = rng.standard_normal(cost.n_scores) * cost.fit_intercept
     beta = parameters[0, :M] = 0.1 * rng.standard_normal((M, cost.n_scores))
-    parameters[2, :M] += space._gram_times(beta, 0.0)[0]
+    parameters[2, :M] += space.gram.times(beta, 0.0)[0]
     return parameters
 
 
@@ -63,8 +64,9 @@ def some_parameters(space, cost, seed=2):
 @pytest.mark.parametrize("fit_intercept", [True, False])
 @pytest.mark.parametrize("weighted", [True, False])
 @pytest.mark.parametrize("classes", [2, 3, 9])
-def test_cost_and_gradient_are_those_of_the_weights(classes, weighted, fit_intercept, warm):
-    cost = cost_of(classes, weighted, fit_intercept)
+@pytest.mark.parametrize("form", [sparse.csr_array, np.asarray], ids=["csr", "dense"])
+def test_cost_and_gradient_are_those_of_the_weights(form, classes, weighted, fit_intercept, warm):
+    cost = cost_of(classes, weighted, fit_intercept, form=form)
     space = space_of(cost, warm)
     parameters = some_parameters(space, cost)
     value, gradient = space(parameters)
@@ -96,7 +98,7 @@ def test_products_have_the_same_bits_for_any_number_of_threads(warm, monkeypatch
     any_members(monkeypatch)
     monkeypatch.setattr(sparse_work, "_CHUNK_WORK", 100)
     given = np.random.default_rng(0).standard_normal((M, 3))
-    one, *others = (space_of(cost_of(3, n_threads=k), warm)._gram_times(given, 0.7) for k in (1, 2, 3))
+    one, *others = (space_of(cost_of(3, n_threads=k), warm).gram.times(given, 0.7) for k in (1, 2, 3))
     for product, largest in others:
         np.testing.assert_array_equal(product, one[0])
         assert largest == one[1]
@@ -165,7 +167,8 @@ def test_what_the_space_of_the_rows_is_for():
     assert is_wide(cost)
     cost.l2[3] = 0
     assert not is_wide(cost)
-    dense = Cost(cost.X.toarray(), cost.labels, None, None, cost.offset, cost.scale, np.ones(N), True, 1)
-    assert not is_wide(dense)
+    for n, wide in ((M + 1, True), (M, False)):
+        dense = Cost(cost.X.toarray()[:, :n], cost.labels, None, None, *[np.ones(n)] * 3, True, 1)
+        assert is_wide(dense) is wide
     narrow = cost.X[:, : 3 * M]
     assert not is_wide(Cost(narrow, cost.labels, None, None, *[np.ones(3 * M)] * 3, True, 1))

@@ -116,7 +116,8 @@ class LogisticRegression(CallbackSupportMixin, LinearClassifier):  # type: ignor
     solver : str
         "auto" chooses by penalty, shape and sparsity. Each solver reaches the same optimum, on scaled features:
 
-        - "newton-cholesky": Newton's method; for more than two classes, L-BFGS with the classes' mean Hessian.
+        - "newton-cholesky": Newton's method; for more than two classes, L-BFGS with the classes' mean Hessian. With
+          fewer rows than features, Newton's method in the space of the rows.
         - "newton-sample": L-BFGS, preconditioned by the Hessian of a sample of rows. The Hessian is taken at once if it
           costs at most a read of X, or the search on the sample was slow. Else it is taken when the search is slow, or
           after twelve iterations.
@@ -312,7 +313,7 @@ class LogisticRegression(CallbackSupportMixin, LinearClassifier):  # type: ignor
         sizes = np.ones(scale.size) if check.check_bool(self.standardize, "standardize") else scale
         n_classes = None if self.classes_.size == 2 else self.classes_.size
         check_callbacks(self.callbacks)
-        solver = self._solver(data.X, n_classes, alpha * part > 0)
+        solver = self._solver(data.X, n_classes, alpha * part > 0, alpha * (1 - part) > 0)
         cost = Cost(
             data.X,
             data.labels,
@@ -360,12 +361,12 @@ class LogisticRegression(CallbackSupportMixin, LinearClassifier):  # type: ignor
     def _max_iter(self) -> int:
         return check.check_count(self.max_iter, "max_iter", 0)
 
-    def _solver(self, X: Any, n_classes: int | None, with_l1: bool) -> str:
+    def _solver(self, X: Any, n_classes: int | None, with_l1: bool, with_l2: bool) -> str:
         if self.solver in _MISSING_SOLVERS:
             raise ValueError(f'solver="{self.solver}" is not one of ours: use "auto", which ends at the same optimum')
         solver = check.check_choice(self.solver, "solver", SOLVERS)
         if solver == "auto":
-            return choose_solver(X, n_classes, with_l1)
+            return choose_solver(X, n_classes, with_l1, with_l2)
         if with_l1 and solver != "proximal":
             raise ValueError(f'solver="{solver}" is for l1_ratio=0; use "proximal" or "auto" with an L1 penalty')
         if check.is_sparse(X) and solver == "newton-cholesky":

@@ -20,12 +20,11 @@ import numpy as np
 from ..data.prediction import losses_of, probabilities_of
 from ..data.validation import Array, is_sparse
 from .cost import Cost
-from .gram import DenseGram, SparseGram
-from .row_newton import RowHessian
+from .row_products import DenseGram, RowHessian, SparseGram
 
 # Least ratio of features to rows for which this pays with sparse rows (Zen 4, two cores).
 _WIDE = 4
-# Most lengths that are tried along a step, largest factor between two of them, and relative change that ends the search.
+# Most lengths that are tried along a step, largest factor between two of them, and relative change that ends this.
 _MOST_LENGTHS, _LENGTHS, _SAME_LENGTH = 6, 4, 0.05
 # First index of the arrays. Second index: places after the m rows, for biases, eta and the gradient's norm.
 _ITSELF, _GRADIENT, _SCORES = 0, 1, 2
@@ -97,9 +96,9 @@ class RowSpace:
         return float(gradient[_GRADIENT, _SIZE, 0])
 
     def at(self, parameters: Array, _gradient: Array) -> None:
-        """Take the Hessian at these parameters, if there is a Gram matrix; the one before stays where it can't be had."""
+        """Take the Hessian here, if there is a Gram matrix; the one before stays where it can't be computed."""
         if isinstance(self.gram, DenseGram):
-            cost, m = self._cost, self._cost.X.shape[0]
+            m = self._cost.X.shape[0]
             p = probabilities_of(parameters[_SCORES, :m] + parameters[_ITSELF, _BIASES])
             with contextlib.suppress(np.linalg.LinAlgError):
                 self._hessian = RowHessian(self.gram.matrix, p, self._weights / m)

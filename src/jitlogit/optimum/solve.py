@@ -25,6 +25,12 @@ from .samples import Sample
 
 # Most features for which "auto" makes a Hessian; most rows times features squared for which it makes that of all rows.
 _MOST_FEATURES, _FEW_PRODUCTS = 1500, 3e7
+# Most rows times scores for which "auto" makes matrices (m, m): they take 32 MB for each score.
+_MOST_ROWS = 2000
+# Rows times scores up to which the Gram matrix is made at once. With more, L-BFGS comes first, which is faster where
+# features are nearly independent. It has one iteration for each seven of them: about the time of Newton's method, which
+# then goes on (Zen 4, two cores; 200 to 1000 rows).
+_ROWS_AT_ONCE, _ROWS_AN_ITERATION = 250, 7
 _EPOCHS_BEFORE = 3  # of mini-batches
 # The search on a sample stops at this tolerance over the square root of the sample's size. Sampling changes an element
 # of the gradient by half of 1 / sqrt(size) at most, and the largest of a hundred by 2.5 times as much.
@@ -59,14 +65,15 @@ class Start(NamedTuple):
     slow: bool = False  # whether that search was slow
     iterations: int = 0  # that the start took
     stopped: bool = False
+    ended: bool = False  # whether nothing more is to be done before the last search
 
 
-def choose_solver(X: Any, n_classes: int | None, with_l1: bool) -> str:
+def choose_solver(X: Any, n_classes: int | None, with_l1: bool, with_l2: bool) -> str:
     """The solver for "auto": with a Hessian of all rows where that is cheap, else with that of a sample, or none."""
     m, n = X.shape
     if with_l1:
         return "proximal"
-    if not is_sparse(X) and m < n:
+    if with_l2 and not is_sparse(X) and m < n and m * (n_classes or 1) <= _MOST_ROWS:
         return "newton-cholesky"
     if n > _MOST_FEATURES:
         return "lbfgs"
@@ -119,7 +126,7 @@ def _newton_cholesky(task: Task) -> Found:
     """The Hessian is exact for two classes; for more it is their mean, and pairs correct it."""
     cost, m = task.cost, task.cost.X.shape[0]
     if is_wide(cost):
-        return _descend(task, _from_row_space(task), UnitVariance(cost), probe=True)
+        return _descend(task, _from_row_space(task, _begun_wide(task)), UnitVariance(cost), probe=True)
     start = _near_sample(task)
     pairs = Pairs(0) if cost.n_scores == 1 else start.pairs
     return _descend(task, start, Preconditioner(cost, Sample(np.arange(m), cost.X), m), pairs)
@@ -131,7 +138,8 @@ def _newton_cg(task: Task) -> Found:
 
 
 def _lbfgs(task: Task) -> Found:
-    start = _from_row_space(task) if is_sparse(task.cost.X) and is_wide(task.cost) else _near_sample(task)
+    wide = is_sparse(task.cost.X) and is_wide(task.cost)
+    start = _from_row_space(task, Start(_first_parameters(task))) if wide else _near_sample(task)
     return _descend(task, start, UnitVariance(task.cost), start.pairs, probe=start.pairs is None)
 
 
@@ -199,16 +207,30 @@ def _near_sample(task: Task) -> Start:
     return Start(found.parameters, found.pairs, is_slow(norms))
 
 
-def _from_row_space(task: Task) -> Start:
+def _begun_wide(task: Task) -> Start:
+    """Where some iterations of L-BFGS end; not yet any if there are few rows."""
+    cost, start = task.cost, Start(_first_parameters(task))
+    size = cost.X.shape[0] * cost.n_scores
+    if size <= _ROWS_AT_ONCE:
+        return start
+    some = task.stopping._replace(max_iter=min(task.stopping.max_iter, int(size / _ROWS_AN_ITERATION)))
+    found = minimise(cost, start.parameters, UnitVariance(cost).solve, some, scaled=True)
+    ended = found.stopped or found.iterations < some.max_iter or largest(found.gradient) <= task.stopping.tol
+    return Start(found.parameters, iterations=found.iterations, stopped=found.stopped, ended=ended)
+
+
+def _from_row_space(task: Task, start: Start) -> Start:
     """The minimum that is found in the space of the rows."""
-    cost = task.cost
-    space = RowSpace(cost, _first_parameters(task))
-    search = partial(minimise, space, space.begin(), space.solve, task.stopping, size=space.size)
+    if start.ended:
+        return start
+    cost, stopping = task.cost, task.stopping.after(start.iterations)
+    space = RowSpace(cost, start.parameters)
+    search = partial(minimise, space, space.begin(), space.solve, stopping, size=space.size)
     if is_sparse(cost.X):
         found = search(scaled=True)
     else:
         found = search(space.at, Pairs(0), length=space.length)
-    return Start(space.parameters(found.parameters), iterations=found.iterations, stopped=found.stopped)
+    return Start(space.parameters(found.parameters), None, False, start.iterations + found.iterations, found.stopped)
 
 
 def _after_batches(task: Task) -> Array:
