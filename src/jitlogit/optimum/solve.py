@@ -138,8 +138,10 @@ def _newton_cg(task: Task) -> Found:
 
 
 def _lbfgs(task: Task) -> Found:
-    wide = is_sparse(task.cost.X) and is_wide(task.cost)
-    start = _from_row_space(task, Start(_first_parameters(task))) if wide else _near_sample(task)
+    start, wide = Start(_first_parameters(task)), is_wide(task.cost)
+    if wide and not is_sparse(task.cost.X):
+        return _scaled_lbfgs(task, start, task.stopping)
+    start = _from_row_space(task, start) if wide else _near_sample(task)
     return _descend(task, start, UnitVariance(task.cost), start.pairs, probe=start.pairs is None)
 
 
@@ -207,6 +209,11 @@ def _near_sample(task: Task) -> Start:
     return Start(found.parameters, found.pairs, is_slow(norms))
 
 
+def _scaled_lbfgs(task: Task, start: Start, stopping: Stopping) -> Found:
+    """L-BFGS whose first Hessian is scaled from the first pair on: that of unit variance is far off for few rows."""
+    return minimise(task.cost, start.parameters, UnitVariance(task.cost).solve, stopping, scaled=True)
+
+
 def _begun_wide(task: Task) -> Start:
     """Where some iterations of L-BFGS end; not yet any if there are few rows."""
     cost, start = task.cost, Start(_first_parameters(task))
@@ -214,7 +221,7 @@ def _begun_wide(task: Task) -> Start:
     if size <= _ROWS_AT_ONCE:
         return start
     some = task.stopping._replace(max_iter=min(task.stopping.max_iter, int(size / _ROWS_AN_ITERATION)))
-    found = minimise(cost, start.parameters, UnitVariance(cost).solve, some, scaled=True)
+    found = _scaled_lbfgs(task, start, some)
     ended = found.stopped or found.iterations < some.max_iter or largest(found.gradient) <= task.stopping.tol
     return Start(found.parameters, iterations=found.iterations, stopped=found.stopped, ended=ended)
 
