@@ -1,8 +1,8 @@
 """Measure LogisticRegression on dense data with fewer rows than features, beside scikit-learn's solvers.
 
 The objective is the sum of the losses + lambda / 2 ||w||^2, and C = 1 / lambda. Each solver gets the loosest tolerance
-that brings its cost within 1e-6 of the least cost, relatively. Solvers then run in turn, and medians count. BLAS has
-one thread: on small matrices a second one makes scikit-learn's solvers slower, or very much slower on a busy machine.
+that brings its cost within 1e-6 of the least cost, relatively. Solvers then run in turn, and medians count. All have
+one thread: on small matrices a second one of BLAS makes scikit-learn's solvers slower, very much so on a busy machine.
 There, `--clock processor` counts processor time, which other processes don't stretch.
 
 Exits with 1 if ours doesn't come so near, or takes a millisecond more than the fastest rival.
@@ -44,7 +44,7 @@ def make(m: int, n: int, n_classes: int, dtype: str) -> tuple[np.ndarray, np.nda
 
 def solvers(n_weights: int, n_classes: int, intercept: bool) -> dict[str, Callable[..., Any]]:
     """Constructors by name; the first is ours, with "auto"."""
-    of: dict[str, Callable[..., Any]] = {"jitlogit": Ours}
+    of: dict[str, Callable[..., Any]] = {"jitlogit": functools.partial(Ours, n_threads=1)}
     for name in _THEIRS:
         if name == "liblinear" and (intercept or n_classes > 2):
             continue  # penalises the intercept, or fits one class against the rest

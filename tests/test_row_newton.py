@@ -8,6 +8,7 @@ import warnings
 import numpy as np
 import pytest
 from conftest import JIT_OFF
+from scipy import sparse
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression as Theirs
 from test_row_space import M, cost_of, some_parameters, space_of
@@ -217,6 +218,19 @@ def test_the_matrix_is_made_late_where_l_bfgs_may_be_faster(classes, monkeypatch
     monkeypatch.setattr(solve, "_ROWS_AN_ITERATION", 0.1)
     assert_same(LogisticRegression(tol=1e-7).fit(X, y), exact, 1e-4)
     assert len(made) == 1
+
+
+@pytest.mark.parametrize("form", [sparse.csr_array, np.asarray], ids=["csr", "dense"])
+def test_callbacks_see_coefficients(form, monkeypatch):
+    X, y = data(3, n=5 * N_ROWS)
+    seen = []
+    report = LogisticRegression._report
+    monkeypatch.setattr(
+        LogisticRegression, "_report", lambda *given: seen.append(given[-1]()) or report(*given)
+    )  # as scikit-learn's callbacks do
+    model = LogisticRegression(solver="lbfgs" if form is sparse.csr_array else "auto", tol=1e-8).fit(form(X), y)
+    assert len(seen) == model.n_iter_[0]
+    np.testing.assert_allclose(seen[-1]["coef_"], model.coef_, atol=1e-6)  # the certificate goes on a little
 
 
 def test_a_matrix_that_isnt_positive_definite_leaves_the_hessian_before(monkeypatch):

@@ -16,6 +16,7 @@ from ..data.scaling import raw_parameters, scaled_parameters
 from ..data.validation import Array
 from ..kernels.steps.labels import class_weights
 from ..optimum.cost import Cost
+from ..optimum.lbfgs import OnStep
 from ..optimum.samples import Sample, first_sample, moments_of
 from ..optimum.solve import SOLVERS, Optimum, choose_solver, find_optimum
 from .base import LinearClassifier, restored_on_error, warn_user
@@ -267,8 +268,8 @@ class LogisticRegression(CallbackSupportMixin, LinearClassifier):  # type: ignor
         """The optimum for weights (m,) of the rows; searches on with the scales of all rows if a sample's are off."""
         exact: list[_Data] = []
 
-        def on_step(iteration: int, cost: float, parameters: Array) -> bool:
-            if self._report(iteration, cost, steps, lambda: data.attributes(parameters)):
+        def on_step(iteration: int, cost: float, parameters: Callable[[], Array]) -> bool:
+            if self._report(iteration, cost, steps, lambda: data.attributes(parameters())):
                 return True
             if data.read_scaling and iteration == _ITERATIONS_BEFORE_SCALES:
                 offset, scale = data.read_scaling()
@@ -284,8 +285,8 @@ class LogisticRegression(CallbackSupportMixin, LinearClassifier):  # type: ignor
         begun = scaled_parameters(*data.raw(found.parameters), better.offset, better.scale)
         done = found.iterations
 
-        def on_later_step(iteration: int, cost: float, parameters: Array) -> bool:
-            return self._report(done + iteration, cost, steps, lambda: better.attributes(parameters))
+        def on_later_step(iteration: int, cost: float, parameters: Callable[[], Array]) -> bool:
+            return self._report(done + iteration, cost, steps, lambda: better.attributes(parameters()))
 
         again = self._search(better, C, weights, begun, on_later_step, done)
         steps.close()
@@ -300,7 +301,7 @@ class LogisticRegression(CallbackSupportMixin, LinearClassifier):  # type: ignor
         C: Any,
         weights: Array | None,
         initial: Array | None,
-        on_step: Callable[[int, float, Array], bool],
+        on_step: OnStep,
         done: int,
     ) -> Optimum:
         """One search for the optimum; `done` iterations of an earlier one count towards `max_iter`."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -11,7 +12,7 @@ from scipy.linalg.lapack import dtrtrs
 from ..data.validation import Array
 
 Function = Callable[[Array], tuple[float, Array]]  # value and gradient
-OnStep = Callable[[int, float, Array], bool]
+OnStep = Callable[[int, float, Callable[[], Array]], bool]
 
 # Wolfe's conditions, in fractions of the slope at the start of a step: the least decrease of the cost per length, and
 # the largest slope that is left (Nocedal and Wright, "Numerical Optimization", 2006, section 3.1).
@@ -27,12 +28,12 @@ class Stopping(NamedTuple):
     tol: float  # size of the gradient at which it stops
     max_iter: int
     rounding: float  # relative error of the cost's values
-    on_step: OnStep | None = None  # called with iteration, cost and parameters; the search stops when it returns True
+    on_step: OnStep | None = None  # gets iteration, cost and a function for the parameters; a true result stops
 
     def after(self, done: int) -> Stopping:
         """The rest of a search that has made `done` iterations."""
 
-        def on_step(iteration: int, value: float, parameters: Array) -> bool:
+        def on_step(iteration: int, value: float, parameters: Callable[[], Array]) -> bool:
             return self.on_step is not None and self.on_step(done + iteration, value, parameters)
 
         return self._replace(max_iter=self.max_iter - done, on_step=on_step)
@@ -181,7 +182,7 @@ def minimise(
         scaled = scaled or (part < 1 and len(kept) >= _PAIRS_BEFORE_SCALING)
         kept.add(step, new_gradient - gradient)
         parameters, gradient = parameters + step, new_gradient
-        if on_step and on_step(iteration, value, parameters):
+        if on_step and on_step(iteration, value, partial(np.copy, parameters)):
             return here(iteration + 1, stopped=True)
     return here(max_iter)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 from scipy.optimize import Bounds, OptimizeResult, minimize
 
@@ -55,7 +57,7 @@ def _by_parts(cost: Function, parameters: Array, l1: Array, stopping: Stopping) 
         nonlocal iterations, stopped
         iterations += 1
         state = intermediate_result  # SciPy passes the state to this name only
-        if on_step and on_step(iterations - 1, float(state.fun), joined(state.x)):
+        if on_step and on_step(iterations - 1, float(state.fun), partial(joined, state.x)):
             stopped = True
             raise StopIteration
 
@@ -107,7 +109,7 @@ def _by_proximal_steps(cost: Function, parameters: Array, l1: Array, curvature: 
             following = (1 + np.sqrt(1 + 4 * momentum**2)) / 2
             momentum, factor = following, (momentum - 1) / following
         parameters = new
-        stopped = on_step is not None and on_step(iteration, total, new)
+        stopped = on_step is not None and on_step(iteration, total, partial(np.copy, new))
         if largest(residual) <= tol or stopped:
             return Found(new, total, residual, iteration + 1, stopped)
         ahead = new + factor * change

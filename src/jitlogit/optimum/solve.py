@@ -231,7 +231,12 @@ def _from_row_space(task: Task, start: Start) -> Start:
     if start.ended:
         return start
     cost, stopping = task.cost, task.stopping.after(start.iterations)
-    space = RowSpace(cost, start.parameters)
+    space, told = RowSpace(cost, start.parameters), stopping.on_step
+
+    def on_step(iteration: int, value: float, found: Callable[[], Array]) -> bool:
+        return told is not None and told(iteration, value, lambda: space.parameters(found()))
+
+    stopping = stopping._replace(on_step=on_step)
     search = partial(minimise, space, space.begin(), space.solve, stopping, size=space.size)
     if is_sparse(cost.X):
         found = search(scaled=True)
