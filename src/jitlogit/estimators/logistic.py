@@ -118,7 +118,7 @@ class LogisticRegression(CallbackSupportMixin, LinearClassifier):  # type: ignor
         "auto" chooses by penalty, shape and sparsity. Each solver reaches the same optimum, on scaled features:
 
         - "newton-cholesky": Newton's method; for more than two classes, L-BFGS with the classes' mean Hessian. With
-          fewer rows than features, Newton's method in the space of the rows.
+          fewer rows than features, Newton's method in the space of the rows; with more than 250, after L-BFGS.
         - "newton-sample": L-BFGS, preconditioned by the Hessian of a sample of rows. The Hessian is taken at once if it
           costs at most a read of X, or the search on the sample was slow. Else it is taken when the search is slow, or
           after twelve iterations.
