@@ -12,7 +12,7 @@ from ..data.prediction import probabilities_of, scores_of
 from ..data.scaling import raw_parameters, scaled_gradient
 from ..data.validation import Array, computed_dtype, raise_if_not_finite
 from ..kernels.steps.labels import class_weights, with_padding
-from .passes import Walk, make_walk
+from .passes import Passes, make_passes
 
 #: Least curvature that Hessians take a loss to have: losses of large scores are all but flat.
 LEAST_CURVATURE = 1e-6
@@ -55,8 +55,8 @@ class Cost:
         self._known_to_be_finite = False
 
     @cached_property
-    def _walk(self) -> Walk:
-        return make_walk(self.X, self.labels, self.n_classes, self.sample_weight, self.offset, self.n_threads)
+    def _passes(self) -> Passes:
+        return make_passes(self.X, self.labels, self.n_classes, self.sample_weight, self.offset, self.n_threads)
 
     def of_rows(self, chosen: Array, rows: Any = None) -> Cost:
         """The cost of the chosen rows alone; `rows` are X[chosen], if that has been computed."""
@@ -77,7 +77,7 @@ class Cost:
     def __call__(self, parameters: Array) -> tuple[float, Array]:
         """Cost, and its gradient (K, n + 1); raises ValueError if X isn't finite."""
         self.passes += 1
-        sums = self._walk.losses(*self.raw(parameters))
+        sums = self._passes.losses(*self.raw(parameters))
         if not (self._known_to_be_finite or np.isfinite(sums).all()):
             raise_if_not_finite(self.X)
             self._known_to_be_finite = True
@@ -108,6 +108,6 @@ class Cost:
 
         def times(direction: Array) -> Array:
             self.passes += 1
-            return self._scaled(self._walk.curvature_times(p, counts, *self.raw(direction)), direction)
+            return self._scaled(self._passes.curvature_times(p, counts, *self.raw(direction)), direction)
 
         return times

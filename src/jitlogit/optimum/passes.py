@@ -21,7 +21,7 @@ from ..kernels.storage.work_spaces import class_work_space, work_space
 _CACHED_BYTES, _MOST_COPIED = 4_000_000, 1
 
 
-class Walk:
+class Passes:
     """Sums (K, n + 2) over the rows of x r, of r, and of the losses; K is 1 for two classes.
 
     Weights (K, n) and biases (K,) belong to unscaled features.
@@ -43,17 +43,17 @@ class Walk:
         raise NotImplementedError
 
 
-def make_walk(
+def make_passes(
     X: Any, labels: Array, n_classes: int | None, sample_weight: Array | None, offset: Array, n_threads: int | None
-) -> Walk:
+) -> Passes:
     """Allocate for rows of X, whose features have means `offset`."""
     given = labels if sample_weight is None else Weighted(labels, sample_weight)
     if is_sparse(X):
-        return _SparseWalk(X, given, n_classes or 1, n_threads)
-    return _DenseWalk(X, given, n_classes, offset, n_threads)
+        return _SparsePasses(X, given, n_classes or 1, n_threads)
+    return _DensePasses(X, given, n_classes, offset, n_threads)
 
 
-class _DenseWalk(Walk):
+class _DensePasses(Passes):
     """Weights are rounded to the data's precision; the bias makes up for the rounding at the features' means."""
 
     def __init__(self, X: Array, labels: Any, n_classes: int | None, offset: Array, n_threads: int | None) -> None:
@@ -85,7 +85,7 @@ def by_columns(X: Any, n_parts: int) -> tuple[CSR, Array]:
     return CSR(columns.data, columns.indices, columns.indptr), bounds
 
 
-class _SparseWalk(Walk):
+class _SparsePasses(Passes):
     def __init__(self, X: Any, labels: Any, n_scores: int, n_threads: int | None) -> None:
         (m, n), padded = X.shape, padded_classes(n_scores)
         self._rows, self._labels, self._types = as_rows(X), labels, (labels,)

@@ -9,10 +9,11 @@ import numpy as np
 from scipy.linalg.lapack import dpotrf, dpotri, dpotrs
 
 from ..compiler.threads import members_for, run
+from ..data.scaling import scaled_features, scaled_gradient
 from ..data.validation import Array, widened
 from ..kernels.passes.gram import GramFeatures, GramSpace, gram_times
 from ..kernels.simd.arrays import on_lines
-from ..kernels.storage.sparse_work import COST, room_for_classes, sparse_chunks
+from ..kernels.storage.sparse_work import COST, padded_classes, sparse_chunks
 from .cost import Cost
 from .passes import by_columns
 
@@ -22,19 +23,26 @@ _LEAST = 1e-30  # curvature by a score; of zeros, no bias could be computed
 
 
 class SparseGram:
-    """Products that read X. A Gram matrix would take far more room than sparse rows."""
+    """Products that read X. A Gram matrix would take far more memory than sparse rows."""
 
-    def __init__(self, cost: Cost, penalised: Array) -> None:
-        """Gradients are added to multiples of `penalised`, (n, K) or empty."""
-        m, K, room = cost.X.shape[0], cost.n_scores, room_for_classes(cost.n_scores)
+    def __init__(self, cost: Cost, penalised: Array | None) -> None:
+        """Gradients are added to multiples of `penalised` (n, K), if there is one."""
+        m, K, padded = cost.X.shape[0], cost.n_scores, padded_classes(cost.n_scores)
         n_chunks = sparse_chunks(cost.X.nnz, m, K)
         self._columns, bounds = by_columns(cost.X, n_chunks)
         self._members = members_for(cost.n_threads, n_chunks, cost.X.data.nbytes * K * COST)
-        shapes = (m, room), (self._members, room), (n_chunks, m, room)
+        shapes = (m, padded), (self._members, padded), (n_chunks, m, padded)
         given, rows, out = (on_lines(shape, np.dtype(np.float64)) for shape in shapes)
         self._space = GramSpace(given, rows, out, np.zeros((n_chunks, K)), np.zeros(n_chunks))
         factors = cost.inverse_scale**2 / cost.l2
-        self._features = GramFeatures(bounds, cost.offset, cost.inverse_scale, factors, penalised)
+        self._features = GramFeatures(
+            bounds,
+            cost.offset,
+            cost.inverse_scale,
+            factors,
+            penalised is not None,
+            np.empty((0, 0)) if penalised is None else penalised,
+        )
         self._labels = cost.labels
 
     def times(self, gamma: Array, eta: float) -> tuple[Array, float]:
@@ -48,24 +56,23 @@ class SparseGram:
 class DenseGram:
     """Products by the matrix, which is made once and takes (m, m) numbers."""
 
-    def __init__(self, cost: Cost, penalised: Array) -> None:
+    def __init__(self, cost: Cost, penalised: Array | None) -> None:
         self._rows = cost.X if cost.X.dtype in (np.float32, np.float64) else widened(cost.X)
-        self._offset, self._inverse_scale, self._penalised = cost.offset, cost.inverse_scale, penalised
+        self._offset, self._scale, self._penalised = cost.offset, cost.scale, penalised
         m, n = self._rows.shape
         self.matrix = np.zeros((m, m))
-        factors, step = cost.inverse_scale / np.sqrt(cost.l2), max(1, _BLOCK_VALUES // m)
+        scale, step = cost.scale * np.sqrt(cost.l2), max(1, _BLOCK_VALUES // m)
         for start in range(0, n, step):
             part = slice(start, start + step)
-            scaled = self._rows[:, part] - cost.offset[part]
-            scaled *= factors[part]
+            scaled = scaled_features(self._rows[:, part], cost.offset[part], scale[part])
             self.matrix += scaled @ scaled.T
 
     def times(self, gamma: Array, eta: float) -> tuple[Array, float]:
         """X' F X'^T gamma, and the largest element of  X'^T gamma + eta penalised."""
-        sums = self._rows.T @ gamma.astype(self._rows.dtype, copy=False) - np.outer(self._offset, gamma.sum(axis=0))
-        sums *= self._inverse_scale[:, np.newaxis]
-        if self._penalised.size:
-            sums += eta * self._penalised
+        sums = (self._rows.T @ gamma.astype(self._rows.dtype, copy=False)).T.astype(np.float64, copy=False)
+        scaled_gradient(sums, gamma.sum(axis=0)[:, np.newaxis], self._offset, self._scale)
+        if self._penalised is not None:
+            sums += eta * self._penalised.T
         return self.matrix @ gamma, float(np.abs(sums).max())
 
 

@@ -18,6 +18,7 @@ import contextlib
 import numpy as np
 
 from ..data.prediction import losses_of, probabilities_of
+from ..data.scaling import raw_parameters, scaled_gradient
 from ..data.validation import Array, is_sparse
 from .cost import Cost
 from .row_products import DenseGram, RowHessian, SparseGram
@@ -55,11 +56,12 @@ class RowSpace:
         self._weights = np.ones(cost.X.shape[0]) if cost.sample_weight is None else cost.sample_weight
         self._first = 0.0  # factor of the first approximation of the inverse Hessian; 0 until there is a gradient
         weights, self._begun = initial[:, :-1], bool(initial[:, :-1].any())
-        penalised: Array = np.zeros((0, cost.n_scores))
+        penalised = None
         if self._begun:
             penalised = np.ascontiguousarray((cost.l2 * weights).T)
             cost.passes += 1
-            self._scores_begun = cost.X @ (weights * cost.inverse_scale).T - weights @ (cost.offset / cost.scale)
+            raw, bias = raw_parameters(weights, 0.0, cost.offset, cost.scale)
+            self._scores_begun = cost.X @ raw.T + bias
             self._squared = float(np.vdot(penalised.T, weights))
         self.gram = (SparseGram if is_sparse(cost.X) else DenseGram)(cost, penalised)
 
@@ -167,8 +169,9 @@ class RowSpace:
         """Weights and biases (K, n + 1) of scaled features."""
         cost = self._cost
         beta, eta = found[_ITSELF, : cost.X.shape[0]], found[_ITSELF, _MULTIPLE, 0]
-        sums = cost.X.T @ beta - np.outer(cost.offset, beta.sum(axis=0))
-        weights = sums.T / (cost.scale * cost.l2) + eta * self._initial[:, :-1]
+        sums = (cost.X.T @ beta).T
+        scaled_gradient(sums, beta.sum(axis=0)[:, np.newaxis], cost.offset, cost.scale)
+        weights = sums / cost.l2 + eta * self._initial[:, :-1]
         return np.column_stack([weights, found[_ITSELF, _BIASES]])
 
     def _product(self, one: Array, other: Array) -> float:
@@ -186,12 +189,10 @@ class RowSpace:
 
 def _losses(scores: Array, labels: Array, weights: Array | None) -> tuple[float, Array]:
     """Sum of the weighted losses, and the weighted residuals A - Y (m, K)."""
-    residuals = probabilities_of(scores)
+    losses, residuals = losses_of(scores, labels), probabilities_of(scores)
     if scores.shape[1] == 1:
-        losses = losses_of(scores[:, 0], labels)
         residuals[:, 0] -= labels
     else:
-        losses = losses_of(scores, labels)
         residuals[np.arange(len(scores)), labels] -= 1
     if weights is None:
         return float(losses.sum()), residuals

@@ -49,7 +49,7 @@ class Optimum(NamedTuple):
     stopped: bool  # by `on_step`
 
 
-class Task(NamedTuple):
+class Search(NamedTuple):
     cost: Cost
     stopping: Stopping
     initial: Array | None
@@ -98,61 +98,61 @@ def find_optimum(
     """
     find, certified = _SOLVERS[solver]
     with one_thread:
-        found = find(Task(cost, Stopping(tol, max_iter, cost.rounding, on_step), initial, sample, rng))
+        found = find(Search(cost, Stopping(tol, max_iter, cost.rounding, on_step), initial, sample, rng))
         found, gap = certified(cost, found, tol, rng)
     gap = min(gap, found.cost)  # losses aren't negative
     converged = largest(found.gradient) <= tol or gap <= _FEW_ROUNDINGS * cost.rounding * found.cost
     return Optimum(*found[:3], gap, found.iterations, cost.passes, converged, found.stopped)
 
 
-def _gd(task: Task) -> Found:
-    return _descend(task, Start(_first_parameters(task)), UnitVariance(task.cost), Pairs(0))
+def _gd(search: Search) -> Found:
+    return _descend(search, Start(_first_parameters(search)), UnitVariance(search.cost), Pairs(0))
 
 
-def _minibatch(task: Task) -> Found:
-    start = Start(_after_batches(task) if task.initial is None else task.initial)
-    return _descend(task, start, UnitVariance(task.cost), probe=True)
+def _minibatch(search: Search) -> Found:
+    start = Start(_after_batches(search) if search.initial is None else search.initial)
+    return _descend(search, start, UnitVariance(search.cost), probe=True)
 
 
-def _newton_sample(task: Task) -> Found:
-    start = _near_sample(task)
-    curvature = SampledCurvature(task.cost, task.sample, start.slow, task.rng)
+def _newton_sample(search: Search) -> Found:
+    start = _near_sample(search)
+    curvature = SampledCurvature(search.cost, search.sample, start.slow, search.rng)
     if curvature.at_once:
-        return _descend(task, start, curvature)
-    return _descend(task, start, curvature, start.pairs, probe=start.pairs is None)
+        return _descend(search, start, curvature)
+    return _descend(search, start, curvature, start.pairs, probe=start.pairs is None)
 
 
-def _newton_cholesky(task: Task) -> Found:
+def _newton_cholesky(search: Search) -> Found:
     """The Hessian is exact for two classes; for more it is their mean, and pairs correct it."""
-    cost, m = task.cost, task.cost.X.shape[0]
+    cost, m = search.cost, search.cost.X.shape[0]
     if is_wide(cost):
-        return _descend(task, _from_row_space(task, _begun_wide(task)), UnitVariance(cost), probe=True)
-    start = _near_sample(task)
+        return _descend(search, _from_row_space(search, _begun_wide(search)), UnitVariance(cost), probe=True)
+    start = _near_sample(search)
     pairs = Pairs(0) if cost.n_scores == 1 else start.pairs
-    return _descend(task, start, Preconditioner(cost, Sample(np.arange(m), cost.X), m), pairs)
+    return _descend(search, start, Preconditioner(cost, Sample(np.arange(m), cost.X), m), pairs)
 
 
-def _newton_cg(task: Task) -> Found:
-    found = _descend(task, _near_sample(task), ConjugateGradients(task.cost), Pairs(0))
+def _newton_cg(search: Search) -> Found:
+    found = _descend(search, _near_sample(search), ConjugateGradients(search.cost), Pairs(0))
     return found._replace(next_step=None)  # the step would read X
 
 
-def _lbfgs(task: Task) -> Found:
-    start, wide = Start(_first_parameters(task)), is_wide(task.cost)
-    if wide and not is_sparse(task.cost.X):
-        return _scaled_lbfgs(task, start, task.stopping)
-    start = _from_row_space(task, start) if wide else _near_sample(task)
-    return _descend(task, start, UnitVariance(task.cost), start.pairs, probe=start.pairs is None)
+def _lbfgs(search: Search) -> Found:
+    start, wide = Start(_first_parameters(search)), is_wide(search.cost)
+    if wide and not is_sparse(search.cost.X):
+        return _scaled_lbfgs(search, start, search.stopping)
+    start = _from_row_space(search, start) if wide else _near_sample(search)
+    return _descend(search, start, UnitVariance(search.cost), start.pairs, probe=start.pairs is None)
 
 
-def _proximal(task: Task) -> Found:
-    cost = task.cost
-    curvature, _ = curvature_of(cost.X, cost.sample_weight, cost.offset, cost.scale, cost.fit_intercept, task.rng)
-    return minimise_with_l1(cost, _first_parameters(task), cost.l1, curvature + cost.l2.max(), task.stopping)
+def _proximal(search: Search) -> Found:
+    cost = search.cost
+    curvature, _ = curvature_of(cost.X, cost.sample_weight, cost.offset, cost.scale, cost.fit_intercept, search.rng)
+    return minimise_with_l1(cost, _first_parameters(search), cost.l1, curvature + cost.l2.max(), search.stopping)
 
 
 # For each solver: how it finds the minimum, and what bounds the distance of its result from the minimum.
-_SOLVERS: dict[str, tuple[Callable[[Task], Found], Callable[..., tuple[Found, float]]]] = {
+_SOLVERS: dict[str, tuple[Callable[[Search], Found], Callable[..., tuple[Found, float]]]] = {
     "gd": (_gd, certify),
     "minibatch": (_minibatch, certify),
     "newton-sample": (_newton_sample, certify),
@@ -165,21 +165,21 @@ SOLVERS = ("auto", *_SOLVERS)
 
 
 def _descend(
-    task: Task, start: Start, curvature: UnitVariance, pairs: Pairs | None = None, probe: bool = False
+    search: Search, start: Start, curvature: UnitVariance, pairs: Pairs | None = None, probe: bool = False
 ) -> Found:
     """Go on from the start by L-BFGS, for the iterations that are left."""
-    rest = task.stopping.after(start.iterations)
+    rest = search.stopping.after(start.iterations)
     if start.stopped:
         rest = rest._replace(max_iter=0)
-    found = minimise(task.cost, start.parameters, curvature.solve, rest, curvature.at, pairs, probe)
+    found = minimise(search.cost, start.parameters, curvature.solve, rest, curvature.at, pairs, probe)
     return found._replace(iterations=start.iterations + found.iterations, stopped=start.stopped or found.stopped)
 
 
-def _first_parameters(task: Task) -> Array:
+def _first_parameters(search: Search) -> Array:
     """The initial parameters. Without any: weights of zero, and the biases that are optimal for these."""
-    if task.initial is not None:
-        return task.initial
-    cost = task.cost
+    if search.initial is not None:
+        return search.initial
+    cost = search.cost
     parameters = np.zeros((cost.n_scores, cost.X.shape[1] + 1))
     if cost.fit_intercept:
         logs = np.log(cost.class_shares())
@@ -187,14 +187,14 @@ def _first_parameters(task: Task) -> Array:
     return parameters
 
 
-def _near_sample(task: Task) -> Start:
+def _near_sample(search: Search) -> Start:
     """The optimum of the sample, unless there is none, or initial parameters are given.
 
     A sample's Hessian is near that of all rows, so the search over all rows goes on with its pairs (Byrd, Hansen,
     Nocedal and Singer, "A stochastic quasi-Newton method for large-scale optimization", 2016).
     """
-    cost, sample, parameters = task.cost, task.sample, _first_parameters(task)
-    if task.initial is not None or sample is None:
+    cost, sample, parameters = search.cost, search.sample, _first_parameters(search)
+    if search.initial is not None or sample is None:
         return Start(parameters)
     first, size = cost.of_rows(sample.chosen, sample.X), sample.chosen.size
     stopping = Stopping(_FIRST_TOLERANCE / math.sqrt(size), _FIRST_ITERATIONS, cost.rounding)
@@ -209,45 +209,45 @@ def _near_sample(task: Task) -> Start:
     return Start(found.parameters, found.pairs, is_slow(norms))
 
 
-def _scaled_lbfgs(task: Task, start: Start, stopping: Stopping) -> Found:
+def _scaled_lbfgs(search: Search, start: Start, stopping: Stopping) -> Found:
     """L-BFGS whose first Hessian is scaled from the first pair on: that of unit variance is far off for few rows."""
-    return minimise(task.cost, start.parameters, UnitVariance(task.cost).solve, stopping, scaled=True)
+    return minimise(search.cost, start.parameters, UnitVariance(search.cost).solve, stopping, scaled=True)
 
 
-def _begun_wide(task: Task) -> Start:
+def _begun_wide(search: Search) -> Start:
     """Where some iterations of L-BFGS end; not yet any if there are few rows."""
-    cost, start = task.cost, Start(_first_parameters(task))
+    cost, start = search.cost, Start(_first_parameters(search))
     size = cost.X.shape[0] * cost.n_scores
     if size <= _ROWS_AT_ONCE:
         return start
-    some = task.stopping._replace(max_iter=min(task.stopping.max_iter, int(size / _ROWS_AN_ITERATION)))
-    found = _scaled_lbfgs(task, start, some)
-    ended = found.stopped or found.iterations < some.max_iter or largest(found.gradient) <= task.stopping.tol
+    some = search.stopping._replace(max_iter=min(search.stopping.max_iter, int(size / _ROWS_AN_ITERATION)))
+    found = _scaled_lbfgs(search, start, some)
+    ended = found.stopped or found.iterations < some.max_iter or largest(found.gradient) <= search.stopping.tol
     return Start(found.parameters, iterations=found.iterations, stopped=found.stopped, ended=ended)
 
 
-def _from_row_space(task: Task, start: Start) -> Start:
+def _from_row_space(search: Search, start: Start) -> Start:
     """The minimum that is found in the space of the rows."""
     if start.ended:
         return start
-    cost, stopping = task.cost, task.stopping.after(start.iterations)
+    cost, stopping = search.cost, search.stopping.after(start.iterations)
     space, told = RowSpace(cost, start.parameters), stopping.on_step
 
     def on_step(iteration: int, value: float, found: Callable[[], Array]) -> bool:
         return told is not None and told(iteration, value, lambda: space.parameters(found()))
 
     stopping = stopping._replace(on_step=on_step)
-    search = partial(minimise, space, space.begin(), space.solve, stopping, size=space.size)
+    minimised = partial(minimise, space, space.begin(), space.solve, stopping, size=space.size)
     if is_sparse(cost.X):
-        found = search(scaled=True)
+        found = minimised(scaled=True)
     else:
-        found = search(space.at, Pairs(0), length=space.length)
+        found = minimised(space.at, Pairs(0), length=space.length)
     return Start(space.parameters(found.parameters), None, False, start.iterations + found.iterations, found.stopped)
 
 
-def _after_batches(task: Task) -> Array:
+def _after_batches(search: Search) -> Array:
     """Parameters after some epochs of mini-batches, with the penalty's mean strength for all features."""
-    cost, rng, m = task.cost, task.rng, task.cost.X.shape[0]
+    cost, rng, m = search.cost, search.rng, search.cost.X.shape[0]
     l2, batch = float(cost.l2.mean()), auto_batch_size(m)
     problem = Problem(
         cost.X,

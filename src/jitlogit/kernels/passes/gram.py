@@ -19,7 +19,8 @@ class GramFeatures(NamedTuple):
     offset: NDArray[np.float64]  # (n,)
     inverse_scale: NDArray[np.float64]  # (n,)
     factors: NDArray[np.float64]  # (n,)
-    penalised: NDArray[np.float64]  # (n, K) the penalty's gradient at the initial weights; (0, K) if these are zero
+    has_penalised: bool  # whether initial weights aren't zero; else the array after this isn't read
+    penalised: NDArray[np.float64]  # (n, K) the penalty's gradient at the initial weights
 
 
 class GramSpace(NamedTuple):
@@ -46,7 +47,6 @@ def gram_times(columns, features, labels, total, eta, space, members):
 @outline
 def _gram_times(columns, features, labels, total, eta, space, share):
     offset, z, n_scores = features.offset, space.rows[share.member], total.size
-    begun = len(features.penalised) > 0
     for c in range(share.first, share.stop):
         out, common = space.out[c], space.common[c]
         out[:] = 0.0
@@ -58,7 +58,7 @@ def _gram_times(columns, features, labels, total, eta, space, share):
             score_row(labels, columns.data, begin, count, columns.indices, begin, space.given, z)
             for k in range(n_scores):
                 t = z[k] - offset[j] * total[k]
-                more = eta * features.penalised[j, k] if begun else 0.0
+                more = eta * features.penalised[j, k] if features.has_penalised else 0.0
                 most = max(most, abs(t * features.inverse_scale[j] + more))
                 z[k] = features.factors[j] * t
                 common[k] += offset[j] * z[k]
