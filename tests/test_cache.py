@@ -171,7 +171,7 @@ def test_flush_empties_the_cache_of_one_kernel(tmp_path, monkeypatch):
     kept = epoch.serial._cache
     folder = Path(kept.cache_path)
     folder.mkdir()
-    (folder / "epoch-1.kernel").touch()
+    (folder / "serial_epoch-1.kernel").touch()
     (folder / "gradient-1.kernel").touch()
     kept.flush()
     assert files(tmp_path) == ["gradient-1.kernel"]

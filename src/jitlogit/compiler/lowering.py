@@ -42,6 +42,7 @@ _UNNEEDED = frozenset(
         typed_passes.NopythonRewrites,
         typed_passes.NoPythonSupportedFeatureValidation,
         typed_passes.DumpParforDiagnostics,
+        typed_passes.IRLegalization,
     }
 )
 

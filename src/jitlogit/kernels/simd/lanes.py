@@ -41,7 +41,7 @@ from .lane_types import (
 def pointer_to(context: Any, builder: Any, array_type: Any, array: Any, indices: list[Any]) -> Any:
     """Address of an element, and its size in bytes; the contiguous axis' stride is a constant."""
     struct = context.make_array(array_type)(context, builder, array)
-    itemsize = context.get_abi_sizeof(context.get_data_type(array_type.dtype))
+    itemsize = array_type.dtype.bitwidth // 8
     contiguous = {"C": array_type.ndim - 1, "F": 0}.get(array_type.layout)
     offset = ir.Constant(I64, 0)
     for axis, index in enumerate(indices):

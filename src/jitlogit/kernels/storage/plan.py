@@ -10,12 +10,10 @@ from numpy.typing import NDArray
 
 # C-ordered rows. Short rows are taken in tiles: each tile ends with a wait for its probabilities. Longer rows are
 # scored a few at a time and added from the first-level cache, so that the processor prefetches without a break. Still
-# longer rows take tiles from the second-level cache: frequent changes between scoring and adding would cost more. Of
-# the longest rows, a tile would have eight at most.
+# longer rows take tiles from the second-level cache: frequent changes between scoring and adding would cost more.
 _SHORT_BYTES = 240  # most of a short row
 _PAIR_BYTES = range(1100, 3601)  # of a row that is taken by pairs
 _EIGHT_WIDE_BYTES = 4096  # most of a row, once wide, that is taken by eights
-_LONGEST_BYTES = 16 * 1024  # longer rows are taken by eights again
 _SHORT_TILE_BYTES = 8 * 1024  # of a tile of short rows
 _LONG_TILE_BYTES = 256 * 1024  # of a tile of other rows
 _MAX_TILE_ROWS = 64
@@ -137,6 +135,6 @@ def row_tiles(row_bytes: int, wide_bytes: int) -> Tiles:
         return Tiles(min(_MAX_TILE_ROWS, _SHORT_TILE_BYTES // row_bytes // 8 * 8), TILES)
     if row_bytes == wide_bytes and row_bytes in _PAIR_BYTES:
         return Tiles(2, PAIRS)
-    if wide_bytes <= _EIGHT_WIDE_BYTES or row_bytes > _LONGEST_BYTES:
+    if wide_bytes <= _EIGHT_WIDE_BYTES:
         return Tiles(8, EIGHTS)
-    return Tiles(min(_MAX_TILE_ROWS, _LONG_TILE_BYTES // row_bytes // 8 * 8), TILES)
+    return Tiles(min(_MAX_TILE_ROWS, max(8, _LONG_TILE_BYTES // row_bytes // 8 * 8)), TILES)
