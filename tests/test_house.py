@@ -44,10 +44,11 @@ def numba_uses(text):
         elif isinstance(node, ast.Name) and of_numba(node.id):
             found.add(node.id)
         elif isinstance(node, ast.Call | ast.Subscript):  # import_module("numba.core"), sys.modules["numba"]
-            given = node.args[:1] if isinstance(node, ast.Call) else [node.slice]
+            given = node.args[:2] if isinstance(node, ast.Call) else [node.slice]
             how = ast.unparse(node.func if isinstance(node, ast.Call) else node.value).split(".")[-1]
             names = [str(one.value) for one in given if isinstance(one, ast.Constant)]
             found |= {name for name in names if of_numba(name) and how in ("import_module", "__import__", "modules")}
+            found |= {name for name in names if name in INSIDE_OF_TYPES and how == "getattr"}
     return found
 
 
@@ -82,6 +83,7 @@ def test_numba_is_behind_one_door():
         "numba.core.config.DEBUG",
         "jit.numba.core",
         "work.instance_class",
+        "getattr(work, 'instance_class', None)",
         "x.dtype.bitwidth == 32",
     ],
 )
@@ -235,7 +237,6 @@ TRACE_OF = {
     "update from sums of chunks": "longer rows",
     "update by another optimizer, with a penalty": "adam",
     "several classes": "classes",
-    "mini-batches, shared out among threads": "longer rows",
 }
 
 

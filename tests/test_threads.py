@@ -30,7 +30,7 @@ controls = []
 class Counted(loop.DenseFit):
     def run(self):
         loss_sum = super().run()
-        met.add(max(1, team.members_seen(self._control)))
+        met.add(max(1, int(self._control[team._MEMBERS])))
         controls.append(self._control)
         return loss_sum
 loop.DenseFit = Counted

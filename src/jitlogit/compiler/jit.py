@@ -1,7 +1,7 @@
 """Decorators of all compiled functions. No other file calls ``numba.njit``, so flags stand here once.
 
 Helpers (`helper`, `inline`, `outline`, `strict`, `by_type`, `inline_by_type`, `primitive`) are called by kernels.
-Kernels (`kernel`, `parallel_kernel`) are called by Python.
+Kernels (`kernel`, `parallel_kernel`, `parallel_beside`) are called by Python.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def inline(function: Function) -> Function:
 
 
 def outline(function: Function) -> Function:
-    """Make a helper that is never inlined, because it is large and has several callers."""
+    """Make a helper that is never inlined, because it is large."""
     return helper(function, "never")
 
 

@@ -3,7 +3,7 @@
 Numba optimises every function by itself, and again in each of its callers, into which it is linked. The innermost of
 nested helpers are optimised six times over, although only the kernel's own copy ever runs. Here helpers are lowered to
 LLVM code but neither optimised nor linked, so that the kernel links each once and optimises all of it. A first fit then
-compiles in a third of the time. Kernels also skip one of Numba's two rounds of optimising, between which it removes
+compiles in a fifth of the time. Kernels also skip one of Numba's two rounds of optimising, between which it removes
 reference counts, since they have none. Python's garbage collector is paused, since it would search Numba's many
 objects again and again.
 

@@ -1,6 +1,6 @@
 """Options for Numba. They use its private interfaces if its version is known, and else only its public ones.
 
-With the private interfaces, a first fit compiles in a quarter of the time (`lowering`), references aren't counted, and
+With the private interfaces, a first fit compiles in a fifth of the time (`lowering`), references aren't counted, and
 compiled kernels are kept in files of our own (`cache`). Results are the same without them.
 """
 

@@ -1,6 +1,6 @@
 """Questions about Numba's types, for helpers whose implementation is chosen by the types of their arguments.
 
-`jit.by_type` hands Numba's types to a choice. Those of arrays have `dtype`, `ndim` and `layout`, which Numba documents.
+`jit.by_type` hands Numba's types to a choice. Types of arrays have `dtype`, `ndim` and `layout`, which Numba documents.
 Everything else is asked here, so that a change of Numba's types is met in one file.
 """
 

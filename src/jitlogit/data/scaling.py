@@ -1,6 +1,8 @@
 """Scaled features x' = (x - offset) / scale, and what follows for parameters, gradients and products with rows.
 
-Scores x' . w' + b' are those of x with the raw weights w'/scale and the raw bias b' - offset . w'/scale.
+Kernels, which can't call NumPy, do the same in `steps.update` and `passes.hessian_sums`.
+
+Scores x' . w' + b' equal the scores of x with the raw weights w'/scale and the raw bias b' - offset . w'/scale.
 """
 
 from __future__ import annotations
@@ -26,7 +28,7 @@ def scaled_parameters(weights: Array, bias: Array, offset: Array, scale: Array) 
 
 
 def raw_parameters(weights: Array, bias: Array | float, offset: Array, scale: Array) -> tuple[Array, Array]:
-    """Raw weights (K, n) and biases (K,), in float64, from those of the scaled features; or (n,) and a number."""
+    """Raw weights (K, n) and biases (K,), in float64, from those of scaled features; or (n,) and a number."""
     raw = weights * (1 / scale)  # kernels multiply, too, so that both round alike
     return raw, bias - raw @ offset
 

@@ -61,9 +61,9 @@ def check_X(X: Any, name: str = "X") -> Array:
     """Return `X` as a read-only (m, n) array, C- or F-ordered, of a dtype that kernels read.
 
     Kernels read float32 and float64, and widen uint8, int8, bool (as uint8), float16 and bfloat16 (of ml_dtypes, or
-    uint16 viewed as `bfloat16`) to float32 in registers. Such arrays are not copied, memory maps included. Strided
-    arrays are copied once to C order. Other dtypes are converted once, to float32 where that holds every value (16-bit
-    integers), else to float64. NaN and inf pass: see `raise_if_not_finite`.
+    uint16 viewed as `bfloat16`) to float32 in registers. Arrays of these dtypes are not copied, memory maps included.
+    Strided arrays are copied once to C order. Other dtypes are converted once, to float32 where that holds every value
+    (16-bit integers), else to float64. NaN and inf pass: see `raise_if_not_finite`.
     """
     refuse_what_misleads(X, name)
     if is_sparse(X):

@@ -51,7 +51,7 @@ def _of_biases(found: Found) -> float:
 def certify_l1(cost: Cost, found: Found, _tol: float, rng: np.random.Generator) -> tuple[Found, float]:
     """The result and its bound, with an L1 penalty: Fenchel's dual at the residuals, scaled down until it is finite.
 
-    The residuals are those with better biases, which aren't returned: the bound includes what they would gain.
+    The residuals belong to better biases, which aren't returned: the bound includes what they would gain.
     """
     parameters = found.parameters
     at = Found(parameters, *cost(parameters), 0)

@@ -12,8 +12,8 @@ from ..kernels.passes.hessian_sums import TILE_ROWS, HessianSpace, Scaling, hess
 from ..kernels.simd.arrays import PADDING
 from .cost import LEAST_CURVATURE, Cost
 
-# Least number of rows of a chunk (as many as features, if these are more), most chunks, and most bytes of the sums of
-# more than two chunks (Zen 4, two cores).
+# Zen 4, two cores. A chunk has this many rows at least, or as many as features, if these are more. The others are the
+# most chunks, and the most bytes of the sums of more than two.
 _CHUNK_ROWS, _MOST_CHUNKS, _MOST_BYTES = 8 * TILE_ROWS, 16, 32_000_000
 #: Time to read a value of X, in multiplications of two numbers (Zen 4, two cores).
 PRODUCTS_A_VALUE = 4

@@ -25,7 +25,8 @@ from .row_products import DenseGram, RowHessian, SparseGram
 
 # Least ratio of features to rows for which this pays with sparse rows (Zen 4, two cores).
 _WIDE = 4
-# Most lengths that are tried along a step, largest factor between two of them, and relative change that ends this.
+# Most lengths that are tried along a step, largest factor between two of them, and relative change that ends this: by
+# judgement, not tuned.
 _MOST_LENGTHS, _LENGTHS, _SAME_LENGTH = 6, 4, 0.05
 # First index of the arrays. Second index: places after the m rows, for biases, eta and the gradient's norm.
 _ITSELF, _GRADIENT, _SCORES = 0, 1, 2

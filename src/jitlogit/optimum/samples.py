@@ -61,11 +61,11 @@ def spread(m: int, size: int, rng: np.random.Generator) -> Array:
 def moments_of(
     sample: Sample, nothing: RunningMoments, labels: Array, weights: Array | None, n_threads: int | None
 ) -> RunningMoments | None:
-    """Moments of the sample for a scale; None where they may be far from those of all rows.
+    """Moments of the sample for a scale; None where they may be far from the moments of all rows.
 
     The variances of the first half must be near those of the sample. They aren't where a feature is rare, or where the
     sample has a few large values; large values that the sample lacks go unnoticed. Labels (m,) and weights (m,) or None
-    are those of all rows; `nothing` are moments of no rows.
+    belong to all rows; `nothing` are moments of no rows.
     """
     if is_sparse(sample.X):
         return None

@@ -23,7 +23,8 @@ from .proximal import minimise_with_l1
 from .row_space import RowSpace, is_wide
 from .samples import Sample
 
-# Most features for which "auto" makes a Hessian; most rows times features squared for which it makes that of all rows.
+# Most features for which "auto" makes a Hessian; most rows times features squared for which all rows count in it (Zen
+# 4, two cores).
 _MOST_FEATURES, _FEW_PRODUCTS = 1500, 3e7
 # Most rows times scores for which "auto" makes matrices (m, m): they take 32 MB for each score.
 _MOST_ROWS = 2000

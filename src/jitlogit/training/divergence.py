@@ -1,7 +1,7 @@
 """When training has failed, and the words that say so: one rule and one advice for every trainer.
 
 - Divergence: parameters that aren't finite, or a cost that no probability in float64 explains. Training stops.
-- Worsening: the parameters that are returned cost more than guessing, and than those that training began with. The
+- Worsening: the parameters that are returned cost more than guessing, and than the initial ones. The
   cost of the last epoch doesn't count: it is of other parameters, and a sound fit's may be high in its first epochs.
 - Oscillation: plain batch gradient descent at a sound rate never raises its cost. A last epoch above the beginning is
   reported as worsening, even if the last step landed low. Cycles below the beginning are not reported.

@@ -28,7 +28,7 @@ _COLUMN_EPOCHS = 40
 #: Number of epochs from which on every kind of packing pays.
 PAYING_EPOCHS = max(_ROW_EPOCHS, _COLUMN_EPOCHS)
 # Epochs from which on F-ordered rows are turned, if they are shuffled: each value then lies on a cache line of its own,
-# and epochs take 1.5 to 7 times those of C order. Turning takes up to one epoch of F order, measured by
+# and epochs take 1.5 to 7 times the epochs of C order. Turning takes up to one epoch of F order, measured by
 # `python benchmarks/regimes.py turning` on a Zen 4, two cores.
 _TURNED_EPOCHS = 2
 # Rows that a packed batch has at least, and rows for each of its empty places at least (same machine).

@@ -68,11 +68,6 @@ def control_of(members: int) -> NDArray[np.int64]:
     return np.zeros(_FLAGS + members * _LINE, np.int64)
 
 
-def members_seen(control: NDArray[np.int64]) -> int:
-    """Number of members that did the last span of the last epoch."""
-    return int(control[_MEMBERS])
-
-
 @helper
 def open_region(control):
     control[:_DIVISOR] = 0

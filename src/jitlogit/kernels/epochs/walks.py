@@ -29,13 +29,16 @@ def begin(batches, work, share, first_batch, stop_batch):
 
 @inline_by_type
 def sum_share(batches, work, share, batch, stop_batch):
-    """Compute the sums of a member's chunks of a batch: rows to scores, residuals and gradients."""
+    """Do what comes before the batch's barrier: mostly rows to scores, residuals and gradients of a member's chunks.
+
+    Walks of one thread leave that to `update`.
+    """
     return _WALKS[class_of(work)].sum_share
 
 
 @inline_by_type
 def update(batches, work, share, batch, is_last, loss_sum):
-    """Update a member's parameters by the sums of all chunks, in order.
+    """Update a member's parameters by the batch, after the barrier.
 
     Returns `loss_sum`, to which the first member adds the batch's losses.
     """

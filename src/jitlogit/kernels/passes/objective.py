@@ -1,6 +1,6 @@
 """One pass over all rows without an update: predictions, the cost of predictions, or their gradient.
 
-Chunks are those of a single batch with all rows. So every result has the same bits for any number of threads.
+Chunks are cut as for one batch of all rows. So every result has the same bits for any number of threads.
 """
 
 from __future__ import annotations

@@ -33,7 +33,7 @@ class Numbering(NamedTuple):
     """Numbers of the features to which values belong."""
 
     numbers: Any
-    by_tile: bool  # whether they are those of a tile's values, else of all rows' values
+    by_tile: bool  # whether there is one for each of a tile's values, else for each of all rows' values
 
 
 @inline

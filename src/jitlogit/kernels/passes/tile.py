@@ -14,7 +14,7 @@ from ..steps.batches import Positions
 from ..steps.labels import is_weighted, signs, weigh
 from ..steps.row_order import row_at
 from ..storage import operations as storage
-from ..storage.c_rows import add_eight, add_pair, eight_rows, eight_scores, fetch, pair_features, score_and_add
+from ..storage.c_rows import add_eight, add_pair, eight_scores, fetch, pair_features, score_and_add
 from ..storage.plan import FOLD_ROWS, PAIRS, TILES
 
 # Positions between the rows computed with and the rows prefetched, for shuffled rows. Tuned on Zen 4, two cores.
@@ -83,7 +83,7 @@ def _add_eights(examples, positions, with_loss, space):
         residual = link.residual(z, sign)
         residual_sum += residual
         lanes.store(residuals, start, residual)
-        add_eight(rows, eight_rows(order, p), residuals, start, space.gradient)
+        add_eight(rows, eights.rows_at(order, p), residuals, start, space.gradient)
     return lanes.total(residual_sum), lanes.total(loss_sum)
 
 
@@ -98,7 +98,7 @@ def _signs_of_eight(labels, order, first, like):
     """Eight lanes: +1 for y = 0 and -1 for y = 1."""
     if order is None:
         return eights.signs(like, labels, first)
-    return eights.signs_of(like, labels, eight_rows(order, first))
+    return eights.signs_of(like, labels, eights.rows_at(order, first))
 
 
 @outline

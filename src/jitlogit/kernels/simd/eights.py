@@ -1,4 +1,4 @@
-"""Lanes with a number for each of eight rows."""
+"""Eight rows at a time: eight lanes with a number for each, or a tuple with lanes of each."""
 
 from __future__ import annotations
 
@@ -9,8 +9,11 @@ from llvmlite import ir
 from numba import types
 
 from ...compiler.jit import primitive
-from .lane_types import FLAGS, I8, I32, LanesType, constant, element
-from .lanes import filled, pointer_to, read_vector, shuffled
+from ...compiler.types import is_none
+from .lane_types import FLAGS, I8, I32, I64, LanesType, computed, constant, element, lane_count, splat
+from .lanes import filled, plain_load, plain_load_masked, plain_width, pointer_to, read_vector, shuffled, typed_load
+
+_EIGHT = range(8)
 
 
 @primitive(lambda eight: np.array([v.sum(dtype=v.dtype) for v in eight]))
@@ -99,3 +102,132 @@ def _emit_signs(builder: Any, bits: Any, lanes: LanesType) -> Any:
 def zeros(typing: Any, like: Any) -> Any:
     lanes = LanesType(like.dtype, 8)
     return lanes(like), lambda context, builder, sig, args: ir.Constant(ir.VectorType(element(like.dtype), 8), None)
+
+
+def _parts(builder: Any, eight: Any) -> list[Any]:
+    return [builder.extract_value(eight, k) for k in _EIGHT]
+
+
+def _tuple(builder: Any, values: list[Any]) -> Any:
+    eight = ir.Constant(ir.ArrayType(values[0].type, 8), ir.Undefined)
+    for k, value in enumerate(values):
+        eight = builder.insert_value(eight, value, k)
+    return eight
+
+
+@primitive(lambda order, first: tuple(first + k if order is None else int(order[first + k]) for k in _EIGHT))
+def rows_at(typing: Any, order: Any, first: Any) -> Any:
+    """The rows at positions first ... first + 7 of an order, or of rows as they are stored."""
+
+    def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        positions = [builder.add(args[1], ir.Constant(I64, k)) for k in _EIGHT]
+        if is_none(order):
+            return _tuple(builder, positions)
+        return _tuple(builder, [_item(context, builder, order, args[0], position) for position in positions])
+
+    return types.UniTuple(types.int64, 8)(order, types.int64), emit
+
+
+def _item(context: Any, builder: Any, array_type: Any, array: Any, i: Any) -> Any:
+    """An element of an array of unsigned integers, as int64."""
+    pointer, itemsize = pointer_to(context, builder, array_type, array, [i])
+    item = builder.load(builder.bitcast(pointer, element(array_type.dtype).as_pointer()), align=itemsize)
+    return item if itemsize == 8 else builder.zext(item, I64)
+
+
+@primitive(lambda rows, eight: eight)
+def apart(typing: Any, rows: Any, eight: Any) -> Any:
+    """The same eight rows, hiding from LLVM that they are neighbours.
+
+    LLVM would otherwise compute each row's address from the one before it, anew in each step of the loop.
+    """
+
+    def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        shape = context.make_array(rows)(context, builder, args[0]).shape
+        last = builder.sub(builder.extract_value(shape, 0), ir.Constant(I64, 1))
+        return _tuple(
+            builder, [builder.select(builder.icmp_signed("<", i, last), i, last) for i in _parts(builder, args[1])]
+        )
+
+    return eight(rows, eight), emit
+
+
+def _typed_loads(rows: Any, eight: Any, masked: tuple[Any, ...] = ()) -> Any:
+    lanes, emit_one = typed_load(rows, 2, masked=bool(masked))
+
+    def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        values = [emit_one(context, builder, sig, [args[0], i, *args[2:]]) for i in _parts(builder, args[1])]
+        return _tuple(builder, values)
+
+    return types.UniTuple(lanes, 8)(rows, eight, types.int64, *masked), emit
+
+
+@primitive(lambda rows, eight, j: tuple(plain_load(rows, i, j) for i in eight))
+def load(typing: Any, rows: Any, eight: Any, j: Any) -> Any:
+    """Lanes of each row, from feature j on."""
+    return _typed_loads(rows, eight)
+
+
+@primitive(lambda rows, eight, j, mask: tuple(plain_load_masked(rows, i, j, mask) for i in eight))
+def load_masked(typing: Any, rows: Any, eight: Any, j: Any, mask: Any) -> Any:
+    """As `load`, in as many lanes as the mask has; the others are 0."""
+    return _typed_loads(rows, eight, (mask,))
+
+
+@primitive(lambda array, t: tuple(filled(array, array[t + k], plain_width(array)) for k in _EIGHT))
+def broadcast(typing: Any, array: Any, t: Any) -> Any:
+    """Lanes that all hold array[t + k], for each k."""
+    count = lane_count(array.dtype)
+
+    def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        values = []
+        for k in _EIGHT:
+            i = builder.add(args[1], ir.Constant(I64, k))
+            pointer, itemsize = pointer_to(context, builder, array, args[0], [i])
+            value = builder.load(builder.bitcast(pointer, element(array.dtype).as_pointer()), align=itemsize)
+            values.append(splat(builder, value, count))
+        return _tuple(builder, values)
+
+    return types.UniTuple(LanesType(array.dtype, count), 8)(array, types.int64), emit
+
+
+def _plain_add_products(total: Any, a: Any, b: Any) -> Any:
+    for x, y in zip(a, b, strict=True):
+        total = total + x * y
+    return total
+
+
+def _product_added(builder: Any, total: Any, a: Any, b: Any) -> Any:
+    return builder.fadd(total, builder.fmul(a, b, flags=FLAGS), flags=FLAGS)
+
+
+@primitive(_plain_add_products)
+def add_products(typing: Any, total: Any, a: Any, b: Any) -> Any:
+    """Lanes total + sum_k a[k] b[k]; the products are added in their order."""
+
+    def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        lanes = args[0]
+        for x, y in zip(_parts(builder, args[1]), _parts(builder, args[2]), strict=True):
+            lanes = _product_added(builder, lanes, x, y)
+        return lanes
+
+    return total(total, a, b), emit
+
+
+@primitive(lambda totals, a, b: tuple(total + x * b for total, x in zip(totals, a, strict=True)))
+def add_products_by(typing: Any, totals: Any, a: Any, b: Any) -> Any:
+    """Lanes totals[k] + a[k] b, for each k."""
+
+    def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        pairs = zip(_parts(builder, args[0]), _parts(builder, args[1]), strict=True)
+        return _tuple(builder, [_product_added(builder, total, x, args[2]) for total, x in pairs])
+
+    return totals(totals, a, b), emit
+
+
+@primitive(lambda like: (filled(like, 0.0, plain_width(like)),) * 8)
+def no_sums(typing: Any, like: Any) -> Any:
+    """Lanes of zeros for each row."""
+    lanes = LanesType(computed(like.dtype), lane_count(computed(like.dtype)))
+    zero = ir.Constant(ir.ArrayType(ir.VectorType(element(lanes.dtype), lanes.count), 8), None)
+    return types.UniTuple(lanes, 8)(like), lambda context, builder, sig, args: zero

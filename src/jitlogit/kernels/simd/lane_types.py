@@ -24,11 +24,11 @@ X86 = binding.get_process_triple().split("-")[0] in ("x86_64", "i386", "i686", "
 WIDENS_HALF = not X86 or "f16c" in _FEATURES
 #: Width of a vector register, in bytes.
 VECTOR_BYTES = 64 if "avx512f" in _FEATURES else 32 if "avx2" in _FEATURES else 16
-#: Bytes, as stored, of the vectors that score rows: unaligned ones cross a cache line half as often as those of 64.
+#: Bytes, as stored, of the vectors that score rows: unaligned ones cross a cache line half as often as vectors of 64.
 HALF_BYTES = 32
 
 FLAGS = ("contract", "nsz")
-I1, I8, I16, I32, I64 = (ir.IntType(bits) for bits in (1, 8, 16, 32, 64))
+I1, I8, I32, I64 = (ir.IntType(bits) for bits in (1, 8, 32, 64))
 FLOATS = {types.float32: ir.FloatType(), types.float64: ir.DoubleType()}
 
 

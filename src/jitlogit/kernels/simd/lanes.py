@@ -59,7 +59,7 @@ def read_vector(context: Any, builder: Any, array_type: Any, array: Any, indices
 
 
 def widen(builder: Any, dtype: types.Type, raw: Any, count: int) -> Any:
-    """Widen stored values. uint16 holds the bits of float16, int16 those of bfloat16."""
+    """Widen stored values. uint16 holds the bits of float16, int16 the bits of bfloat16."""
     floats = ir.VectorType(element(computed(dtype)), count)
     if dtype in FLOATS:
         return raw
@@ -91,7 +91,7 @@ def _widen_half(builder: Any, bits: Any, floats: Any) -> Any:
     return builder.bitcast(builder.or_(widened, sign), floats)
 
 
-def _typed_load(array: Any, n_indices: int, masked: bool, half: bool = False) -> Any:
+def typed_load(array: Any, n_indices: int, masked: bool, half: bool = False) -> Any:
     dtype = computed(array.dtype)
     lanes = LanesType(dtype, half_count(array.dtype) if half else lane_count(dtype))
 
@@ -134,28 +134,28 @@ def _plain_read(array: Any, index: Any, count: int) -> Any:
     return plain_widen(np.ascontiguousarray(found[:count])).view(_Plain)
 
 
-def _plain_load(array: Any, *index: Any) -> Any:
+def plain_load(array: Any, *index: Any) -> Any:
     return _plain_read(array, index, plain_width(array))
 
 
-@primitive(_plain_load)
+@primitive(plain_load)
 def load(typing: Any, array: Any, i: Any) -> Any:
     """Lanes array[i], array[i + 1], ... of a 1-D array."""
-    lanes, emit = _typed_load(array, 1, masked=False)
+    lanes, emit = typed_load(array, 1, masked=False)
     return lanes(array, types.int64), emit
 
 
-@primitive(_plain_load)
+@primitive(plain_load)
 def load2(typing: Any, array: Any, i: Any, j: Any) -> Any:
     """Lanes along the contiguous axis of a 2-D array, from its element [i, j] on."""
-    lanes, emit = _typed_load(array, 2, masked=False)
+    lanes, emit = typed_load(array, 2, masked=False)
     return lanes(array, types.int64, types.int64), emit
 
 
-@primitive(_plain_load)
+@primitive(plain_load)
 def load3(typing: Any, array: Any, i: Any, j: Any, k: Any) -> Any:
     """Lanes along the last axis of a 3-D array in C order, from its element [i, j, k] on."""
-    lanes, emit = _typed_load(array, 3, masked=False)
+    lanes, emit = typed_load(array, 3, masked=False)
     return lanes(array, types.int64, types.int64, types.int64), emit
 
 
@@ -173,7 +173,7 @@ def load_half(typing: Any, like: Any, array: Any, i: Any) -> Any:
 @primitive(lambda array, *index: _plain_read(array, index, _plain_half_width(array)))
 def load2_half(typing: Any, array: Any, i: Any, j: Any) -> Any:
     """As `load2`, in half lanes: from at most `HALF_BYTES` of memory."""
-    lanes, emit = _typed_load(array, 2, masked=False, half=True)
+    lanes, emit = typed_load(array, 2, masked=False, half=True)
     return lanes(array, types.int64, types.int64), emit
 
 
@@ -190,17 +190,17 @@ def load_as(typing: Any, like: Any, array: Any, i: Any) -> Any:
     return lanes(like, array, types.int64), emit
 
 
-def _plain_load_masked(array: Any, i: Any, j: Any, mask: Any) -> Any:
+def plain_load_masked(array: Any, i: Any, j: Any, mask: Any) -> Any:
     out = np.zeros(mask.size, np.float64 if array.dtype == np.float64 else np.float32)
     found = _plain_read(array, (i, j), int(mask.sum()))
     out[: found.size] = found
     return out
 
 
-@primitive(_plain_load_masked)
+@primitive(plain_load_masked)
 def load2_masked(typing: Any, array: Any, i: Any, j: Any, mask: Any) -> Any:
     """As `load2`, in as many lanes as the mask has; lanes outside the mask are 0, and their memory isn't read."""
-    lanes, emit = _typed_load(array, 2, masked=True, half=mask.count < lane_count(computed(array.dtype)))
+    lanes, emit = typed_load(array, 2, masked=True, half=mask.count < lane_count(computed(array.dtype)))
     return lanes(array, types.int64, types.int64, mask), emit
 
 

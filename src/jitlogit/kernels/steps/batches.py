@@ -33,7 +33,7 @@ class Cut(NamedTuple):
     batch_size: int
     tile_rows: int  # the fields of `plan.Tiles`
     tile_way: int
-    n_chunks: int  # chunks of a batch, which members share out
+    n_chunks: int  # chunks of a batch, or parts of the features, which members share out
     batch_bytes: int  # bytes of X that a batch reads, times the number of scores: a measure of its duration
 
 

@@ -8,7 +8,10 @@ from ...compiler.jit import inline
 
 
 class Share(NamedTuple):
-    """One member's chunks, first ... stop - 1 of n_chunks. `member` is also its row in a work space's arrays."""
+    """One member's chunks, or parts of the features: first ... stop - 1 of n_chunks.
+
+    `member` is also its row in a work space's arrays.
+    """
 
     member: int
     members: int

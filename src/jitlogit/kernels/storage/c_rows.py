@@ -76,20 +76,6 @@ def _rest_of_products(rows, i, first, weights):
     return z
 
 
-@inline
-def eight_rows(order, first):
-    return (
-        row_at(order, first),
-        row_at(order, first + 1),
-        row_at(order, first + 2),
-        row_at(order, first + 3),
-        row_at(order, first + 4),
-        row_at(order, first + 5),
-        row_at(order, first + 6),
-        row_at(order, first + 7),
-    )
-
-
 def scores_by_row(rows, order, first, count, ahead, weights, bias, out_z):
     n = rows.shape[1]
     step = lanes.width(rows)
@@ -111,7 +97,7 @@ def eight_scores(rows, order, first, ahead, weights):
     """Eight lanes: scores, without the bias, of the rows at positions first ... first + 7."""
     for k in range(8):
         fetch(rows, order, ahead + k)
-    i = eight_rows(order, first)
+    i = eights.rows_at(order, first)
     eight = (
         products(rows, i[0], weights),
         products(rows, i[1], weights),
@@ -135,7 +121,7 @@ def accumulate_by_row(rows, order, first, count, residual, out_gradient):
         _narrow_accumulate(rows, order, first, by_eight, residual, out_gradient, two=True)
     else:
         for t in range(0, by_eight, 8):
-            add_eight(rows, eight_rows(order, first + t), residual, t, out_gradient)
+            add_eight(rows, eights.rows_at(order, first + t), residual, t, out_gradient)
     for t in range(by_eight, count):
         add_one(rows, row_at(order, first + t), lanes.broadcast(residual, t), out_gradient)
 
@@ -146,87 +132,13 @@ def add_eight(rows, i, residual, t, out_gradient):
     n = rows.shape[1]
     step = lanes.width(rows)
     whole = n - n % step
-    i = _apart(rows, i)
-    r = broadcast_eight(residual, t)
+    i = eights.apart(rows, i)
+    r = eights.broadcast(residual, t)
     for j in range(0, whole, step):
-        lanes.store(out_gradient, j, add_products(lanes.load(out_gradient, j), r, load_eight(rows, i, j)))
+        lanes.store(out_gradient, j, eights.add_products(lanes.load(out_gradient, j), r, eights.load(rows, i, j)))
     if whole < n:
-        x = load_eight_masked(rows, i, whole, lanes.first(rows, n - whole))
-        lanes.store(out_gradient, whole, add_products(lanes.load(out_gradient, whole), r, x))
-
-
-@inline
-def _apart(rows, i):
-    """The same eight rows, hiding from LLVM that they are neighbours.
-
-    LLVM would otherwise compute each row's address from the one before it, anew in each step of the loop.
-    """
-    last = rows.shape[0] - 1
-    return (
-        min(i[0], last),
-        min(i[1], last),
-        min(i[2], last),
-        min(i[3], last),
-        min(i[4], last),
-        min(i[5], last),
-        min(i[6], last),
-        min(i[7], last),
-    )
-
-
-@inline
-def load_eight(rows, i, j):
-    return (
-        lanes.load2(rows, i[0], j),
-        lanes.load2(rows, i[1], j),
-        lanes.load2(rows, i[2], j),
-        lanes.load2(rows, i[3], j),
-        lanes.load2(rows, i[4], j),
-        lanes.load2(rows, i[5], j),
-        lanes.load2(rows, i[6], j),
-        lanes.load2(rows, i[7], j),
-    )
-
-
-@inline
-def load_eight_masked(rows, i, j, mask):
-    return (
-        lanes.load2_masked(rows, i[0], j, mask),
-        lanes.load2_masked(rows, i[1], j, mask),
-        lanes.load2_masked(rows, i[2], j, mask),
-        lanes.load2_masked(rows, i[3], j, mask),
-        lanes.load2_masked(rows, i[4], j, mask),
-        lanes.load2_masked(rows, i[5], j, mask),
-        lanes.load2_masked(rows, i[6], j, mask),
-        lanes.load2_masked(rows, i[7], j, mask),
-    )
-
-
-@inline
-def broadcast_eight(residual, t):
-    return (
-        lanes.broadcast(residual, t),
-        lanes.broadcast(residual, t + 1),
-        lanes.broadcast(residual, t + 2),
-        lanes.broadcast(residual, t + 3),
-        lanes.broadcast(residual, t + 4),
-        lanes.broadcast(residual, t + 5),
-        lanes.broadcast(residual, t + 6),
-        lanes.broadcast(residual, t + 7),
-    )
-
-
-@inline
-def add_products(g, r, x):
-    """Lanes g + sum_k r_k x_k, eight products added in their order."""
-    g += r[0] * x[0]
-    g += r[1] * x[1]
-    g += r[2] * x[2]
-    g += r[3] * x[3]
-    g += r[4] * x[4]
-    g += r[5] * x[5]
-    g += r[6] * x[6]
-    return g + r[7] * x[7]
+        x = eights.load_masked(rows, i, whole, lanes.first(rows, n - whole))
+        lanes.store(out_gradient, whole, eights.add_products(lanes.load(out_gradient, whole), r, x))
 
 
 # Narrow rows fit one vector, or two. The weights and the gradient then stay in registers.
@@ -243,7 +155,7 @@ def _narrow_scores(rows, order, first, count, ahead, weights, bias, out_z, two):
     for t in range(0, count, 8):
         for k in range(8):
             fetch(rows, order, ahead + t + k)
-        i = eight_rows(order, first + t)
+        i = eights.rows_at(order, first + t)
         eight = (
             _narrow_products(rows, i[0], ma, mb, wa, wb, two),
             _narrow_products(rows, i[1], ma, mb, wa, wb, two),

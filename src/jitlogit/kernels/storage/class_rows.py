@@ -13,7 +13,7 @@ def class_scores_by_row(rows, order, first, count, ahead, weights, bias, out_z):
     pairs = n_classes - n_classes % 2
     by_eight = count - count % 8
     for t in range(0, by_eight, 8):
-        i = c_rows.eight_rows(order, first + t)
+        i = eights.rows_at(order, first + t)
         for p in range(2 * ((n_classes + 1) // 2), 8):  # few classes: the loop below prefetches fewer than eight rows
             c_rows.fetch(rows, order, ahead + t + p)
         for k in range(0, pairs, 2):
@@ -47,34 +47,18 @@ def _scores_of_two(rows, i, wa, wb, upcoming):
     n = rows.shape[1]
     step = lanes.width(rows)
     whole = n - n % step
-    zeros = lanes.fill(rows, 0.0)
-    a = b = (zeros, zeros, zeros, zeros, zeros, zeros, zeros, zeros)
+    a = b = eights.no_sums(rows)
     for j in range(0, whole, step):
         memory.prefetch(rows, upcoming, j)
-        x = c_rows.load_eight(rows, i, j)
-        a = _multiplied(a, x, lanes.load(wa, j))
-        b = _multiplied(b, x, lanes.load(wb, j))
+        x = eights.load(rows, i, j)
+        a = eights.add_products_by(a, x, lanes.load(wa, j))
+        b = eights.add_products_by(b, x, lanes.load(wb, j))
     if whole < n:
         memory.prefetch(rows, upcoming, whole)
-        x = c_rows.load_eight_masked(rows, i, whole, lanes.first(rows, n - whole))
-        a = _multiplied(a, x, lanes.load(wa, whole))
-        b = _multiplied(b, x, lanes.load(wb, whole))
+        x = eights.load_masked(rows, i, whole, lanes.first(rows, n - whole))
+        a = eights.add_products_by(a, x, lanes.load(wa, whole))
+        b = eights.add_products_by(b, x, lanes.load(wb, whole))
     return eights.sums(a), eights.sums(b)
-
-
-@inline
-def _multiplied(total, x, w):
-    """total[k] + x[k] w for k < 8."""
-    return (
-        total[0] + x[0] * w,
-        total[1] + x[1] * w,
-        total[2] + x[2] * w,
-        total[3] + x[3] * w,
-        total[4] + x[4] * w,
-        total[5] + x[5] * w,
-        total[6] + x[6] * w,
-        total[7] + x[7] * w,
-    )
 
 
 def class_accumulate_by_row(rows, order, first, count, ahead, residual, out_gradient):
@@ -82,7 +66,7 @@ def class_accumulate_by_row(rows, order, first, count, ahead, residual, out_grad
     pairs = n_classes - n_classes % 2
     by_eight = count - count % 8
     for t in range(0, by_eight, 8):
-        i = c_rows.eight_rows(order, first + t)
+        i = eights.rows_at(order, first + t)
         for k in range(0, pairs, 2):
             upcoming = _upcoming(rows, order, ahead + t, (n_classes + 1) // 2 + k // 2)
             a, b = out_gradient[k], out_gradient[k + 1]
@@ -101,14 +85,14 @@ def _add_eight_to_two(rows, i, residual_a, residual_b, t, gradient_a, gradient_b
     n = rows.shape[1]
     step = lanes.width(rows)
     whole = n - n % step
-    a, b = c_rows.broadcast_eight(residual_a, t), c_rows.broadcast_eight(residual_b, t)
+    a, b = eights.broadcast(residual_a, t), eights.broadcast(residual_b, t)
     for j in range(0, whole, step):
         memory.prefetch(rows, upcoming, j)
-        x = c_rows.load_eight(rows, i, j)
-        lanes.store(gradient_a, j, c_rows.add_products(lanes.load(gradient_a, j), a, x))
-        lanes.store(gradient_b, j, c_rows.add_products(lanes.load(gradient_b, j), b, x))
+        x = eights.load(rows, i, j)
+        lanes.store(gradient_a, j, eights.add_products(lanes.load(gradient_a, j), a, x))
+        lanes.store(gradient_b, j, eights.add_products(lanes.load(gradient_b, j), b, x))
     if whole < n:
         memory.prefetch(rows, upcoming, whole)
-        x = c_rows.load_eight_masked(rows, i, whole, lanes.first(rows, n - whole))
-        lanes.store(gradient_a, whole, c_rows.add_products(lanes.load(gradient_a, whole), a, x))
-        lanes.store(gradient_b, whole, c_rows.add_products(lanes.load(gradient_b, whole), b, x))
+        x = eights.load_masked(rows, i, whole, lanes.first(rows, n - whole))
+        lanes.store(gradient_a, whole, eights.add_products(lanes.load(gradient_a, whole), a, x))
+        lanes.store(gradient_b, whole, eights.add_products(lanes.load(gradient_b, whole), b, x))
