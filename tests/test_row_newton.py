@@ -7,7 +7,7 @@ import warnings
 
 import numpy as np
 import pytest
-from conftest import JIT_OFF
+from conftest import compiled
 from scipy import sparse
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression as Theirs
@@ -18,7 +18,7 @@ from jitlogit.optimum import row_products, row_space, solve
 from jitlogit.optimum.row_products import DenseGram
 from jitlogit.optimum.solve import choose_solver
 
-N_ROWS, N_FEATURES = (16, 40) if JIT_OFF else (40, 130)
+N_ROWS, N_FEATURES = 40, 130
 
 
 def data(classes=2, m=N_ROWS, n=N_FEATURES, seed=0):
@@ -166,15 +166,16 @@ def test_standardised_features_and_warm_starts(made):
     assert len(made) == 3
 
 
+@compiled
 def test_the_matrix_is_made_in_blocks_that_take_little_memory(monkeypatch):
     cost = cost_of(form=np.asarray)
-    whole = DenseGram(cost, np.zeros((0, 1))).matrix
+    whole = DenseGram(cost, None).matrix
     scaled = (cost.X - cost.offset) / cost.scale / np.sqrt(cost.l2)
     np.testing.assert_allclose(whole, scaled @ scaled.T, rtol=1e-12)
     monkeypatch.setattr(row_products, "_BLOCK_VALUES", 7 * M)
-    np.testing.assert_allclose(DenseGram(cost, np.zeros((0, 1))).matrix, whole, rtol=1e-12)
+    np.testing.assert_allclose(DenseGram(cost, None).matrix, whole, rtol=1e-12)
     tracemalloc.start()
-    DenseGram(cost, np.zeros((0, 1)))
+    DenseGram(cost, None)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 8 * (2 * M * M + 2 * 7 * M + 4 * cost.X.shape[1]) + 10_000 < cost.X.nbytes

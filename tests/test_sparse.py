@@ -14,7 +14,7 @@ from jitlogit.data.validation import check_rows, check_sparse
 from jitlogit.estimators.weights import places_of
 from jitlogit.kernels.steps.update import OPTIMIZERS
 from jitlogit.kernels.storage import sparse_work
-from jitlogit.optimum import passes as walks
+from jitlogit.optimum import passes
 from jitlogit.optimum.cost import Cost
 
 COMMON = {"batch_size": 16, "max_iter": 2 if JIT_OFF else 4, "learning_rate": 0.01, "random_state": 0}
@@ -219,12 +219,12 @@ def test_cost_and_hessian_are_those_of_dense_rows(classes, weighted, monkeypatch
     # In one chunk; in several, by one member or two; the sums row by row, or feature by feature.
     for work, threads, by_column in ((10**9, 1, False), (30, 1, False), (30, 2, False), (30, 1, True), (30, 2, True)):
         monkeypatch.setattr(sparse_work, "_CHUNK_WORK", work)
-        monkeypatch.setattr(walks, "members_for", lambda *_, threads=threads: threads)
-        monkeypatch.setattr(walks, "_CACHED_BYTES", 0 if by_column else 10**9)
-        monkeypatch.setattr(walks, "_MOST_COPIED", 10**9)
+        monkeypatch.setattr(passes, "members_for", lambda *_, threads=threads: threads)
+        monkeypatch.setattr(passes, "_CACHED_BYTES", 0 if by_column else 10**9)
+        monkeypatch.setattr(passes, "_MOST_COPIED", 10**9)
         cost = Cost(sparse.csr_array(dense), labels, classes, weights, offset, scale, l2, True, None)
-        assert (cost._walk._work.sums.shape[0] > 1) == (work < m * n)
-        assert (cost._walk._columns is not None) == by_column
+        assert (cost._passes._work.sums.shape[0] > 1) == (work < m * n)
+        assert (cost._passes._columns is not None) == by_column
         value, gradient = cost(parameters)
         product = cost.hessian_at(parameters)(direction)
         np.testing.assert_allclose(value, expected(parameters)[0], rtol=1e-12)
