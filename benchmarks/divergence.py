@@ -1,0 +1,224 @@
+"""Survey: does each fit that ends as nonsense say so, and no sound fit? Random problems, at rates from tiny to absurd.
+
+Each problem is fitted at 1e-4 to 1e4 times its safe rate, the half of the least rate at which batch gradient descent
+can diverge. Problems have two classes or more, dense or sparse rows, any optimizer, schedule, penalty and batch size;
+some have weights. Calls go through the public functions, and what they say is what a user sees. The true loss, of all
+rows and without the penalty, then tells whether that was right:
+
+- Silent nonsense: no word, though the loss is above its beginning, by more than the documented tolerance.
+- False alarm: a word at a sound rate, one of at most a tenth of the safe rate, though the loss isn't.
+
+Of more than 1,000 rows the rule looks at some; what these can't tell is noise. Exits with 1 if there is more of either
+than is allowed, see `ALLOWED`.
+
+    python benchmarks/divergence.py
+    python benchmarks/divergence.py --problems 12
+    python benchmarks/divergence.py --seed 3        # each fit of one problem
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+import warnings
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+import numpy as np
+from scipy import sparse
+
+import jitlogit
+
+FACTORS = 10.0 ** np.arange(-4, 5)
+SOUND = 0.1
+# What is allowed of either fault, as a part of the fits: 3 of 4,000.
+ALLOWED = {"silent nonsense": 1 / 1000, "false alarm": 1 / 1000}
+# The documented tolerances: multiples of the first loss with one update an epoch, and with several.
+_WORSE, _WORSE_OF_BATCHES = 1.01, 1.05
+# The most rows that the rule looks at, and how many standard errors of a loss are noise: two that the rule allows, and
+# two by which these rows may differ from all.
+_ROWS_LOOKED_AT, _ERRORS = 1000, 4.0
+_MOST_UPDATES, _MOST_REFERENCE_UPDATES = 20_000, 1000
+_CALLS = 20  # of `partial_fit`
+
+
+class Task(NamedTuple):
+    """A random problem."""
+
+    X: Any  # (m, n), an array or CSR
+    y: np.ndarray
+    n_classes: int
+    weights: np.ndarray | None
+    epochs: int
+    options: dict[str, Any]
+
+
+class Outcome(NamedTuple):
+    """What came of a fit, and what it said."""
+
+    seed: int
+    trainer: str
+    factor: float  # rate / safe rate
+    start: float  # log K, the loss of guessing
+    loss: float  # NaN after an error
+    noise: float  # of the loss as the rule sees it
+    one_batch: bool
+    words: str  # of the first warning or error; "" for none
+
+    @property
+    def excess(self) -> float:
+        """Loss as a multiple of what may go without a word."""
+        return self.loss / ((_WORSE if self.one_batch else _WORSE_OF_BATCHES) * self.start + self.noise)
+
+
+def verdict(outcome: Outcome) -> str:
+    """The name of a fault, or "". A loss that isn't a number is nonsense, and no reason for words at a sound rate."""
+    if not outcome.words:
+        return "" if outcome.excess <= 1 else "silent nonsense"
+    return "false alarm" if outcome.factor <= SOUND and not outcome.excess > 1 else ""
+
+
+def make_task(seed: int) -> Task:
+    rng = np.random.default_rng(seed)
+    m, n = (int(np.exp(rng.uniform(np.log(low), np.log(high)))) for low, high in ((20, 5000), (1, 51)))
+    n_classes = int(rng.choice([2, 2, 2, 3, 4, 5]))
+    X = rng.standard_normal((m, n)) + rng.uniform(-3, 3, n) * rng.integers(0, 2)
+    scores = (X - X.mean(axis=0)) @ rng.standard_normal((n, n_classes)) * 2 / np.sqrt(n)
+    noise = rng.choice([0, 0.3, 1, 3, 1e3])  # 0 is separable; with 1e3, no feature tells anything
+    y = (scores + noise * rng.gumbel(size=scores.shape) + rng.uniform(-1, 1, n_classes)).argmax(axis=1)
+    y[:n_classes] = np.arange(n_classes)
+    X = X * 10 ** rng.uniform(-3, 3, n if rng.random() < 0.5 else 1)
+    if rng.random() < 0.4:
+        X = (X - X.mean(axis=0)) / X.std(axis=0)
+    X = X.astype(rng.choice(["float32", "float64"]))
+    if rng.random() < 0.2:
+        X = sparse.csr_array(X * (rng.random(X.shape) < 0.3))
+    batch_size = None if rng.random() < 0.35 else int(np.exp(rng.uniform(0, np.log(m))))
+    options = {
+        "batch_size": batch_size,
+        "optimizer": str(rng.choice(["sgd", "sgd", "sgd", "momentum", "nesterov", "adagrad", "adam"])),
+        "schedule": str(rng.choice(["constant", "constant", "cosine", "invscaling", "step", "adaptive"])),
+        "alpha": float(rng.choice([0, 0, 0, 1e-4, 1e-2, 1, 1e3, 1e5])),
+        "l1_ratio": float(rng.choice([0, 0, 0.5])),
+        "average": bool(rng.random() < 0.15),
+        "random_state": seed,
+    }
+    epochs = int(rng.choice([1, 2, 3, 5, 10, 30, 100]))
+    most = max(1, _MOST_UPDATES * (batch_size or m) // m)
+    weights = 5 * rng.random(m) if rng.random() < 0.15 else None
+    return Task(X, y, n_classes, weights, min(epochs, most), options)
+
+
+def safe_rate(task: Task) -> float:
+    """1 / curvature of the mean loss, which is at most  mean(|x|^2 + 1) / 4  (Bohning, 1992), and of the penalty."""
+    mean_square = np.average((task.X.astype(float) ** 2).sum(axis=1), weights=task.weights)
+    return float(1 / (0.25 * (1 + mean_square) + task.options["alpha"] * (1 - task.options["l1_ratio"])))
+
+
+def loss_and_noise(task: Task, W: np.ndarray, b: Any, looked_at: int) -> tuple[float, float]:
+    """Mean loss of W (n, 1) or (n, K) over all rows, and the noise of one from so many rows."""
+    with np.errstate(all="ignore"):
+        scores = task.X.astype(float) @ W.astype(float) + b
+        if scores.shape[1] == 1:
+            scores = np.hstack([np.zeros_like(scores), scores])
+        losses = np.logaddexp.reduce(scores, axis=1) - scores[np.arange(task.y.size), task.y]
+        if task.weights is not None:
+            losses = losses * task.weights / task.weights.mean()
+        noise = _ERRORS * np.std(losses) / np.sqrt(looked_at) if looked_at < task.y.size else 0.0
+        return float(np.mean(losses)), float(noise)
+
+
+def trainers(seed: int, task: Task) -> list[str]:
+    """The function, or `fit` for sparse rows; for some problems also a stream, or the reference if it's fast enough."""
+    is_sparse = sparse.issparse(task.X)
+    updates = task.epochs * -(-task.y.size // (task.options["batch_size"] or task.y.size))
+    names = ["fit" if is_sparse else "function"]
+    names += ["partial_fit"] if seed % 4 == 0 else []
+    return names + (["reference"] if not is_sparse and seed % 4 == 1 and updates <= _MOST_REFERENCE_UPDATES else [])
+
+
+def trained(trainer: str, task: Task, rate: float) -> tuple[np.ndarray, Any]:
+    """Weights (n, 1) or (n, K) and bias."""
+    if trainer in ("function", "reference"):
+        home = jitlogit if trainer == "function" else jitlogit.reference
+        options = task.options | {"sample_weight": task.weights}
+        if task.n_classes == 2:
+            return home.train_logistic_regression(task.X, task.y, rate, task.epochs, **options)[:2]
+        return home.train_softmax_regression(task.X, task.y, rate, task.epochs, n_classes=task.n_classes, **options)[:2]
+    model = jitlogit.MiniBatchLogisticRegression(
+        learning_rate=rate, standardize=False, tol=None, max_iter=task.epochs, **task.options
+    )
+    if trainer == "fit":
+        model.fit(task.X, task.y, task.weights)
+    else:
+        for rows in np.array_split(np.arange(task.y.size), _CALLS):
+            weights = None if task.weights is None else task.weights[rows]
+            model.partial_fit(task.X[rows], task.y[rows], np.arange(task.n_classes), weights)
+    return model.coef_.T, model.intercept_
+
+
+def outcomes(seed: int) -> Iterable[Outcome]:
+    task = make_task(seed)
+    safe, m = safe_rate(task), task.y.size
+    for trainer in trainers(seed, task):
+        rows_of_call = m // _CALLS if trainer == "partial_fit" else m
+        for factor in FACTORS:
+            with warnings.catch_warnings(record=True) as caught:
+                warnings.simplefilter("always")
+                try:
+                    parameters = trained(trainer, task, factor * safe)
+                except ValueError as error:
+                    words, loss, noise = str(error), np.nan, 0.0
+                else:
+                    words = str(caught[0].message) if caught else ""
+                    loss, noise = loss_and_noise(task, *parameters, min(rows_of_call, _ROWS_LOOKED_AT))
+            if words and not words.startswith(("training diverged", "training ended")):
+                raise RuntimeError(f"seed {seed}, {trainer}, {factor:g} times the safe rate: unexpected words: {words}")
+            one_batch = (task.options["batch_size"] or m) >= rows_of_call
+            yield Outcome(seed, trainer, factor, float(np.log(task.n_classes)), loss, noise, one_batch, words)
+
+
+def line(one: Outcome) -> str:
+    return (
+        f"seed {one.seed:4d}  {one.trainer:11s}  rate / safe {one.factor:6g}  loss / start {one.loss / one.start:8.3g}"
+        f"  excess {one.excess:8.3g}  {verdict(one) or 'fine':15s}  {one.words[:60]}"
+    )
+
+
+def report(found: list[Outcome]) -> bool:
+    """Print the table and the worst cases; return whether there is more of a fault than is allowed."""
+    print("| trainer | fits | with words | with words at sound rates | silent nonsense | false alarms |\n" + "|---" * 6 + "|")
+    for trainer in ("function", "fit", "partial_fit", "reference", "all"):
+        some = [one for one in found if trainer in (one.trainer, "all")]
+        faults = [verdict(one) for one in some]
+        told = [one for one in some if one.words]
+        print(
+            f"| {trainer} | {len(some)} | {len(told)} | {sum(one.factor <= SOUND for one in told)} "
+            f"| {faults.count('silent nonsense')} | {faults.count('false alarm')} |"
+        )
+    silent = sorted((one for one in found if not one.words), key=lambda one: -one.excess)
+    worst = [one for one in silent if verdict(one)] or silent[:5]
+    print("\nthe worst without words, and alarms at sound rates:")
+    print(*map(line, worst + [one for one in found if one.words and one.factor <= SOUND]), sep="\n")
+    return any(sum(verdict(one) == fault for one in found) > part * len(found) for fault, part in ALLOWED.items())
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--problems", type=int, default=400)
+    parser.add_argument("--seed", type=int, help="show each fit of this problem")
+    options = parser.parse_args()
+    if options.seed is not None:
+        task = make_task(options.seed)
+        print(f"X {task.X.shape} {task.X.dtype}, {task.n_classes} classes, {task.epochs} epochs, {task.options}")
+        print(*map(line, outcomes(options.seed)), sep="\n")
+        return 0
+    start = time.perf_counter()
+    found = [one for seed in range(options.problems) for one in outcomes(seed)]
+    failed = report(found)
+    print(f"{options.problems} problems, {len(found)} fits, {time.perf_counter() - start:.0f} s")
+    return int(failed)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
