@@ -5,11 +5,11 @@ can diverge. Problems have two classes or more, dense or sparse rows, any optimi
 some have weights. Calls go through the public functions, and what they say is what a user sees. The true loss, of all
 rows and without the penalty, then tells whether that was right:
 
-- Silent nonsense: no word, though the loss is above its beginning, by more than the documented tolerance.
-- False alarm: a word at a sound rate, one of at most a tenth of the safe rate, though the loss isn't.
+- Silent nonsense: no word, though the loss is above its beginning by more than the documented tolerance and noise.
+- False alarm: a word at a sound rate, one of at most a tenth of the safe rate, though the loss isn't above.
 
-Of more than 1,000 rows the rule looks at some; what these can't tell is noise. Exits with 1 if there is more of either
-than is allowed, see `ALLOWED`.
+Noise is what the rows can't tell that the rule looks at: some of more than 1,000, those of ten calls of a stream. What
+it hides has a column of its own. Exits with 1 if there is more of either fault than is allowed, see `ALLOWED`.
 
     python benchmarks/divergence.py
     python benchmarks/divergence.py --problems 12
@@ -31,15 +31,18 @@ import jitlogit
 
 FACTORS = 10.0 ** np.arange(-4, 5)
 SOUND = 0.1
-# What is allowed of either fault, as a part of the fits: 3 of 4,000.
-ALLOWED = {"silent nonsense": 1 / 1000, "false alarm": 1 / 1000}
+SILENT, FALSE, HIDDEN = "silent nonsense", "false alarm", "within noise"
+# What is allowed of either fault, as a part of the fits. Two standard errors of some rows miss a case now and then.
+ALLOWED = {SILENT: 1 / 1000, FALSE: 1 / 1000}
 # The documented tolerances: multiples of the first loss with one update an epoch, and with several.
 _WORSE, _WORSE_OF_BATCHES = 1.01, 1.05
 # The most rows that the rule looks at, and how many standard errors of a loss are noise: two that the rule allows, and
 # two by which these rows may differ from all.
 _ROWS_LOOKED_AT, _ERRORS = 1000, 4.0
-_MOST_UPDATES, _MOST_REFERENCE_UPDATES = 20_000, 1000
+_THREADS = {"n_threads": 1}  # more would compute the same, with kernels of their own
+_MOST_UPDATES, _MOST_REFERENCE_UPDATES = 10_000, 1000
 _CALLS = 20  # of `partial_fit`
+_SALT = 85  # of all problems; of the salts tried, the first dozen then needs few kernels
 
 
 class Task(NamedTuple):
@@ -66,20 +69,26 @@ class Outcome(NamedTuple):
     words: str  # of the first warning or error; "" for none
 
     @property
-    def excess(self) -> float:
-        """Loss as a multiple of what may go without a word."""
-        return self.loss / ((_WORSE if self.one_batch else _WORSE_OF_BATCHES) * self.start + self.noise)
+    def limit(self) -> float:
+        """The documented bound of a loss that goes without a word."""
+        return (_WORSE if self.one_batch else _WORSE_OF_BATCHES) * self.start
+
+
+def is_sound(outcome: Outcome) -> bool:
+    return outcome.factor <= SOUND
 
 
 def verdict(outcome: Outcome) -> str:
-    """The name of a fault, or "". A loss that isn't a number is nonsense, and no reason for words at a sound rate."""
-    if not outcome.words:
-        return "" if outcome.excess <= 1 else "silent nonsense"
-    return "false alarm" if outcome.factor <= SOUND and not outcome.excess > 1 else ""
+    """The name of a fault, or of what noise hides, or "". NaN is nonsense, but no reason for words at a sound rate."""
+    if outcome.words:
+        return FALSE if is_sound(outcome) and not outcome.loss > outcome.limit else ""
+    if not outcome.loss <= outcome.limit + outcome.noise:
+        return SILENT
+    return HIDDEN if outcome.loss > outcome.limit else ""
 
 
 def make_task(seed: int) -> Task:
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng((_SALT, seed))
     m, n = (int(np.exp(rng.uniform(np.log(low), np.log(high)))) for low, high in ((20, 5000), (1, 51)))
     n_classes = int(rng.choice([2, 2, 2, 3, 4, 5]))
     X = rng.standard_normal((m, n)) + rng.uniform(-3, 3, n) * rng.integers(0, 2)
@@ -141,12 +150,12 @@ def trained(trainer: str, task: Task, rate: float) -> tuple[np.ndarray, Any]:
     """Weights (n, 1) or (n, K) and bias."""
     if trainer in ("function", "reference"):
         home = jitlogit if trainer == "function" else jitlogit.reference
-        options = task.options | {"sample_weight": task.weights}
+        options = task.options | {"sample_weight": task.weights} | (_THREADS if trainer == "function" else {})
         if task.n_classes == 2:
             return home.train_logistic_regression(task.X, task.y, rate, task.epochs, **options)[:2]
         return home.train_softmax_regression(task.X, task.y, rate, task.epochs, n_classes=task.n_classes, **options)[:2]
     model = jitlogit.MiniBatchLogisticRegression(
-        learning_rate=rate, standardize=False, tol=None, max_iter=task.epochs, **task.options
+        learning_rate=rate, standardize=False, tol=None, max_iter=task.epochs, **task.options, **_THREADS
     )
     if trainer == "fit":
         model.fit(task.X, task.y, task.weights)
@@ -162,6 +171,7 @@ def outcomes(seed: int) -> Iterable[Outcome]:
     safe, m = safe_rate(task), task.y.size
     for trainer in trainers(seed, task):
         rows_of_call = m // _CALLS if trainer == "partial_fit" else m
+        looked_at = min(_ROWS_LOOKED_AT, 10 * rows_of_call) if trainer == "partial_fit" else min(_ROWS_LOOKED_AT, m)
         for factor in FACTORS:
             with warnings.catch_warnings(record=True) as caught:
                 warnings.simplefilter("always")
@@ -171,7 +181,7 @@ def outcomes(seed: int) -> Iterable[Outcome]:
                     words, loss, noise = str(error), np.nan, 0.0
                 else:
                     words = str(caught[0].message) if caught else ""
-                    loss, noise = loss_and_noise(task, *parameters, min(rows_of_call, _ROWS_LOOKED_AT))
+                    loss, noise = loss_and_noise(task, *parameters, looked_at)
             if words and not words.startswith(("training diverged", "training ended")):
                 raise RuntimeError(f"seed {seed}, {trainer}, {factor:g} times the safe rate: unexpected words: {words}")
             one_batch = (task.options["batch_size"] or m) >= rows_of_call
@@ -181,25 +191,23 @@ def outcomes(seed: int) -> Iterable[Outcome]:
 def line(one: Outcome) -> str:
     return (
         f"seed {one.seed:4d}  {one.trainer:11s}  rate / safe {one.factor:6g}  loss / start {one.loss / one.start:8.3g}"
-        f"  excess {one.excess:8.3g}  {verdict(one) or 'fine':15s}  {one.words[:60]}"
+        f"  noise / start {one.noise / one.start:8.3g}  {verdict(one) or 'fine':15s}  {one.words[:55]}"
     )
 
 
 def report(found: list[Outcome]) -> bool:
-    """Print the table and the worst cases; return whether there is more of a fault than is allowed."""
-    print("| trainer | fits | with words | with words at sound rates | silent nonsense | false alarms |\n" + "|---" * 6 + "|")
+    """Print the table and the cases to look at; return whether there is more of a fault than is allowed."""
+    names = "fits", "with words", "at sound rates", SILENT, FALSE, f"silent nonsense {HIDDEN}"
+    print("| trainer | " + " | ".join(names) + " |\n" + "|---" * (1 + len(names)) + "|")
     for trainer in ("function", "fit", "partial_fit", "reference", "all"):
         some = [one for one in found if trainer in (one.trainer, "all")]
-        faults = [verdict(one) for one in some]
         told = [one for one in some if one.words]
-        print(
-            f"| {trainer} | {len(some)} | {len(told)} | {sum(one.factor <= SOUND for one in told)} "
-            f"| {faults.count('silent nonsense')} | {faults.count('false alarm')} |"
-        )
-    silent = sorted((one for one in found if not one.words), key=lambda one: -one.excess)
-    worst = [one for one in silent if verdict(one)] or silent[:5]
-    print("\nthe worst without words, and alarms at sound rates:")
-    print(*map(line, worst + [one for one in found if one.words and one.factor <= SOUND]), sep="\n")
+        faults = [[verdict(one) for one in some].count(name) for name in (SILENT, FALSE, HIDDEN)]
+        print("|", " | ".join(map(str, [trainer, len(some), len(told), sum(map(is_sound, told)), *faults])), "|")
+    print("\nLosses above the documented bound without words, the worst first, and words at sound rates:")
+    doubtful = [one for one in found if verdict(one) or (one.words and is_sound(one))]
+    for one in sorted(doubtful, key=lambda one: (bool(one.words), -one.loss / (one.limit + one.noise))):
+        print(line(one))
     return any(sum(verdict(one) == fault for one in found) > part * len(found) for fault, part in ALLOWED.items())
 
 
