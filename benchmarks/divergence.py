@@ -95,7 +95,7 @@ def make_task(seed: int) -> Task:
     scores = (X - X.mean(axis=0)) @ rng.standard_normal((n, n_classes)) * 2 / np.sqrt(n)
     noise = rng.choice([0, 0.3, 1, 3, 1e3])  # 0 is separable; with 1e3, no feature tells anything
     y = (scores + noise * rng.gumbel(size=scores.shape) + rng.uniform(-1, 1, n_classes)).argmax(axis=1)
-    y[:n_classes] = np.arange(n_classes)
+    y[:n_classes] = np.arange(n_classes)  # no class is missing; mostly these labels are wrong, as some of real data are
     X = X * 10 ** rng.uniform(-3, 3, n if rng.random() < 0.5 else 1)
     if rng.random() < 0.4:
         X = (X - X.mean(axis=0)) / X.std(axis=0)
@@ -170,8 +170,8 @@ def outcomes(seed: int) -> Iterable[Outcome]:
     task = make_task(seed)
     safe, m = safe_rate(task), task.y.size
     for trainer in trainers(seed, task):
-        rows_of_call = m // _CALLS if trainer == "partial_fit" else m
-        looked_at = min(_ROWS_LOOKED_AT, 10 * rows_of_call) if trainer == "partial_fit" else min(_ROWS_LOOKED_AT, m)
+        rows_of_call, calls = (m // _CALLS, 10) if trainer == "partial_fit" else (m, 1)
+        looked_at = min(_ROWS_LOOKED_AT, calls * rows_of_call)
         for factor in FACTORS:
             with warnings.catch_warnings(record=True) as caught:
                 warnings.simplefilter("always")
