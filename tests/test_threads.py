@@ -334,7 +334,7 @@ def test_weighted_sums_have_the_same_bits_wherever_arrays_lie():
     weights, parameters = rng.random(m).astype(np.float32), rng.standard_normal((1, n + 1)) / 5
     cost = Cost(X, y, None, weights, np.zeros(n), np.ones(n), np.zeros(n), True, 1)
     cost(parameters)
-    walk, tiles = cost._walk, cost._walk._work.tiles
+    walk, tiles = cost._passes, cost._passes._work.tiles
     memory = np.zeros(m + tiles.size + 512, np.float32)
     memory[:m] = weights
     gradients = set()
