@@ -87,7 +87,7 @@ def _cells(features: tuple[int, ...], batches: tuple[int, ...], **others: Any) -
 
 
 def _size(path: str, name: str, old: str, new: str) -> list[Change]:
-    return [Change(path, f"{name} = {old}\n", f"{name} = {new}\n")]
+    return [Change(path, f"\n{name} = {old}", f"\n{name} = {new}")]
 
 
 def _calls(*names: str) -> Callable[[Way], bool]:
@@ -194,14 +194,14 @@ OPTIMISATIONS = {
         _calls("small_walk._single_row"),
     ),
     "addresses apart": Optimisation(
-        [Change(_C_ROWS, "    i = _apart(rows, i)\n", "")], _EIGHTS + _LONG_ROWS, _calls("c_rows._apart")
+        [Change(_C_ROWS, "    i = eights.apart(rows, i)\n", "")], _EIGHTS + _LONG_ROWS, _calls("eights._plain_apart")
     ),
     "prefetch between classes": Optimisation(
         _without_prefetch(
-            "j|        x = c_rows.load_eight(rows, i, j)\n        a = _",
-            "whole|        x = c_rows.load_eight_masked(rows, i, whole, lanes.first(rows, n - whole))\n        a = _",
-            "j|        x = c_rows.load_eight(rows, i, j)\n        lanes",
-            "whole|        x = c_rows.load_eight_masked(rows, i, whole, lanes.first(rows, n - whole))\n        lanes",
+            "j|        x = eights.load(rows, i, j)\n        a = ",
+            "whole|        x = eights.load_masked(rows, i, whole, lanes.first(rows, n - whole))\n        a = ",
+            "j|        x = eights.load(rows, i, j)\n        lanes",
+            "whole|        x = eights.load_masked(rows, i, whole, lanes.first(rows, n - whole))\n        lanes",
         ),
         _cells((28, 100, 784), (256, 4096), n_classes=10),
         _calls("class_rows._scores_of_two > memory", "class_rows._add_eight_to_two > memory"),
