@@ -131,6 +131,16 @@ def test_training_goes_on_as_from_the_original(tmp_path):
         assert not np.array_equal(loaded.coef_, cold.coef_)
 
 
+def test_calls_of_a_stream_are_still_judged_together(tmp_path):
+    X, Y = make_data(200, 5)
+    model = MiniBatchLogisticRegression(learning_rate=0.01, random_state=0)
+    for _ in range(3):
+        model.partial_fit(X, Y[0], classes=[0, 1])
+    model.save(tmp_path / "model.npz")
+    assert len(model._calls) == 3
+    assert jitlogit.load(tmp_path / "model.npz")._calls == model._calls
+
+
 def test_what_only_pickle_could_keep_is_left_out_with_a_warning(tmp_path):
     X, y = rows(LABELS["two"])
     model = MiniBatchLogisticRegression(

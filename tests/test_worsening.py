@@ -172,14 +172,30 @@ def test_some_rows_of_many_are_the_same_for_reference_and_kernels():
     assert fast == slow
 
 
-def stream(rate, labels, X, size):
+@pytest.mark.parametrize("train", TRAIN)
+def test_one_giant_loss_hides_no_others(train):
+    """One row alone makes the mean of some rows so uncertain that it proves nothing; 2 % that are wrong prove it."""
+    m = 3000
+    looked_at = np.random.default_rng(0).integers(0, m, 1000)
+    X = np.resize([1.0, -1.0], (m, 1))
+    y = (X[:, 0] > 0).astype(int)
+    X[looked_at[0]] *= -500
+    assert told(train, X, y, 30.0, 1)[0] == []
+    X[::50] *= -20
+    texts, (W, b, _) = told(train, X, y, 30.0, 1)
+    assert mean_loss(X, y, W, b) > 3
+    assert [text[:16] for text in texts] == ["training ended a"]
+
+
+def stream(rate, labels, X, size, weights=None):
     model = jitlogit.MiniBatchLogisticRegression(
         learning_rate=rate, standardize=False, optimizer="sgd", schedule="constant", random_state=0
     )
     texts = []
     for start in range(0, len(X), size):
         rows = slice(start, start + size)
-        texts.append(told(model.partial_fit, X[rows], labels[rows], classes=[0, 1])[0])
+        weights_of_call = None if weights is None else weights[rows]
+        texts.append(told(model.partial_fit, X[rows], labels[rows], [0, 1], weights_of_call)[0])
     return texts
 
 
@@ -192,15 +208,42 @@ def test_a_stream_that_costs_more_than_guessing_says_so():
     assert stream(1e-5, passed, scores, 5) == [[]] * 20
     noise = np.random.default_rng(0).integers(0, 2, 100)
     assert stream(0.05, noise, (scores - 65) / 20, 1) == [[]] * 100
+    growing = 1.1 ** np.arange(100)  # the last calls weigh far more than the mean of all
+    assert stream(1e-3, noise, (scores - 65) / 20, 5, growing) == [[]] * 20
 
 
-def test_the_last_ten_calls_of_a_stream_are_judged_together():
+def judged(problem, losses):
+    """What is left to judge after calls that all ended well by themselves, and of which calls the stream was worse."""
+    calls, worse = (), []
+    for place, loss in enumerate(losses):
+        fine = TrainingResult(np.zeros((1, 1)), np.zeros(1), [loss], 1, 0, 0, False, 0.693, 0.693, False)
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            calls = check_ending(problem, 1.0, fine, calls)
+        assert all("cost of 1, above the 0.693" in str(warning.message) for warning in caught)
+        worse += [place] * len(caught)
+    return calls, worse
+
+
+def test_ten_calls_of_a_stream_are_judged_together():
     problem = Problem(np.ones((4, 1)), np.zeros(4, np.uint8), batch_size=4)
-    fine = TrainingResult(np.zeros((1, 1)), np.zeros(1), [], 1, 0, 0, False, 0.693, 0.693, False)
-    with pytest.warns(ConvergenceWarning, match=r"cost of 1, above the 0\.693"):
-        check_ending(problem, 1.0, fine, [0.1] * 10 + [0.9, 1.1] * 5)
-    check_ending(problem, 1.0, fine, [0.9, 1.1] * 4)  # too few
-    check_ending(problem, 1.0, fine, [0.6, 0.8] * 4 + [0.5, 9.0])  # one that is new
+    assert judged(problem, [0.1] * 10 + [0.9, 1.1] * 6) == ((0.9, 1.1), [19])
+    assert judged(problem, [0.9, 1.1] * 4) == ((0.9, 1.1) * 4, [])  # too few
+    assert judged(problem, [0.6, 0.8] * 4 + [0.5, 9.0]) == ((), [])  # one that is new
+
+
+def test_calls_of_a_stream_are_compared_by_their_mean_weight():
+    heavy = Problem(np.ones((4, 1)), np.zeros(4, np.uint8), batch_size=4, sample_weight=np.full(4, 3.0))
+    assert judged(heavy, [2.7, 3.3] * 5) == ((), [9])
+    assert judged(heavy, [1.8, 2.1] * 5) == ((), [])
+
+
+def test_a_fit_begins_the_calls_of_a_stream_anew():
+    scores, passed = exam_scores()
+    model = jitlogit.MiniBatchLogisticRegression(learning_rate=1e-3, random_state=0)
+    for calls in range(1, 10):
+        assert len(model.partial_fit(scores, passed, [0, 1])._calls) == calls
+    assert len(model.fit(scores, passed)._calls) == 0
 
 
 def test_a_call_of_weights_that_differ_from_the_mean_is_no_oscillation():

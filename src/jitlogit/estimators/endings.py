@@ -7,7 +7,7 @@ import math
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
-from ..training.divergence import divergence, worsening
+from ..training.divergence import divergence, per_weight, worsening
 from ..training.loop import TrainingResult
 from ..training.problem import Problem
 from .base import warn_user
@@ -17,19 +17,23 @@ from .base import warn_user
 _CALLS, _WORSE, _ERRORS = 10, 1.05, 2.0
 
 
-def check_ending(problem: Problem, rate: float, result: TrainingResult, losses: list[float]) -> None:
+def check_ending(
+    problem: Problem, rate: float, result: TrainingResult, calls: tuple[float, ...] | None = None
+) -> tuple[float, ...]:
     """Raise ValueError where a given rate diverged; warn where training made the model worse.
 
-    A stream is worse if the last calls together cost more than guessing. `losses` are those of all calls; each tenth
-    call looks back. Weights make the losses of calls incomparable; each call is then judged alone.
+    A stream is worse if ten calls together cost more than guessing. `calls` are the losses of earlier calls that aren't
+    judged yet, None if this is no stream. Return them with that of this call; () if they are judged now. They are
+    divided by the mean weight of their call, since weights make the losses of calls incomparable.
     """
     if result.diverged:
         raise ValueError(f'{divergence(problem, rate, result)}; or pass learning_rate="auto"')
-    ended, began = result.ended, result.began
-    is_worse = result.is_worse
-    if not is_worse and losses and len(losses) % _CALLS == 0 and problem.sample_weight is None:
-        last = np.array(losses[-_CALLS:])
-        ended, began = float(last.mean()), math.log(problem.n_classes or 2)
-        is_worse = bool(ended > _WORSE * began + _ERRORS * last.std() / math.sqrt(_CALLS))
+    calls = () if calls is None else (*calls, per_weight(problem, result.costs[-1]))
+    ended, began, is_worse = result.ended, result.began, result.is_worse
+    is_full = len(calls) >= _CALLS
+    if is_full and not is_worse:
+        ended, began = float(np.mean(calls)), math.log(problem.n_classes or 2)
+        is_worse = bool(ended > _WORSE * began + _ERRORS * np.std(calls) / math.sqrt(_CALLS))
     if is_worse:
         warn_user(worsening(problem, rate, ended, began), ConvergenceWarning)
+    return () if is_full else calls

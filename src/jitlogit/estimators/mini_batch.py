@@ -172,6 +172,7 @@ class MiniBatchLogisticRegression(CallbackSupportMixin, LinearClassifier):  # ty
     history_: dict[str, list[float]]
     n_iter_: int
     _seen: RunningMoments
+    _calls: tuple[float, ...] = ()  # see `check_ending`
 
     @restored_on_error
     @with_callbacks  # type: ignore[untyped-decorator]
@@ -267,7 +268,7 @@ class MiniBatchLogisticRegression(CallbackSupportMixin, LinearClassifier):  # ty
         Warns
         -----
         ConvergenceWarning
-            As `fit`; without weights also if ten calls together cost more than guessing, beyond their noise.
+            As `fit`; also if ten calls together cost more than guessing, beyond their noise.
         """
         self._check_parameters()
         if self.early_stopping:
@@ -351,8 +352,7 @@ class MiniBatchLogisticRegression(CallbackSupportMixin, LinearClassifier):  # ty
                 on_epoch=lambda epoch: record.add(epoch, bool(interrupted)),
             )
         record.close()
-        if not auto:
-            check_ending(problem, rate, result, record.history["loss"] if is_stream else [])
+        self._calls = () if auto else check_ending(problem, rate, result, self._calls if is_stream else None)
         if interrupted:
             warn_user(
                 f"training was interrupted after {result.n_epochs} of {n_epochs} epochs; the model is that of the last",

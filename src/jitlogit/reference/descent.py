@@ -14,7 +14,7 @@ from .failures import (
     WORSE,
     WORSE_OF_BATCHES,
     advice,
-    loss_and_noise,
+    loss_and_least,
     safe_rate,
     warn_of_divergence,
     warn_of_worsening,
@@ -108,10 +108,10 @@ def gradient_descent(
     W = W.astype(X.dtype)
     if not diverged:
         began = math.log(max(2, n_scores))
-        ended, noise = loss_and_noise(X, S, W, b, losses)
+        ended, least = loss_and_least(X, S, W, b, losses, began)
         cost = loss_sum / m if batch_size >= m and options.optimizer == "sgd" else 0.0
         worse = (WORSE_OF_BATCHES if batch_size < m else WORSE) * began
-        if cost > worse or not ended <= worse + noise:
+        if cost > worse or not least <= worse:
             warn_of_worsening(max(ended, cost) if cost > worse else ended, began, what_helps)
     return W, b, costs
 

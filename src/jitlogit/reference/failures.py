@@ -18,6 +18,8 @@ DIVERGED_COST = 745.0
 WORSE = 1.01
 #: The same for mini-batches, which leave some noise in the parameters.
 WORSE_OF_BATCHES = 1.05
+#: Multiples of the first loss at which losses of some rows are cut off, since few huge ones make their mean uncertain.
+CAPS = (10.0, 100.0, 1000.0, math.inf)
 #: The most rows, and values of rows, that the rules look at.
 MOST_ROWS, MOST_VALUES = 1000, 1 << 18
 
@@ -28,16 +30,24 @@ def some_rows(m: int, n: int) -> Any:
     return np.arange(m) if m <= count else np.sort(np.random.default_rng(0).integers(0, m, count))
 
 
-def loss_and_noise(
-    X: Array, S: Array, W: Array, b: Array, losses: Callable[[Array, Any], Array]
+def loss_and_least(
+    X: Array, S: Array, W: Array, b: Array, losses: Callable[[Array, Any], Array], began: float
 ) -> tuple[float, float]:
-    """Mean loss of W (n, K) and b (K,) over some rows, and twice its standard error, or 0 if these are all rows."""
+    """Mean loss of W (n, K) and b (K,) over some rows, and what the mean over all rows is at least.
+
+    Losses that are cut off at a cap have a mean that is never above the true one, and a standard error that a few huge
+    losses don't inflate. The highest of these means, each less two of its errors, is the second result.
+    """
     rows = some_rows(*X.shape)
     weights = S[0, rows] / max(float(np.mean(S[0, rows], dtype=np.float64)), np.finfo(np.float32).tiny)
     with np.errstate(over="ignore", invalid="ignore", under="ignore"):
         L = weights * losses((X[rows].astype(np.float64) @ W).T + b[:, None], rows)[0]
-        noise = 0.0 if rows.size == X.shape[0] else 2 * float(np.std(L)) / math.sqrt(rows.size)
-        return float(np.mean(L)), noise
+        mean = float(np.mean(L))
+        if rows.size == X.shape[0]:
+            return mean, mean
+        cut = [np.minimum(L, cap * began) for cap in CAPS]
+        least = [float(np.mean(C)) - 2 * float(np.std(C)) / math.sqrt(rows.size) for C in cut]
+        return mean, float(np.max(least))
 
 
 def safe_rate(X: Array, S: Array, l2: float) -> float:

@@ -6,6 +6,8 @@
 - Oscillation: plain batch gradient descent at a sound rate never raises its cost. A last epoch above the beginning is
   reported as worsening, even if the last step landed low. Cycles below the beginning are not reported.
 - Tolerance: a few per cent for mini-batches, and two standard errors if only a sample of the rows is looked at.
+- Few huge losses make the mean of a sample uncertain. Losses cut off at a cap have a mean that is never above the true
+  one, and mostly more certain. Training is worse if one of several caps says so, each less its own two errors.
 """
 
 from __future__ import annotations
@@ -32,6 +34,8 @@ DIVERGED_COST = 745.0
 _WORSE, _WORSE_OF_BATCHES = 1.01, 1.05
 # Standard errors that count as noise where the loss is that of some rows.
 _ERRORS = 2.0
+# Multiples of the first loss at which the losses of some rows are cut off; the last cuts off none.
+_CAPS = (10.0, 100.0, 1000.0, math.inf)
 # The most rows, and values of rows, that the model's loss and the safe rate are computed from.
 _MOST_ROWS, _MOST_VALUES = 1000, 1 << 18
 # Least mean weight that is divided by.
@@ -53,15 +57,21 @@ def judge_ending(problem: Problem, weights: Array, bias: Array, last_cost: float
     rows = _SomeRows(problem)
     began = math.log(problem.n_classes or 2)
     if problem.initial is not None:
-        began = max(began, rows.loss(problem.initial[:, :-1], problem.initial[:, -1])[0])
-    ended, noise = rows.loss(weights, bias)
+        began = max(began, rows.loss(problem.initial[:, :-1], problem.initial[:, -1], began)[0])
+    ended, least = rows.loss(weights, bias, began)
     if problem.n_batches > 1:
-        return Ending(began, ended, not ended <= _WORSE_OF_BATCHES * began + noise)
-    if problem.sample_weight is not None:  # whose mean is 1 over a stream, not over each call
-        last_cost /= max(float(np.mean(problem.sample_weight, dtype=np.float64)), _TINY)
+        return Ending(began, ended, not least <= _WORSE_OF_BATCHES * began)
+    last_cost = per_weight(problem, last_cost)
     oscillates = problem.steps.optimizer == "sgd" and last_cost > _WORSE * began
-    is_worse = oscillates or not ended <= _WORSE * began + noise
+    is_worse = oscillates or not least <= _WORSE * began
     return Ending(began, max(ended, last_cost) if oscillates else ended, is_worse)
+
+
+def per_weight(problem: Problem, cost: float) -> float:
+    """A mean of weighted losses, divided by the mean weight, which is 1 over a stream, not over each call."""
+    if problem.sample_weight is None:
+        return cost
+    return cost / max(float(np.mean(problem.sample_weight, dtype=np.float64)), _TINY)
 
 
 def divergence(problem: Problem, learning_rate: float, result: TrainingResult) -> str:
@@ -123,10 +133,14 @@ class _SomeRows:
         """Weighted mean of the squared lengths."""
         return float(np.mean(self._weights * self._rows.squares()))
 
-    def loss(self, weights: Array, bias: Array) -> tuple[float, float]:
-        """Weighted mean loss of parameters (K, n) and (K,), and how far it may be from the loss of all rows."""
+    def loss(self, weights: Array, bias: Array, began: float) -> tuple[float, float]:
+        """Weighted mean loss of parameters (K, n) and (K,), and what the loss of all rows is at least, beyond noise."""
         with np.errstate(over="ignore", invalid="ignore", under="ignore"):
             scores = np.stack([self._rows.times(w) + b for w, b in zip(weights, bias, strict=True)], axis=1)
             losses = self._weights * losses_of(scores, self._labels)
-            noise = 0.0 if self._are_all else _ERRORS * float(np.std(losses)) / math.sqrt(losses.size)
-            return float(np.mean(losses)), noise
+            mean = float(np.mean(losses))
+            if self._are_all:
+                return mean, mean
+            cut = np.minimum(losses, began * np.array(_CAPS)[:, None])
+            least = cut.mean(axis=1) - _ERRORS * cut.std(axis=1) / math.sqrt(losses.size)
+            return mean, float(np.max(least))  # NaN if one is, for a loss that isn't finite
