@@ -1,8 +1,8 @@
 """Logistic regression by gradient descent, as the textbook writes it, in NumPy.
 
 This module is the specification: it is written to be read beside the derivation, and the compiled functions of the same
-names in :mod:`jitlogit` are tested against it. NumPy arrays come in, unchecked; the compiled functions check theirs.
-New arrays and numbers go out.
+names in :mod:`jitlogit` are tested against it. NumPy arrays come in. Their shapes are checked, and the compiled
+functions check values too. New arrays and numbers go out.
 
 The system
 ----------

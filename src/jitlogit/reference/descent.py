@@ -20,6 +20,7 @@ from .failures import (
     warn_of_worsening,
 )
 from .orders import shuffled_blocks, shuffled_order
+from .shapes import matrix, row, scaling
 from .steps import Mean, Optimizer, Plateau, scheduled_rate
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -56,7 +57,7 @@ def gradient_descent(
     size).
     """
     m, n = X.shape
-    S = np.ones((1, m)) if sample_weight is None else np.reshape(sample_weight, (1, m)) / np.mean(sample_weight)
+    S = np.ones((1, m)) if sample_weight is None else row(sample_weight, "sample_weight", m) / np.mean(sample_weight)
     batch_size = m if options.batch_size is None else options.batch_size
     shuffle = options.batch_size is not None and options.shuffle
     plain = options.optimizer == "sgd" and options.alpha == 0 and not options.average
@@ -126,9 +127,11 @@ def _batches(m: int, batch_size: int, shuffle: bool | str, rng: np.random.Genera
     return slices if order is None else [order[batch] for batch in slices]
 
 
-def features(values: Any, offset: Any, scale: Any) -> Array:
-    """(X - offset) / scale, in X's precision."""
-    X = as_float(values)
+def features(values: Any, offset: Any, scale: Any, name: str = "X") -> Array:
+    """(X - offset) / scale, in X's precision; raises ValueError for wrong shapes."""
+    X = matrix(as_float(values), name)
+    scaling(offset, "offset", X.shape[1])
+    scaling(scale, "scale", X.shape[1])
     if offset is None and scale is None:
         return X
     moved = X - np.asarray(0 if offset is None else offset, np.float64)

@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 
+from . import shapes
 from .descent import Options, as_float, features, gradient_descent, scores
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -34,8 +35,18 @@ def softmax(Z: Any) -> Array:
 
 
 def forward_softmax(X: Any, W: Any, b: Any, *, offset: Any = None, scale: Any = None) -> Array:
-    """Steps 1 and 2: A (K, m) of X (m, n), W (n, K) and b (K,); the features are (X - offset) / scale."""
-    return softmax(scores(features(X, offset, scale), W, b))
+    """Steps 1 and 2: A (K, m) of X (m, n), W (n, K) and b (K,); the features are (X - offset) / scale.
+
+    Raises ValueError for wrong shapes.
+    """
+    X = features(X, offset, scale)
+    b = shapes.any_row(b, "b")[0]
+    if np.shape(W) != (X.shape[1], b.size):
+        raise ValueError(
+            f"W must be of shape (n, K) = ({X.shape[1]}, {b.size}), a row for each feature of X and a column for each "
+            f"number of b; got shape {np.shape(W)}: pass W.T if its rows are the classes"
+        )
+    return softmax(scores(X, W, b))
 
 
 def train_softmax_regression(
@@ -77,13 +88,18 @@ def train_softmax_regression(
     b : (K,) of float64
     costs : list of float
 
+    Raises
+    ------
+    ValueError
+        If an argument has the wrong shape.
+
     Warns
     -----
     RuntimeWarning
         As `train_logistic_regression`, with log K instead of log 2.
     """
-    X = features(X_train, offset, scale)
-    y = np.ravel(y_train)
+    X = features(X_train, offset, scale, "X_train")
+    y = shapes.row(y_train, "y_train", X.shape[0])[0]
     K = int(y.max()) + 1 if n_classes is None else n_classes
     Y = (np.arange(K)[:, None] == y).astype(X.dtype)
 

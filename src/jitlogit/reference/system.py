@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from . import shapes
 from .descent import Options, as_float, features, gradient_descent, mean_gradient, scores
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -47,8 +48,14 @@ def forward_pass(X: Any, W: Any, b: Any, *, offset: Any = None, scale: Any = Non
     -------
     A : (1, m)
         Probability of class 1 for each sample.
+
+    Raises
+    ------
+    ValueError
+        If an argument has the wrong shape.
     """
-    return np.asarray(sigmoid(scores(features(X, offset, scale), W, b)))
+    X = features(X, offset, scale)
+    return np.asarray(sigmoid(scores(X, shapes.column(W, "W", X.shape[1]), shapes.number(b, "b"))))
 
 
 def compute_cost(A: Any, Y: Any) -> float:
@@ -62,16 +69,21 @@ def compute_cost(A: Any, Y: Any) -> float:
     ----------
     A : (1, m)
         Probabilities.
-    Y : (1, m)
+    Y : (1, m), (m,) or (m, 1)
         Labels 0 and 1.
 
     Returns
     -------
     J : float
         Mean loss in nats.
+
+    Raises
+    ------
+    ValueError
+        If an argument has the wrong shape.
     """
-    A = as_float(A)
-    Y = np.asarray(Y)
+    A = shapes.any_row(as_float(A), "A")
+    Y = shapes.row(Y, "Y", A.size, of="A")
     eps = np.finfo(A.dtype).eps
     A = np.clip(A, eps, 1 - eps)
     losses = -(Y * np.log(A) + (1 - Y) * np.log(1 - A))
@@ -84,7 +96,7 @@ def compute_gradients(X: Any, Y: Any, A: Any) -> tuple[Array, float]:
     Parameters
     ----------
     X : (m, n)
-    Y : (1, m)
+    Y : (1, m), (m,) or (m, 1)
     A : (1, m)
         Probabilities, from `forward_pass`.
 
@@ -93,9 +105,15 @@ def compute_gradients(X: Any, Y: Any, A: Any) -> tuple[Array, float]:
     dW : (n, 1)
     db : float
         Gradient of the cost J, a mean over the samples.
+
+    Raises
+    ------
+    ValueError
+        If an argument has the wrong shape.
     """
-    X = as_float(X)
-    dW, db = mean_gradient(X, np.asarray(A, X.dtype) - np.asarray(Y, X.dtype))
+    X = features(X, None, None)
+    Y, A = (shapes.row(values, name, X.shape[0]).astype(X.dtype) for values, name in ((Y, "Y"), (A, "A")))
+    dW, db = mean_gradient(X, A - Y)
     return dW, float(db[0])
 
 
@@ -113,9 +131,16 @@ def update_parameters(W: Any, b: Any, dW: Any, db: Any, learning_rate: float) ->
     -------
     W : (n, 1)
     b : float
+
+    Raises
+    ------
+    ValueError
+        If an argument has the wrong shape.
     """
     W = as_float(W)
-    return W - W.dtype.type(learning_rate) * np.asarray(dW, W.dtype), float(b - learning_rate * db)
+    W = shapes.column(W, "W", W.size, of="weights of W")
+    dW = shapes.column(dW, "dW", W.size, of="weights of W").astype(W.dtype)
+    return W - W.dtype.type(learning_rate) * dW, shapes.number(b, "b") - learning_rate * shapes.number(db, "db")
 
 
 def predict(X: Any, W: Any, b: Any, threshold: float = 0.5, *, offset: Any = None, scale: Any = None) -> Array:
@@ -133,13 +158,19 @@ def predict(X: Any, W: Any, b: Any, threshold: float = 0.5, *, offset: Any = Non
     Returns
     -------
     (1, m) of int64
+
+    Raises
+    ------
+    ValueError
+        If an argument has the wrong shape.
     """
     return (forward_pass(X, W, b, offset=offset, scale=scale) >= threshold).astype(np.int64)
 
 
 def accuracy(predictions: Any, Y: Any) -> float:
-    """Fraction of `predictions` (1, m) that equal the labels Y (1, m)."""
-    return float(np.mean(np.ravel(predictions) == np.ravel(Y)))
+    """Fraction of `predictions` (1, m) that equal the labels Y (1, m); raises ValueError for wrong shapes."""
+    predictions = shapes.any_row(predictions, "predictions")
+    return float(np.mean(predictions == shapes.row(Y, "Y", predictions.size, of="predictions")))
 
 
 def train_logistic_regression(
@@ -210,6 +241,11 @@ def train_logistic_regression(
         Recorded costs, in nats: the mean of the losses of an epoch, each before its own update, without the penalty. In
         batch gradient descent that is J before the update. A cost that isn't finite is left out.
 
+    Raises
+    ------
+    ValueError
+        If an argument has the wrong shape.
+
     Warns
     -----
     RuntimeWarning
@@ -218,8 +254,8 @@ def train_logistic_regression(
         rows, exceeds the log 2 of W = 0 by a factor of `WORSE`, or, of several batches, `WORSE_OF_BATCHES`. Also if the
         last cost does, in batch gradient descent with "sgd". The learning rate is then too large.
     """
-    X = features(X_train, offset, scale)
-    Y = np.reshape(Y_train, (1, X.shape[0])).astype(X.dtype)
+    X = features(X_train, offset, scale, "X_train")
+    Y = shapes.row(Y_train, "Y_train", X.shape[0]).astype(X.dtype)
 
     def residuals(Z: Array, rows: Any) -> Array:
         return np.asarray(sigmoid(Z) - Y[:, rows])
