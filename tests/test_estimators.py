@@ -357,6 +357,6 @@ def test_history_is_drawn():
     X, Y = make_data(100, 3)
     model = MiniBatchLogisticRegression(max_iter=4, random_state=0).fit(X, Y[0], eval_set=(X, Y[0]))
     ax = plots.plot_history(model.history_, Figure().subplots())
-    assert [line.get_label() for line in ax.lines] == ["training", "validation"]
+    assert [line.get_label() for line in ax.lines] == ["training, mean over the epoch", "validation, at its end"]
     assert ax.lines[0].get_ydata().tolist() == model.history_["loss"]
     assert ax.figure.axes[1].lines[0].get_ydata().tolist() == model.history_["learning_rate"]

@@ -168,7 +168,8 @@ def test_the_path_is_drawn():
     assert len(ax.lines) == 5
     np.testing.assert_allclose(ax.lines[3].get_ydata(), -model.scores_.mean(axis=0))
     assert ax.get_ylabel() == "validation loss (nats)"
-    assert ax.get_legend().get_texts()[1].get_text() == f"best: {model.C_:.2g}"
+    named = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert named == ["a fold", "mean of the folds", f"best: {model.C_:.2g}"]
     model.scoring = "accuracy"
     assert plots.plot_path(model, Figure().subplots()).get_ylabel() == "validation score (accuracy)"
     model.scoring = lambda model, X, y: 0.0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
@@ -178,3 +180,10 @@ def test_a_comparison_is_two_curves_for_each_batch_size():
     assert [list(line.get_ydata()) for line in ax.lines[3:6]] == [[0.7, 0.6]] * 3
     assert [text.get_text() for text in ax.get_legend().get_texts()] == ["1", "32", "full", "reference"]
     assert [a.get_color() == b.get_color() for a, b in zip(ax.lines[:3], ax.lines[3:6], strict=True)] == [True] * 3
+
+
+def test_costs_of_mini_batches_are_called_running_means():
+    both = comparison()
+    assert "of mini-batches, a running mean" in plots.plot_comparison(both, axes()).get_ylabel()
+    batch = replace(both, rows=both.rows[2:])
+    assert plots.plot_comparison(batch, axes()).get_ylabel() == "cost J (mean loss over the pass, nats)"

@@ -39,6 +39,10 @@ def plot_costs(
 ) -> Axes:
     """Plot the cost over iterations, which shows whether training converged.
 
+    A cost is the mean loss over a pass, each loss before its own update. In batch gradient descent that is J of the
+    parameters before the pass. With mini-batches it is a running mean: the first batches of a pass meet worse
+    parameters than the last ones. So, as long as the cost falls, the curve lies above J after the pass.
+
     Parameters
     ----------
     costs : sequence of float, a sequence of sequences, or a mapping from labels to sequences
@@ -71,7 +75,7 @@ def plot_costs(
         ax.plot(np.arange(len(curve)) * record_every, curve, label=label, marker=marker, linestyle=dashes)
     ax.xaxis.set_major_locator(MaxNLocator("auto", steps=[1, 2, 5, 10], integer=True, min_n_ticks=1))
     ax.set_xlabel("iteration (passes over the training set)")
-    ax.set_ylabel("cost J (mean loss, nats)")
+    ax.set_ylabel("cost J (mean loss over the pass, nats)")
     if any(label for label, _ in curves):
         _legend_beside(ax)
     return ax
@@ -80,9 +84,12 @@ def plot_costs(
 def plot_history(history: Mapping[str, Sequence[float]], ax: Axes | None = None) -> Axes:
     """Plot the losses of an estimator's `history_` over epochs, and its learning rate on a second axis.
 
+    The training loss is a running mean over the epoch, each loss before its own update; the validation loss is that of
+    the parameters at the end. So the first often lies above the second, most of all in the first epoch.
+
     Raises ImportError if matplotlib isn't installed, ValueError if the history is empty.
     """
-    names = {"loss": "training", "val_loss": "validation"}
+    names = {"loss": "training, mean over the epoch", "val_loss": "validation, at its end"}
     ax = plot_costs({label: history[name] for name, label in names.items() if name in history}, record_every=1, ax=ax)
     ax.set_xlabel("epoch")
     ax.set_ylabel("mean loss (nats)")
@@ -120,12 +127,13 @@ def plot_path(model: Any, ax: Axes | None = None) -> Axes:
     ax = _axes(ax)
     losses = model.scoring is None
     scores = -model.scores_ if losses else model.scores_
-    folds = ax.semilogx(model.Cs_, scores.T, color="gray", alpha=0.4, linewidth=1, label="a fold")
-    (mean,) = ax.semilogx(model.Cs_, scores.mean(axis=0), linewidth=2, marker="o", label="mean of the folds")
-    best = ax.axvline(model.C_, linestyle="--", color="gray", label=f"best: {model.C_:.2g}")
+    for number, fold in enumerate(scores):
+        ax.semilogx(model.Cs_, fold, color="gray", alpha=0.4, linewidth=1, label="_" if number else "a fold")
+    ax.semilogx(model.Cs_, scores.mean(axis=0), linewidth=2, marker="o", label="mean of the folds")
+    ax.axvline(model.C_, linestyle="--", color="gray", label=f"best: {model.C_:.2g}")
     ax.set_xlabel("C (inverse strength of the penalty)")
     ax.set_ylabel("validation loss (nats)" if losses else _score_name(model.scoring))
-    ax.legend(handles=[mean, best, folds[0]])
+    ax.legend()
     return ax
 
 
@@ -246,6 +254,8 @@ def plot_comparison(comparison: Comparison, ax: Axes | None = None) -> Axes:
         ax.plot(row.reference_costs, color=line.get_color(), zorder=1, **wide)
     ax.plot([], color="gray", label="reference", **wide)
     _legend_beside(ax, "batch size")
+    if any(row.batch_size is not None for row in comparison.rows):
+        ax.set_ylabel("cost J (nats); of mini-batches, a running mean over the pass")
     ax.set_title(textwrap.fill(comparison.title, _TITLE_WIDTH), fontsize="medium")
     return ax
 
