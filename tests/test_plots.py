@@ -184,6 +184,6 @@ def test_a_comparison_is_two_curves_for_each_batch_size():
 
 def test_costs_of_mini_batches_are_called_running_means():
     both = comparison()
-    assert "of mini-batches, a running mean" in plots.plot_comparison(both, axes()).get_ylabel()
+    assert "of mini-batches the running mean" in plots.plot_comparison(both, axes()).get_ylabel()
     batch = replace(both, rows=both.rows[2:])
     assert plots.plot_comparison(batch, axes()).get_ylabel() == "cost J (mean loss over the pass, nats)"

@@ -255,7 +255,7 @@ def plot_comparison(comparison: Comparison, ax: Axes | None = None) -> Axes:
     ax.plot([], color="gray", label="reference", **wide)
     _legend_beside(ax, "batch size")
     if any(row.batch_size is not None for row in comparison.rows):
-        ax.set_ylabel("cost J (nats); of mini-batches, a running mean over the pass")
+        ax.set_ylabel("cost J (nats),\nof mini-batches the running mean over the pass")
     ax.set_title(textwrap.fill(comparison.title, _TITLE_WIDTH), fontsize="medium")
     return ax
 
