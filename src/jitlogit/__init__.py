@@ -52,6 +52,7 @@ from .textbook.binary import (
 from .textbook.softmax import forward_softmax, train_softmax_regression
 from .tools import plots
 from .tools.compare import compare
+from .tools.derivation import compare_steps
 from .tools.learning_rate import learning_rate_finder
 from .tools.warmup import warmup
 
@@ -62,6 +63,7 @@ __all__ = [
     "accuracy",
     "bfloat16",
     "compare",
+    "compare_steps",
     "compute_cost",
     "compute_gradients",
     "forward_pass",

@@ -118,18 +118,18 @@ def check_scaling(offset: Any, scale: Any, n_features: int) -> tuple[Array, Arra
     return pair[0], pair[1]
 
 
-def check_class_labels(y: Any, n_samples: int, n_classes: int | None) -> tuple[Array, int]:
+def check_class_labels(y: Any, n_samples: int, n_classes: int | None, name: str = "y_train") -> tuple[Array, int]:
     """Return labels 0 ... K - 1 as an (m,) array of uint32, padded for kernels that read whole vectors, and K."""
-    array = _numeric_labels(y, "y_train")
+    array = _numeric_labels(y, name)
     if array.shape not in ((n_samples,), (n_samples, 1), (1, n_samples)):
         raise ValueError(
-            f"y_train must hold one label for each of the {n_samples} examples, as shape ({n_samples},); "
+            f"{name} must hold one label for each of the {n_samples} examples, as shape ({n_samples},); "
             f"got shape {array.shape}"
         )
     array = array.reshape(-1)
     if not (array.min() >= 0 and np.isfinite(array).all() and np.array_equal(array, np.floor(array))):
-        raise labels_error(array, "y_train") or ValueError(
-            "y_train must hold whole numbers from 0 on: numpy.unique(y, return_inverse=True) makes such"
+        raise labels_error(array, name) or ValueError(
+            f"{name} must hold whole numbers from 0 on: numpy.unique({name}, return_inverse=True) makes such"
         )
     largest = int(array.max())
     count = max(2, largest + 1) if n_classes is None else check_count(n_classes, "n_classes")

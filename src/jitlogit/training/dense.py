@@ -6,6 +6,7 @@ import numpy as np
 
 from ..compiler.threads import members_for
 from ..data.validation import Array, as_rows, computed_dtype
+from ..kernels.epochs import walks
 from ..kernels.steps.batches import Cut
 from ..kernels.steps.update import start
 from ..kernels.storage.plan import class_plan, plan
@@ -49,6 +50,16 @@ class DenseFit(Fit):
                     start(self._rule, k, parameters, self._work.weights[k], self._work.bias[k])
         batches = Cut(batch_size, *cut.tiles, n_chunks, n_bytes // problem.n_batches)
         self._prepare(members, rows, labels, order, batches)
+
+    @property
+    def walk(self) -> str:
+        """Name of the module that says how an epoch goes through a batch; see `kernels.epochs.walks`."""
+        return walks._WALKS[type(self._work)].__name__.rsplit(".", 1)[1]
+
+    def begin_at(self, weights: Array, bias: float) -> None:
+        """Begin plain gradient descent, which has no update rule, at weights (n,) and a bias instead of zeros."""
+        self._work.weights[0, : weights.size] = weights
+        self._work.bias[0, 0] = bias
 
     def parameters(self) -> Array:
         if self._rule is not None:
