@@ -52,7 +52,6 @@ from .textbook.binary import (
 from .textbook.softmax import forward_softmax, train_softmax_regression
 from .tools import plots
 from .tools.compare import compare
-from .tools.derivation import compare_steps
 from .tools.learning_rate import learning_rate_finder
 from .tools.warmup import warmup
 
@@ -87,9 +86,13 @@ _ESTIMATORS = {
     "load": "estimators.saving",
     "to_onnx": "estimators.export",
 }
+# What few programs need, and what brings more modules with it.
+_RARE = {"compare_steps": "tools.derivation"}
 
 
 def __getattr__(name: str) -> Any:
+    if name in _RARE:
+        return getattr(import_module(f".{_RARE[name]}", __name__), name)
     if name in _ESTIMATORS:
         try:
             return getattr(import_module(f".{_ESTIMATORS[name]}", __name__), name)
@@ -102,4 +105,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *_ESTIMATORS])
+    return sorted([*globals(), *_ESTIMATORS, *_RARE])

@@ -14,14 +14,18 @@ from typing import Any
 import numpy as np
 
 from .. import __version__
-from ..data.validation import bfloat16
+from ..data.validation import bfloat16, check_count, check_X
 from . import plots
-from .compare import compare
+from .compare import _standardize, compare, generate_data
+from .derivation import compare_steps
 from .warmup import warmup
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line; returns the exit status: 0, 1 for missing kernels, or 2 for an error, which is printed."""
+    """Run the command line; returns the exit status.
+
+    It is 0, 1 for missing kernels or a step that isn't OK, or 2 for an error, which is printed.
+    """
     arguments = _parser().parse_args(argv)
     with warnings.catch_warnings():
         warnings.simplefilter("default")
@@ -63,6 +67,15 @@ def _parser() -> argparse.ArgumentParser:
     add("--standardize", action="store_true", help="shift and scale the features to mean 0 and variance 1")
     add("--plot", type=Path, metavar="FILE", help="write a picture of both cost curves")
     add("--json", type=Path, metavar="FILE", help="write the results")
+    add(
+        "--steps",
+        type=int,
+        nargs="?",
+        const=sys.maxsize,
+        metavar="ROWS",
+        help="instead, judge each quantity of the derivation for one batch, the first ROWS rows or all, of two classes or "
+        "more; exit status 1 if one is NOT OK",
+    )
     command = commands.add_parser(
         "warmup", help="compile ahead what fits on such data need, and keep it on disk", formatter_class=_Help
     )
@@ -105,6 +118,8 @@ def _compare(arguments: argparse.Namespace) -> int:
         raise ValueError("--labels goes with --data FILE.npy")
     if arguments.target is not None and (not arguments.data or not _is_text(arguments.data)):
         raise ValueError("--target goes with --data FILE.csv")
+    if arguments.steps is not None:
+        return _compare_steps(arguments)
     for path in (arguments.plot, arguments.json):
         if path and not path.absolute().parent.is_dir():
             raise ValueError(f"the folder of {path} doesn't exist")
@@ -132,6 +147,27 @@ def _compare(arguments: argparse.Namespace) -> int:
     if arguments.plot:
         plots.save_comparison(comparison, arguments.plot)
     return 0
+
+
+def _compare_steps(arguments: argparse.Namespace) -> int:
+    usual = vars(_parser().parse_args(["compare"]))
+    fitting = "data", "labels", "target", "dtype", "standardize", "steps"
+    others = [name for name, value in vars(arguments).items() if name not in fitting and value != usual[name]]
+    if others:
+        names = ", ".join("--" + name.replace("_", "-") for name in others)
+        raise ValueError(f"--steps goes with {', '.join('--' + name for name in fitting[:-1])}; leave out {names}")
+    n_rows = check_count(arguments.steps, "--steps")
+    if arguments.data:
+        X, raw = _load(arguments.data, arguments.labels, "-1" if arguments.target is None else arguments.target)
+    else:
+        X, raw = generate_data(np.random.default_rng(0))
+    if arguments.standardize:
+        X = check_X(X)
+        X, _ = _standardize(X, X[:0])
+    X = X[:n_rows] if arguments.dtype is None else X[:n_rows].astype(arguments.dtype)
+    steps = compare_steps(X, _classes(np.ravel(raw)[:n_rows]))
+    print(steps)
+    return 0 if steps.ok else 1
 
 
 class _Progress:
@@ -244,13 +280,26 @@ def _column(target: str, names: list[str] | None, width: int) -> int:
 
 def _two_classes(raw: Any) -> Any:
     """Map the two classes of raw labels, in sorted order, to 0 and 1; prints the map if it changes anything."""
-    raw = np.ravel(raw)
-    if raw.dtype.kind in "US" and all(_is_number(word) for word in np.unique(raw).tolist()):
-        raw = raw.astype(np.float64)
+    raw = _labels(raw)
     classes = np.unique(raw)
     if classes.size != 2:
         shown = ", ".join(str(label) for label in classes[:6].tolist()) + (", ..." if classes.size > 6 else "")
         raise ValueError(f"the labels must be of two classes; found {classes.size}: {shown}")
-    if classes.tolist() != [0, 1]:
-        print(f"labels: 0 is {classes[0]!s}, 1 is {classes[1]!s}", file=sys.stderr)
-    return (raw == classes[1]).astype(np.uint8)
+    return _classes(raw)
+
+
+def _classes(raw: Any) -> Any:
+    """Map classes, in sorted order, to 0, 1, ...; prints the map if it changes anything."""
+    classes, numbers = np.unique(_labels(raw), return_inverse=True)
+    if classes.tolist() != list(range(classes.size)):
+        shown = [f"{k} is {label!s}" for k, label in enumerate(classes[:10])] + ["..."] * (classes.size > 10)
+        print(f"labels: {', '.join(shown)}", file=sys.stderr)
+    return numbers if classes.size > 2 else numbers.astype(np.uint8)
+
+
+def _labels(raw: Any) -> Any:
+    """Raw labels as a row, words that are all numbers as numbers."""
+    raw = np.ravel(raw)
+    if raw.dtype.kind in "US" and all(_is_number(word) for word in np.unique(raw).tolist()):
+        return raw.astype(np.float64)
+    return raw

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..data.tables import columns_told
-from ..data.validation import Array
+from ..data.validation import Array, is_bfloat16
 from ..reference.descent import features, scores
 from .display import Table, shown_as_table
 from .quantities import LEARNING_RATE, Batch, by_kernels, by_numpy, checked, losses, of_unit_scores
@@ -56,7 +56,11 @@ class StepLine:
     @property
     def ok(self) -> bool:
         """Whether errors are within what is allowed; NaN isn't."""
-        if self.slope_error is not None and self.slope_allowed is not None and not self.slope_error <= self.slope_allowed:
+        if (
+            self.slope_error is not None
+            and self.slope_allowed is not None
+            and not self.slope_error <= self.slope_allowed
+        ):
             return False
         return self.kernel_error <= self.allowed
 
@@ -115,20 +119,22 @@ def compare_steps(X: Any, y: Any, W: Any = None, b: Any = None) -> StepCompariso
     """Compare each quantity of one batch, kernels beside NumPy, in the order of the derivation: z, A, L, J, dZ, dW, ...
 
     All rows of `X` are the batch, in order. Pass X[:32] for what a batch of 32 goes through: the code behind J, W and b
-    depends on the batch's size. It is that of a fit of one epoch without a shuffle. Each quantity is computed from X, y,
-    W and b, not from the line above; the last column says by which function.
+    depends on the batch's size. It is that of a fit of one epoch without a shuffle. The last column names the function
+    behind each quantity of the kernels. All begin with X, y, W and b, but L and dZ, which begin with z.
 
     A line is OK if the kernel's error is at most twice that of NumPy in the same precision, plus one rounding. The
     criterion is that of FlashAttention's tests (Dao-AILab/flash-attention, hopper/test_flash_attn.py). An error is the
     largest absolute difference to NumPy in float64; for float64 `X`, to NumPy with X in long double. One rounding is
-    the precision's spacing at 1, 1.2e-7 for float32 and 2.2e-16 for float64, times the quantity's scale:
+    the precision's spacing at 1, 1.2e-7 for float32 and 2.2e-16 for float64, times the quantity's scale.
+    Each step adds a rounding of its own to those of the steps before, as the derivation carries them on:
 
     - z: the largest sum_j |x_j W_j| + |b| of a sample;
-    - A, dZ, L: the largest value of A or of L, plus the scale of z times the most that it changes with scores. That is
-      1/4 for A and dZ, 1 for L; for softmax 1/2 and 2;
-    - J: its value, plus the mean over samples of sum_j |x_j W_j| + |b|; for softmax plus twice that mean;
-    - dW: the scale of dZ, times the largest mean of |x_j| over samples; db: the scale of dZ;
-    - W, b: the largest value before the update, plus alpha times the scale of dW or of db.
+    - A: the largest A, plus the scale of z times the most that A changes with scores, 1/4, for softmax 1/2;
+    - L: the largest L, plus the scale of z times the most that L changes with scores, 1, for softmax 2;
+    - J: J, plus the mean of what is the scale of L, sample by sample;
+    - dZ: the largest |dZ|, plus the scale of A;
+    - db: the largest |dZ|, plus the scale of dZ; dW: that times the largest mean of |x_j| over samples;
+    - W, b: the largest value before, plus alpha times the largest |dW| or |db| and the scale of dW or db.
 
     dW and db must fit the slope of J too. Central finite differences of J, in float64, give it in a random direction.
     The slope's error may be what the line allows, summed over the direction, plus the error of the finite differences.
@@ -187,7 +193,8 @@ def compare_steps(X: Any, y: Any, W: Any = None, b: Any = None) -> StepCompariso
             three = value, of_numpy[name], right[name]
             lines.append(_line(name, formula, three, rounding * scales[name], slopes.get(name), source))
     m, n = batch.X.shape
-    return StepComparison(m, n, batch.n_classes or 2, str(batch.X.dtype), LEARNING_RATE, lines)
+    dtype = "bfloat16" if is_bfloat16(batch.X) else str(batch.X.dtype)
+    return StepComparison(m, n, batch.n_classes or 2, dtype, LEARNING_RATE, lines)
 
 
 def _line(
@@ -227,7 +234,7 @@ def _largest(values: Any, others: Any) -> float:
     """The largest absolute difference; NaN for other shapes."""
     if np.shape(values) != np.shape(others):
         return float("nan")
-    return float(np.max(np.abs(np.subtract(values, others, dtype=np.longdouble))))
+    return float(np.max(np.abs(np.subtract(values, others))))
 
 
 def _along(values: Any, direction: Array) -> float:
@@ -241,22 +248,21 @@ def _scales(X: Array, batch: Batch, right: dict[str, Any]) -> dict[str, float]:
     """Scales of the quantities, see `compare_steps`."""
     sizes = np.abs(X)
     terms = sizes @ np.abs(batch.W) + np.abs(batch.b)  # (m, K)
-    of_probability, of_loss = (0.5, 2.0) if batch.n_classes else (0.25, 1.0)
+    of_A, of_L = (1 / 2, 2) if batch.n_classes else (1 / 4, 1)
     largest = {name: float(np.max(np.abs(values))) for name, values in right.items()}
-    scales = {"z": float(terms.max())}
-    scales["A"] = scales["dZ"] = largest["A"] + of_probability * scales["z"]
-    scales["L"] = largest["L"] + of_loss * scales["z"]
-    scales["J"] = largest["J"] + of_loss * float(terms.max(axis=1).mean())
-    scales["dW"] = float(sizes.mean(axis=0, dtype=np.float64).max()) * scales["dZ"]
-    scales["db"] = scales["dZ"]
-    scales["W"] = float(np.abs(batch.W).max()) + LEARNING_RATE * scales["dW"]
-    scales["b"] = float(np.abs(batch.b).max()) + LEARNING_RATE * scales["db"]
-    return scales
+    z = float(terms.max())
+    A = largest["A"] + of_A * z
+    L = largest["L"] + of_L * z
+    J = largest["J"] + (largest["J"] + of_L * float(terms.max(axis=1).mean()))
+    dZ = largest["dZ"] + A
+    dW = float(sizes.mean(axis=0, dtype=np.float64).max()) * (largest["dZ"] + dZ)
+    db = largest["dZ"] + dZ
+    W = float(np.abs(batch.W).max()) + LEARNING_RATE * (largest["dW"] + dW)
+    b = float(np.abs(batch.b).max()) + LEARNING_RATE * (largest["db"] + db)
+    return {"z": z, "A": A, "L": L, "J": J, "dZ": dZ, "dW": dW, "db": db, "W": W, "b": b}
 
 
-def _slopes(
-    X: Array, batch: Batch, rng: np.random.Generator, rounding: float
-) -> dict[str, tuple[Array, float, float]]:
+def _slopes(X: Array, batch: Batch, rng: np.random.Generator, rounding: float) -> dict[str, tuple[Array, float, float]]:
     """For dW and db: a random direction, the slope of J that way, and how far finite differences may be off.
 
     `rounding` is the error of a cost. The second step tells of the difference to a slope: its error is four times as

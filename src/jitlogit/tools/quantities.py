@@ -40,8 +40,8 @@ class Batch(NamedTuple):
     def one_hot(self, dtype: Any) -> Array:
         """Y: (1, m) of 0 and 1, or (K, m)."""
         if self.n_classes is None:
-            return self.labels[None].astype(dtype)
-        return (np.arange(self.n_classes)[:, None] == self.labels).astype(dtype)
+            return np.asarray(self.labels[None], dtype)
+        return np.asarray(np.arange(self.n_classes)[:, None] == self.labels, dtype)
 
     def biases(self, values: Array) -> Any:
         """(K,) numbers, such as biases, as the text has them: a single number for one score."""
@@ -54,7 +54,7 @@ def checked(X: Any, y: Any, W: Any, b: Any, rng: np.random.Generator) -> Batch:
     (m, n), dtype = rows.shape, check.computed_dtype(rows)
     check.raise_if_not_finite(rows)
     values = np.asarray(y)
-    if values.dtype.kind in "iuf" and values.size and values.max() > 1:
+    if values.dtype.kind in "iuf" and np.unique(values).size > 2:
         labels, n_classes = check.check_class_labels(y, m, None, "y")
     else:
         labels, n_classes = check.check_labels(y, m, "y"), None
@@ -68,7 +68,7 @@ def checked(X: Any, y: Any, W: Any, b: Any, rng: np.random.Generator) -> Batch:
     bias = rng.standard_normal(shape[1]) if b is None else check.check_row(b, "b")
     if weights.shape != shape or bias.shape != shape[1:]:
         raise ValueError(
-            f"W must have shape (n_features, n_classes) = {shape}, b one number for each of {shape[1]} scores; got "
+            f"W must hold weights of shape {shape}, for each feature and score, and b biases of shape {shape[1:]}; got "
             f"{weights.shape} and {bias.shape}"
         )
     if not (np.isfinite(weights).all() and np.isfinite(bias).all()):
@@ -123,13 +123,13 @@ def losses(Z: Array, batch: Batch) -> Array:
 @kernel
 def score_to_residual_and_loss(labels: Any, count: int, tile: Any) -> None:
     """Turn the scores tile[0] into residuals, and write losses to tile[2]."""
-    tile_residuals(labels, None, 0, count, True, tile, tile[0], tile.dtype.type(0))
+    tile_residuals(labels, None, 0, count, True, tile, tile[0], tile.dtype.type(0))  # type: ignore[no-untyped-call]
 
 
 @kernel
 def class_scores_to_residuals_and_losses(labels: Any, count: int, tile: Any) -> None:
     """Turn the scores tile[:K] into residuals, and write losses to tile[K + 1]."""
-    softmax_residuals(labels, None, 0, count, True, tile)
+    softmax_residuals(labels, None, 0, count, True, tile)  # type: ignore[no-untyped-call]
 
 
 def by_kernels(batch: Batch) -> dict[str, tuple[Any, str]]:
