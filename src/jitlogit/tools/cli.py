@@ -73,8 +73,8 @@ def _parser() -> argparse.ArgumentParser:
         nargs="?",
         const=sys.maxsize,
         metavar="ROWS",
-        help="instead, judge each quantity of the derivation for one batch, the first ROWS rows or all, of two classes or "
-        "more; exit status 1 if one is NOT OK",
+        help="instead, judge each quantity of the derivation for one batch, the first ROWS rows or all, of two or more "
+        "classes; exit status 1 if one is NOT OK",
     )
     command = commands.add_parser(
         "warmup", help="compile ahead what fits on such data need, and keep it on disk", formatter_class=_Help

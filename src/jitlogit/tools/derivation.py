@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,7 +10,8 @@ import numpy as np
 
 from ..data.tables import columns_told
 from ..data.validation import Array, is_bfloat16
-from ..reference.descent import features, scores
+from ..kernels.storage.plan import FOLD_ROWS
+from ..reference.descent import features, mean_gradient, scores
 from .display import Table, shown_as_table
 from .quantities import LEARNING_RATE, Batch, by_kernels, by_numpy, checked, losses, of_unit_scores
 
@@ -125,16 +127,21 @@ def compare_steps(X: Any, y: Any, W: Any = None, b: Any = None) -> StepCompariso
     A line is OK if the kernel's error is at most twice that of NumPy in the same precision, plus one rounding. The
     criterion is that of FlashAttention's tests (Dao-AILab/flash-attention, hopper/test_flash_attn.py). An error is the
     largest absolute difference to NumPy in float64; for float64 `X`, to NumPy with X in long double. One rounding is
-    the precision's spacing at 1, 1.2e-7 for float32 and 2.2e-16 for float64, times the quantity's scale.
-    Each step adds a rounding of its own to those of the steps before, as the derivation carries them on:
+    the precision's spacing at 1, 1.2e-7 for float32 and 2.2e-16 for float64, times the quantity's scale. The scale adds
+    what a step rounds itself to the roundings of the steps before, as the derivation carries them on:
 
-    - z: the largest sum_j |x_j W_j| + |b| of a sample;
-    - A: the largest A, plus the scale of z times the most that A changes with scores, 1/4, for softmax 1/2;
-    - L: the largest L, plus the scale of z times the most that L changes with scores, 1, for softmax 2;
-    - J: J, plus the mean of what is the scale of L, sample by sample;
+    - z: t times the largest sum_j |x_j W_j| + |b| of a sample;
+    - A: the largest A, plus the scale of z times the most that A changes with a score, 1/4, for softmax 1/2;
+    - L: the largest L, plus the scale of z times the most that L changes with a score, 1, for softmax 2;
     - dZ: the largest |dZ|, plus the scale of A;
-    - db: the largest |dZ|, plus the scale of dZ; dW: that times the largest mean of |x_j| over samples;
+    - J: s J, plus the mean over samples of what is the scale of L for a sample;
+    - dW: s times the largest mean of |x_j dZ|, plus the largest mean of |x_j| times the scale of dZ;
+    - db: s times the largest mean of |dZ|, plus the scale of dZ;
     - W, b: the largest value before, plus alpha times the largest |dW| or |db| and the scale of dW or db.
+
+    Roundings of a sum grow as the square root of the numbers that are added in turn (Higham and Mary, "A new approach
+    to probabilistic rounding error analysis", 2019). Kernels add up to 256 rows in X's precision: s is the square root
+    of n_samples or of 256. In F order they add column after column: t is the square root of n_features, in C order 1.
 
     dW and db must fit the slope of J too. Central finite differences of J, in float64, give it in a random direction.
     The slope's error may be what the line allows, summed over the direction, plus the error of the finite differences.
@@ -247,16 +254,20 @@ def _along(values: Any, direction: Array) -> float:
 def _scales(X: Array, batch: Batch, right: dict[str, Any]) -> dict[str, float]:
     """Scales of the quantities, see `compare_steps`."""
     sizes = np.abs(X)
-    terms = sizes @ np.abs(batch.W) + np.abs(batch.b)  # (m, K)
+    in_turn = 1 if X.flags.c_contiguous else X.shape[1]
+    terms = math.sqrt(in_turn) * (sizes @ np.abs(batch.W) + np.abs(batch.b))  # (m, K)
     of_A, of_L = (1 / 2, 2) if batch.n_classes else (1 / 4, 1)
     largest = {name: float(np.max(np.abs(values))) for name, values in right.items()}
+    residuals = np.abs(right["dZ"]).astype(X.dtype)
+    own = math.sqrt(min(X.shape[0], FOLD_ROWS))
     z = float(terms.max())
     A = largest["A"] + of_A * z
     L = largest["L"] + of_L * z
-    J = largest["J"] + (largest["J"] + of_L * float(terms.max(axis=1).mean()))
+    J = (own + 1) * largest["J"] + of_L * float(terms.max(axis=1).mean())
     dZ = largest["dZ"] + A
-    dW = float(sizes.mean(axis=0, dtype=np.float64).max()) * (largest["dZ"] + dZ)
-    db = largest["dZ"] + dZ
+    dW, db = (float(values.max()) * own for values in mean_gradient(sizes, residuals))
+    dW += float(sizes.mean(axis=0, dtype=np.float64).max()) * dZ
+    db += dZ
     W = float(np.abs(batch.W).max()) + LEARNING_RATE * (largest["dW"] + dW)
     b = float(np.abs(batch.b).max()) + LEARNING_RATE * (largest["db"] + db)
     return {"z": z, "A": A, "L": L, "J": J, "dZ": dZ, "dW": dW, "db": db, "W": W, "b": b}
