@@ -131,7 +131,7 @@ def compare_steps(X: Any, y: Any, W: Any = None, b: Any = None) -> StepCompariso
     what a step rounds itself to the roundings of the steps before, as the derivation carries them on:
 
     - z: t times the largest sum_j |x_j W_j| + |b| of a sample;
-    - A: the largest A, plus the scale of z times the most that A changes with a score, 1/4, for softmax 1/2;
+    - A: 1, plus the scale of z times the most that A changes with a score, 1/4, for softmax 1/2;
     - L: the largest L, plus the scale of z times the most that L changes with a score, 1, for softmax 2;
     - dZ: the largest |dZ|, plus the scale of A;
     - J: s J, plus the mean over samples of what is the scale of L for a sample;
@@ -261,7 +261,7 @@ def _scales(X: Array, batch: Batch, right: dict[str, Any]) -> dict[str, float]:
     residuals = np.abs(right["dZ"]).astype(X.dtype)
     own = math.sqrt(min(X.shape[0], FOLD_ROWS))
     z = float(terms.max())
-    A = largest["A"] + of_A * z
+    A = 1 + of_A * z
     L = largest["L"] + of_L * z
     J = (own + 1) * largest["J"] + of_L * float(terms.max(axis=1).mean())
     dZ = largest["dZ"] + A
