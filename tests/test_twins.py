@@ -22,7 +22,7 @@ from jitlogit.training.schedule import SCHEDULES
 Arguments = dict[str, Any]
 
 #: Public functions that compute nothing of the equations, and so have no twin.
-TOOLS = {"compare", "learning_rate_finder", "warmup"}
+TOOLS = {"compare", "compare_steps", "learning_rate_finder", "warmup"}
 #: Arguments that say how to compute, not what. The reference lacks them.
 HOW = ("pack", "n_threads")
 
