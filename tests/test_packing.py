@@ -169,7 +169,7 @@ def test_turned_rows_are_the_same_rows(dtype, n, monkeypatch):
             X = (values % 200).astype(dtype) if np.dtype(dtype).itemsize > 1 else (values % 128).astype(dtype)
         rows = as_rows(check_X(np.asfortranarray(X)))
         for n_threads in (1, 3):
-            out = packing.in_c_order(rows, True, 2, n_threads)
+            out = packing.in_c_order(rows, 32, True, 2, n_threads)
             assert out.flags.c_contiguous
             assert not out.flags.writeable
             assert np.array_equal(out.view(f"u{out.itemsize}"), as_rows(X).view(f"u{out.itemsize}"))
@@ -191,11 +191,14 @@ def test_rows_are_turned_only_if_it_pays_and_is_allowed(train, orders, monkeypat
     X = np.asfortranarray(np.random.default_rng(0).standard_normal((400, 20), np.float32))
     Y = (X[:, 0] > 0).astype(int)
     train(X, Y, 0.1, 1, batch_size=32)  # one epoch
-    train(X, Y, 0.1, 2, batch_size=32, shuffle=False)
-    assert orders == [False, False]
+    train(X, Y, 0.1, 7, batch_size=32, shuffle=False)
+    train(X, Y, 0.1, 8, batch_size=65, shuffle=False)
+    assert orders == [False, False, False]
+    train(X, Y, 0.1, 8, batch_size=64, shuffle=False)
+    assert orders == [False, False, False, True]
     train(X, Y, 0.1, 2, batch_size=32, pack=False)
-    assert len(orders) == 2
+    assert len(orders) == 4
     for available in (2 * X.nbytes - 1, 2 * X.nbytes):
         monkeypatch.setattr(packing, "available_memory", lambda available=available: available)
         train(X, Y, 0.1, 2, batch_size=32)
-    assert orders[2:] == [False, True]
+    assert orders[4:] == [False, True]

@@ -179,7 +179,9 @@ for n in (5, 60, 100):
     Y = X[:, 0] > 0
     for batch_size in (1, 32, 128, 4096, None):
         for shuffle in (True, False, "blocks"):
-            W, b, _ = jitlogit.train_logistic_regression(X, Y, 0.01, 1, batch_size=batch_size, shuffle=shuffle)
+            for n_epochs, n_threads in ((1, None), (8, 1), (40, 1)):  # for many, rows are copied or packed
+                options = {"batch_size": batch_size, "shuffle": shuffle, "n_threads": n_threads}
+                W, b, _ = jitlogit.train_logistic_regression(X, Y, 0.01, n_epochs, **options)
     jitlogit.compute_cost(jitlogit.forward_pass(X, W, b), Y)
     jitlogit.predict(X, W, b)
 """

@@ -308,9 +308,10 @@ def train_logistic_regression(
         averaging). The first of several epochs is left out.
     pack : bool
         Whether X may be copied for the time of the fit, where that saves time and half of the available memory holds
-        the copy. F-ordered rows are copied to C order if they are shuffled, in two epochs or more. Narrow rows are
-        packed: up to 8 features of float32 or 10 of a smaller dtype in C order, and 16 to 32 of float32 in F order, in
-        batches of 32 or more, without a full shuffle. A copy changes results by rounding.
+        the copy. F-ordered rows are copied to C order if they are shuffled, in two epochs or more; and, without a full
+        shuffle, in eight or more, if they have at least 16 features, and a batch at most 256 bytes of each. Narrow rows
+        are packed: up to 8 features of float32 or 10 of a smaller dtype in C order, and 16 to 32 of float32 in F order,
+        in batches of 32 or more, without a full shuffle. A copy changes results by rounding.
     n_threads : int or None
         Most threads to use, None for as many as Numba is set to. Results have the same bits for any number.
 

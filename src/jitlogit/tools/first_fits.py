@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator
+from itertools import product
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -27,6 +28,8 @@ _SPARSE_SHAPES = (3000, 40), (13_000, 60), (400, 2000), (400, 600_000)
 _VALUES_A_ROW = 30
 # Rows and features of X for the functions, by several threads: narrow rows, which may be packed, and wide ones.
 _SHARED_SHAPES = (9000, 8), (9000, 100)
+# Few epochs take rows as they are; for many, narrow rows are packed, and F-ordered rows copied to C order.
+_FEW_AND_MANY_EPOCHS = 1, PAYING_EPOCHS
 
 
 class Step(NamedTuple):
@@ -113,7 +116,7 @@ def _fits(X: Any) -> Iterator[Step]:
     """Two classes: training with rows as they are and scaled, and what is computed with the result."""
     for scale in (None, 1.0):  # scaled features have an update kernel of their own
         for batch_size in (2, 32, FOLD_ROWS + 1, None):  # small, usual, large and full batches
-            for n_epochs, shuffle in ((1, True), (PAYING_EPOCHS, False)):  # the latter packs narrow rows
+            for n_epochs, shuffle in product(_FEW_AND_MANY_EPOCHS, (True, False)):
                 yield _train(X, num_iterations=n_epochs, batch_size=batch_size, shuffle=shuffle, scale=scale)
     Y, W = _labels(X, 2), np.zeros((X.shape[1], 1))
     yield Step(f"predict, {_about(X)}", lambda: predict(X, W, 0.0))
@@ -134,7 +137,7 @@ def _further_fits(X: Any) -> Iterator[Step]:
     softmax = f"train_softmax_regression, {_about(X)}"
     for batch_size in (64, None):
         for shuffle in (True, False):
-            for n_epochs in (1, 2):  # from two on, shuffled F-ordered rows are copied
+            for n_epochs in _FEW_AND_MANY_EPOCHS:
                 options = {"num_iterations": n_epochs, "batch_size": batch_size, "shuffle": shuffle}
                 yield _train(X, **options)
                 for sample_weight in (None, weights):

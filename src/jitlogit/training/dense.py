@@ -32,7 +32,7 @@ class DenseFit(Fit):
         if problem.pack:
             if not (weighted or shuffled) and classes is None:
                 rows, labels = packed(rows, labels, batch_size, n_epochs, n_threads)
-            rows = in_c_order(rows, shuffled, n_epochs, n_threads)
+            rows = in_c_order(rows, batch_size, shuffled, n_epochs, n_threads)
         if classes is None:
             cut = plan(batch_size, rows, shuffled, not plain)
         else:

@@ -25,12 +25,14 @@ _MOST_COMPACT_ROW_FEATURES = 10
 _ROW_EPOCHS = 16
 _COLUMN_FEATURES = range(16, 33)
 _COLUMN_EPOCHS = 40
-#: Number of epochs from which on every kind of packing pays.
-PAYING_EPOCHS = max(_ROW_EPOCHS, _COLUMN_EPOCHS)
-# Epochs from which on F-ordered rows are turned, if they are shuffled: each value then lies on a cache line of its own,
-# and epochs take 1.5 to 7 times the epochs of C order. Turning takes up to one epoch of F order, measured by
-# `python benchmarks/regimes.py turning` on a Zen 4, two cores.
-_TURNED_EPOCHS = 2
+# Epochs from which on F-ordered rows are turned, measured by `python benchmarks/regimes.py turning` on a Zen 4, two
+# cores. If rows are shuffled, each value lies on a cache line of its own, and epochs take 1.5 to 7 times the epochs of
+# C order. If they aren't, a small batch still has short pieces of the columns. Ten epochs then take 1.1 to 2 times as
+# long as with turning, for these bytes of a piece at most, and these features at least.
+_SHUFFLED_EPOCHS, _ORDERED_EPOCHS = 2, 8
+_PIECE_BYTES, _LEAST_FEATURES = 256, 16
+#: Number of epochs from which on every kind of copy pays.
+PAYING_EPOCHS = max(_ROW_EPOCHS, _COLUMN_EPOCHS, _SHUFFLED_EPOCHS, _ORDERED_EPOCHS)
 # Rows that a packed batch has at least, and rows for each of its empty places at least (same machine).
 _LEAST_BATCH, _ROWS_PER_EMPTY_PLACE = 32, 8
 # Largest copy where the system doesn't say how much memory is available.
@@ -69,9 +71,9 @@ def pays(rows: Array, batch_size: int, spacing: int, n_epochs: int) -> bool:
     return single and n in _COLUMN_FEATURES and n_epochs >= _COLUMN_EPOCHS
 
 
-def in_c_order(rows: Array, shuffled: bool, n_epochs: int, n_threads: int | None) -> Array:
+def in_c_order(rows: Array, batch_size: int, shuffled: bool, n_epochs: int, n_threads: int | None) -> Array:
     """Rows (m, n) in C order: a copy of F-ordered ones where that pays, else the given rows."""
-    if rows.flags.c_contiguous or not turning_pays(shuffled, n_epochs) or not fits(rows.nbytes):
+    if rows.flags.c_contiguous or not turning_pays(rows, batch_size, shuffled, n_epochs) or not fits(rows.nbytes):
         return rows
     try:
         out_rows = np.empty(rows.shape, rows.dtype)
@@ -81,9 +83,12 @@ def in_c_order(rows: Array, shuffled: bool, n_epochs: int, n_threads: int | None
     return read_only(out_rows)
 
 
-def turning_pays(shuffled: bool, n_epochs: int) -> bool:
+def turning_pays(rows: Array, batch_size: int, shuffled: bool, n_epochs: int) -> bool:
     """Whether a fit on F-ordered rows is faster on a copy in C order."""
-    return shuffled and n_epochs >= _TURNED_EPOCHS
+    if shuffled:
+        return n_epochs >= _SHUFFLED_EPOCHS
+    short = batch_size * rows.itemsize <= _PIECE_BYTES and rows.shape[1] >= _LEAST_FEATURES
+    return short and n_epochs >= _ORDERED_EPOCHS
 
 
 def fits(n_bytes: int) -> bool:
