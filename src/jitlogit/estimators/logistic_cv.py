@@ -11,6 +11,14 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import get_scorer, make_scorer
 from sklearn.model_selection import check_cv
+from sklearn.utils.metadata_routing import (
+    MetadataRouter,
+    MethodMapping,
+    _raise_for_params,
+    _routing_enabled,
+    process_routing,
+)
+from sklearn.utils.validation import _check_method_params
 
 from ..data import validation as check
 from ..data.prediction import losses_of, scores_of
@@ -52,9 +60,9 @@ class LogisticRegressionCV(LogisticRegression):
     cv : None, int, splitter or iterable
         As in scikit-learn's `check_cv`; None for five folds, stratified.
     scoring : None, str or callable
-        A scorer of scikit-learn or its name; costs a copy of the held-out rows. It gets `sample_weight` alone, as in
-        scikit-learn. None for the negative mean loss, in nats. Its weights are `sample_weight` times the factors of
-        `class_weight`, as in the fits.
+        A scorer of scikit-learn or its name; costs a copy of the held-out rows. It gets `sample_weight` alone, or with
+        scikit-learn's metadata routing what it requests. None for the negative mean loss, in nats. Its weights are
+        `sample_weight` times the factors of `class_weight`, as in the fits.
     l1_ratio, tol, fit_intercept, class_weight, random_state, solver, max_iter, standardize, n_threads
     callbacks, verbose
         As in `LogisticRegression`.
@@ -90,7 +98,6 @@ class LogisticRegressionCV(LogisticRegression):
     `coefs_paths_`              coefficients of each fit                   not kept
     `refit=False`               means over the folds                       always fits to all rows
     `n_iter_`                   of each fit                                (1,), of the last fit
-    metadata routing            `fit` passes metadata on                   `sample_weight` alone, to any scorer
     ==========================  =========================================  =============================================
     """
 
@@ -133,16 +140,22 @@ class LogisticRegressionCV(LogisticRegression):
 
     @restored_on_error
     @with_callbacks  # type: ignore[untyped-decorator]
-    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> LogisticRegressionCV:
+    def fit(self, X: Any, y: Any, sample_weight: Any = None, **params: Any) -> LogisticRegressionCV:
         """Choose `C_`, and fit to all rows with it; see `LogisticRegression.fit`.
 
-        Raises TypeError if `sample_weight` is given and `scoring` doesn't take it, as scikit-learn does.
+        With scikit-learn's metadata routing, `cv` and `scoring` get what they request of `params` (`groups`, say) and
+        `sample_weight`.
+
+        Raises ValueError for `params` without metadata routing. Raises TypeError if nothing requests one of them, or
+        if `sample_weight` is given and `scoring` doesn't take it. scikit-learn does the same.
         """
+        _raise_for_params(params, self, "fit")
         data = self._read(X, y, sample_weight)
         self.Cs_, max_iter = self._values(), self._max_iter()
-        folds = list(check_cv(self.cv, data.y, classifier=True).split(data.X, data.y))
+        for_splits, for_scores = self._routed(data, params)
+        folds = list(check_cv(self.cv, data.y, classifier=True).split(data.X, data.y, **for_splits))
         task = Task.of_fit(self, data.X, data.y, data.given, len(folds) + 1)
-        self.scores_, passes = self._scores(data, folds, task)
+        self.scores_, passes = self._scores(data, folds, for_scores, task)
         self.C_ = float(self.Cs_[int(np.argmax(self.scores_.mean(axis=0)))])
         refit = task.begin("refit", max_iter)
         found = self._find(data, self.C_, data.weights, None, StepTasks(refit, "iteration", max_iter))
@@ -152,7 +165,28 @@ class LogisticRegressionCV(LogisticRegression):
             each.end(lambda: {"coef_": self.coef_, "intercept_": self.intercept_})
         return self
 
-    def _scores(self, data: _Data, folds: list[tuple[Array, Array]], task: Task) -> tuple[Array, float]:
+    def get_metadata_routing(self) -> MetadataRouter:
+        """What `fit` takes, and which of it goes to `cv` and to `scoring`; `score` passes nothing on."""
+        router = MetadataRouter(owner=type(self).__name__).add_self_request(self)
+        router.add(splitter=self.cv, method_mapping=MethodMapping().add(caller="fit", callee="split"))
+        to_scorer = MethodMapping().add(caller="fit", callee="score")
+        return router.add(scorer=get_scorer(self.scoring), method_mapping=to_scorer)
+
+    def _routed(self, data: _Data, params: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Metadata for the splitter and for the scores; the mean loss always has the weights of the fits."""
+        weights = data.weights if self.scoring is None else data.given
+        for_splits: dict[str, Any] = {}
+        for_scores = {} if weights is None else {"sample_weight": weights}
+        if _routing_enabled():
+            routed = process_routing(self, "fit", sample_weight=data.given, **params)
+            for_splits = routed.splitter.split
+            if self.scoring is not None:
+                for_scores = routed.scorer.score
+        return for_splits, for_scores
+
+    def _scores(
+        self, data: _Data, folds: list[tuple[Array, Array]], metadata: dict[str, Any], task: Task
+    ) -> tuple[Array, float]:
         """Return the scores (n_folds, n_Cs), and the reads of X by the fits to folds."""
         m, max_iter = data.X.shape[0], self._max_iter()
         scores = np.empty((len(folds), self.Cs_.size))
@@ -168,7 +202,7 @@ class LogisticRegressionCV(LogisticRegression):
                 search.end(functools.partial(data.attributes, found.parameters))
                 initial, passes = found.parameters, passes + found.passes
                 short += not (found.converged or found.stopped)
-                scores[fold, j] = self._score(data, found, held)
+                scores[fold, j] = self._score(data, found, held, metadata)
                 if not np.isfinite(scores[fold, j]):
                     raise ValueError(
                         f"the score of fold {fold} for C={C:g} is {scores[fold, j]}: every fold needs held-out "
@@ -190,23 +224,20 @@ class LogisticRegressionCV(LogisticRegression):
             raise ValueError(f"Cs must be a number of values, or values that are positive and finite; got {self.Cs!r}")
         return values
 
-    def _score(self, data: _Data, found: Optimum, held: Array) -> float:
-        """The score of the held-out rows."""
+    def _score(self, data: _Data, found: Optimum, held: Array, metadata: dict[str, Any]) -> float:
+        """The score of the held-out rows, with their part of the metadata."""
         coef, intercept = data.raw(found.parameters)
-        weights = data.weights if self.scoring is None else data.given
-        if weights is not None:
-            weights = weights[held]
-            if not weights.any():
-                return np.nan
+        options = _check_method_params(data.X, metadata, held)
+        weights = options.get("sample_weight")
+        if weights is not None and not np.any(weights):
+            return np.nan
         if self.scoring is None:
             losses = losses_of(scores_of(data.X, coef, intercept, self._threads()), data.labels)[held]
             return -float(losses.mean() if weights is None else weights @ losses / weights.sum())
         fitted = copy.copy(self)
         fitted.__dict__.pop("feature_names_in_", None)  # held-out rows are an array, which has no names
         fitted._set_parameters(coef, intercept, data.dtype)
-        scorer = get_scorer(self.scoring) if isinstance(self.scoring, str) else self.scoring
-        scorer = _with_classes(scorer, self.classes_)
-        options = {} if weights is None else {"sample_weight": weights}  # only these need a scorer that takes weights
+        scorer = _with_classes(get_scorer(self.scoring), self.classes_)
         try:
             return float(scorer(fitted, data.X[held], data.y[held], **options))
         except TypeError as error:
