@@ -97,19 +97,27 @@ def test_other_metadata_reach_a_scorer_by_its_own_name_for_them(routing):
 
 
 @pytest.mark.parametrize(
-    ("error", "words", "options", "metadata"),
+    ("words", "options", "metadata"),
     [
-        (TypeError, r"LogisticRegressionCV.fit got unexpected argument.*'groups'", {}, {"groups": GROUPS}),
-        (TypeError, "unexpected argument.*'colour'", {"cv": GroupKFold(3)}, {"groups": GROUPS, "colour": 3}),
-        (UnsetMetadataPassedError, "sample_weight", {"scoring": "accuracy"}, {"sample_weight": WEIGHTS}),
+        (r"LogisticRegressionCV.fit got unexpected argument.*'groups'", {}, {"groups": GROUPS}),
+        ("unexpected argument.*'colour'", {"cv": GroupKFold(3)}, {"groups": GROUPS, "colour": 3}),
     ],
 )
-def test_metadata_that_nothing_requests(error, words, options, metadata, routing):
+def test_metadata_that_nothing_requests(words, options, metadata, routing):
     X, y = make_classes(M, 4, 2)
-    with pytest.raises(error, match=words):
+    with pytest.raises(TypeError, match=words):
         fit_theirs(X, y, metadata, **options)
-    with pytest.raises(error, match=words):
+    with pytest.raises(TypeError, match=words):
         ours(**options).fit(X, y, **metadata)
+
+
+def test_weights_that_a_scorer_neither_requests_nor_refuses(routing):
+    X, y = make_classes(M, 4, 2)
+    scorer = get_scorer("accuracy").set_score_request(sample_weight=None)  # the default of later versions
+    with pytest.raises(UnsetMetadataPassedError, match="sample_weight"):
+        fit_theirs(X, y, {"sample_weight": WEIGHTS}, scoring=scorer)
+    with pytest.raises(UnsetMetadataPassedError, match="sample_weight"):
+        ours(scoring=scorer).fit(X, y, WEIGHTS)
 
 
 def test_metadata_without_routing():

@@ -174,10 +174,10 @@ def test_nothing_is_compiled_after_warmup(order, tmp_path):
     kept = sorted(tmp_path.rglob("*.kernel"))
     code = """
 import numpy as np, jitlogit
-for n in (5, 60, 100):
-    X = np.asarray(np.random.default_rng(0).standard_normal((9_000, n)), np.float32, order)
+for m, n in ((9_000, 5), (9_000, 60), (9_000, 100), (900, 600)):
+    X = np.asarray(np.random.default_rng(0).standard_normal((m, n)), np.float32, order)
     Y = X[:, 0] > 0
-    for batch_size in (1, 32, 128, 4096, None):
+    for batch_size in (1, 32, 64, 128, min(m, 4096), None):
         for shuffle in (True, False, "blocks"):
             for n_epochs, n_threads in ((1, None), (8, 1), (40, 1)):  # for many, rows are copied or packed
                 options = {"batch_size": batch_size, "shuffle": shuffle, "n_threads": n_threads}

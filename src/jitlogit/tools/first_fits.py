@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator
-from itertools import product
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,7 +17,7 @@ from ..data.validation import bfloat16
 from ..kernels.storage.plan import FOLD_ROWS, LEAST_SHARED_FEATURES, LEAST_TURNED_FEATURES
 from ..textbook.binary import compute_cost, compute_gradients, forward_pass, predict, sigmoid, train_logistic_regression
 from ..textbook.softmax import forward_softmax, train_softmax_regression
-from ..training.packing import PAYING_EPOCHS
+from ..training.packing import PAYING_EPOCHS, PIECE_BYTES, TURNING_EPOCHS
 
 # Rows of dense X. The first has one batch; the second an exact Hessian; the third starts from a sample of its rows; the
 # fourth has adam, and batches that threads share out. The other numbers are of features.
@@ -26,10 +25,10 @@ _SHAPES = (24, 3), (3000, 40), (13_000, 60), (2000, 300)
 # Rows of sparse X. The last two are solved in the space of the rows, and by columns.
 _SPARSE_SHAPES = (3000, 40), (13_000, 60), (400, 2000), (400, 600_000)
 _VALUES_A_ROW = 30
-# Rows and features of X for the functions, by several threads: narrow rows, which may be packed, and wide ones.
-_SHARED_SHAPES = (9000, 8), (9000, 100)
-# Few epochs take rows as they are; for many, narrow rows are packed, and F-ordered rows copied to C order.
-_FEW_AND_MANY_EPOCHS = 1, PAYING_EPOCHS
+# Rows of X for the functions, by several threads; features of narrow rows that may be packed, and of others.
+_SHARED_ROWS, _SHARED_FEATURES = 9000, {"C": (8, 100), "F": (LEAST_TURNED_FEATURES, 100)}
+# Features with which even a small batch has two chunks.
+_LONG_ROW = 512
 
 
 class Step(NamedTuple):
@@ -46,15 +45,18 @@ def of_functions(dtype: np.dtype[Any], order: str) -> Iterator[Step]:
         two, wide = _rows(dtype, order, m, 2), _rows(dtype, order, m, LEAST_SHARED_FEATURES)
         yield _train(two, batch_size=2, shuffle=False)
         yield _train(wide, batch_size=FOLD_ROWS, shuffle=False)
+        yield from (_by_threads(step, 0) for step in _fits_to_copies(dtype))
 
 
 def of_functions_by_all_threads(dtype: np.dtype[Any], order: str) -> Iterator[Step]:
     """The same by several threads, on rows for which the functions have work for several; and several classes."""
-    for shape in _SHARED_SHAPES:
-        X = _rows(dtype, order, *shape)
+    for n in _SHARED_FEATURES[order]:
+        X = _rows(dtype, order, _SHARED_ROWS, n)
         yield from (_by_threads(step, math.inf) for step in _fits(X))
         for n_bytes in (0, math.inf):
             yield from (_by_threads(step, n_bytes) for step in _further_fits(X))
+    if order == "F":
+        yield from (_by_threads(step, math.inf) for step in _fits_to_copies(dtype))
 
 
 def of_estimators(dtype: np.dtype[Any], order: str) -> Iterator[Step]:
@@ -113,10 +115,13 @@ def _train(X: Any, **options: Any) -> Step:
 
 
 def _fits(X: Any) -> Iterator[Step]:
-    """Two classes: training with rows as they are and scaled, and what is computed with the result."""
+    """Two classes: training with rows as they are and scaled, and what is computed with the result.
+
+    One epoch takes rows in their own order; more copy F-ordered rows to C order, and the most pack narrow ones.
+    """
     for scale in (None, 1.0):  # scaled features have an update kernel of their own
         for batch_size in (2, 32, FOLD_ROWS + 1, None):  # small, usual, large and full batches
-            for n_epochs, shuffle in product(_FEW_AND_MANY_EPOCHS, (True, False)):
+            for n_epochs, shuffle in ((1, True), (1, False), (TURNING_EPOCHS, True), (PAYING_EPOCHS, False)):
                 yield _train(X, num_iterations=n_epochs, batch_size=batch_size, shuffle=shuffle, scale=scale)
     Y, W = _labels(X, 2), np.zeros((X.shape[1], 1))
     yield Step(f"predict, {_about(X)}", lambda: predict(X, W, 0.0))
@@ -131,13 +136,21 @@ def _fits(X: Any) -> Iterator[Step]:
     yield Step(f"compute_gradients and compute_cost, {_about(X)}", costs)
 
 
+def _fits_to_copies(dtype: np.dtype[Any]) -> Iterator[Step]:
+    """Batches of several chunks, of F-ordered rows that are copied to C order although they aren't shuffled."""
+    X = _rows(dtype, "F", 2 * FOLD_ROWS + 1, _LONG_ROW)
+    options = {"num_iterations": TURNING_EPOCHS, "batch_size": PIECE_BYTES // dtype.itemsize, "shuffle": False}
+    for scale in (None, 1.0):
+        yield _train(X, scale=scale, **options)
+
+
 def _further_fits(X: Any) -> Iterator[Step]:
     """Weights of samples, copies of F-ordered rows, and several classes."""
     weights, y = np.ones(X.shape[0]), _labels(X, 3)
     softmax = f"train_softmax_regression, {_about(X)}"
     for batch_size in (64, None):
         for shuffle in (True, False):
-            for n_epochs in _FEW_AND_MANY_EPOCHS:
+            for n_epochs in (1, TURNING_EPOCHS):
                 options = {"num_iterations": n_epochs, "batch_size": batch_size, "shuffle": shuffle}
                 yield _train(X, **options)
                 for sample_weight in (None, weights):

@@ -30,9 +30,10 @@ _COLUMN_EPOCHS = 40
 # C order. If they aren't, a small batch still has short pieces of the columns. Ten epochs then take 1.1 to 2 times as
 # long as with turning, for these bytes of a piece at most, and these features at least.
 _SHUFFLED_EPOCHS, _ORDERED_EPOCHS = 2, 8
-_PIECE_BYTES, _LEAST_FEATURES = 256, 16
-#: Number of epochs from which on every kind of copy pays.
-PAYING_EPOCHS = max(_ROW_EPOCHS, _COLUMN_EPOCHS, _SHUFFLED_EPOCHS, _ORDERED_EPOCHS)
+PIECE_BYTES, _LEAST_FEATURES = 256, 16
+#: Numbers of epochs from which on every kind of turning, and every kind of copy, pays.
+TURNING_EPOCHS = max(_SHUFFLED_EPOCHS, _ORDERED_EPOCHS)
+PAYING_EPOCHS = max(_ROW_EPOCHS, _COLUMN_EPOCHS, TURNING_EPOCHS)
 # Rows that a packed batch has at least, and rows for each of its empty places at least (same machine).
 _LEAST_BATCH, _ROWS_PER_EMPTY_PLACE = 32, 8
 # Largest copy where the system doesn't say how much memory is available.
@@ -87,7 +88,7 @@ def turning_pays(rows: Array, batch_size: int, shuffled: bool, n_epochs: int) ->
     """Whether a fit on F-ordered rows is faster on a copy in C order."""
     if shuffled:
         return n_epochs >= _SHUFFLED_EPOCHS
-    short = batch_size * rows.itemsize <= _PIECE_BYTES and rows.shape[1] >= _LEAST_FEATURES
+    short = batch_size * rows.itemsize <= PIECE_BYTES and rows.shape[1] >= _LEAST_FEATURES
     return short and n_epochs >= _ORDERED_EPOCHS
 
 
