@@ -25,6 +25,7 @@ from typing import Any
 import numba
 import numpy as np
 from cases import DTYPES, EPOCHS, FEATURES, arguments, check_equal, make_data, settle
+from checkout import provenance
 from rivals import RATE, epoch_rivals, installed_version, make, version
 from roofline import read_bandwidth
 
@@ -239,7 +240,7 @@ def main() -> None:
     if options.earlier:
         result = joined(options.earlier)
     else:
-        result = {"megabytes": options.megabytes, "machine": machine(), "cells": measure(options)}
+        result = {"megabytes": options.megabytes, "machine": machine(), **provenance(), "cells": measure(options)}
     print(f"\n{summary(result)}")
     if options.json:
         options.json.write_text(json.dumps(result, indent=1) + "\n")
