@@ -9,10 +9,13 @@ import itertools
 import json
 import math
 import sys
+import types
 from pathlib import Path
 
 import pytest
 from conftest import compiled
+
+import jitlogit
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 MODULES = sorted({path.stem for path in (BENCHMARKS / "asv").glob("*.py")} - {"__init__", "data"}) or ["none"]
@@ -87,6 +90,38 @@ def test_every_benchmark_runs_over_the_product_of_its_params(suite, name, tmp_pa
     assert found
     for kind in found:
         assert run_all(kind), f"{kind.__name__} ran nothing"
+
+
+def tracked(suite, monkeypatch, ours):
+    """What each `track_` benchmark says of one combination, if our fits take so many seconds and make such errors."""
+    seconds = {"reference": 2.0, "one": 2.0, "numba": ours, "all": ours, "fit": ours}
+    found = {}
+    for name in ("epochs", "training"):
+        module = suite[name]
+        monkeypatch.setattr(module, "seconds_in_turn", lambda runs, **_: {run: seconds[run] for run in runs})
+        for kind in classes(module):
+            for method in filter(lambda method: method.startswith("track_"), methods(kind)):
+                benchmark, values = kind(), list(product(kind))[-1]
+                benchmark.setup(*values)
+                if isinstance(benchmark, suite["training"].Training):
+                    W, b, _ = benchmark.fit()
+                    benchmark.fit = lambda W=W, b=b: (W / ours, b, None)  # after few epochs, larger weights are better
+                    benchmark.y_test = jitlogit.predict(benchmark.X_test, W, b)[0]
+                    benchmark.y_test[: int(8 * ours)] ^= 1
+                found[f"{kind.__name__}.{method}"] = getattr(benchmark, method)(*values)
+    return found
+
+
+@compiled
+@pytest.mark.filterwarnings("ignore:batch_size=.* is more than")
+def test_what_is_tracked_is_a_cost(suite, monkeypatch):
+    """asv calls each rise a regression, so it would be misled by a figure that rises with a gain."""
+    monkeypatch.setattr(suite["epochs"], "numba", types.SimpleNamespace(get_num_threads=lambda: 2))
+    monkeypatch.setattr(suite["training"], "read_bandwidth", lambda *_, **__: 1e9)
+    better, worse = (tracked(suite, monkeypatch, ours) for ours in (0.5, 1.0))
+    assert len(better) >= 6
+    for name, value in better.items():
+        assert value < worse[name], name
 
 
 def foreign_imports(text):
