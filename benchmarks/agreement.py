@@ -51,7 +51,7 @@ def by_asv(folder: Path) -> dict[tuple[int, int | None], float]:
     settings = json.loads((CHECKOUT / "asv.conf.json").read_text())
     settings |= {
         "repo": str(CHECKOUT),
-        "benchmark_dir": str(CHECKOUT / "benchmarks" / "asv"),
+        "benchmark_dir": str(CHECKOUT / "benchmarks" / "asv_suite"),
         "results_dir": str(folder / "results"),
     }
     config = folder / "asv.json"

@@ -18,19 +18,21 @@ from conftest import compiled
 import jitlogit
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
-MODULES = sorted({path.stem for path in (BENCHMARKS / "asv").glob("*.py")} - {"__init__", "data"}) or ["none"]
+MODULES = sorted({path.stem for path in (BENCHMARKS / "asv_suite").glob("*.py")} - {"__init__", "data"}) or ["none"]
 
 
 @pytest.fixture(scope="module")
 def suite():
-    """The modules of benchmarks, imported as a package of another name than asv's own."""
+    """The modules of benchmarks, imported as a package."""
     if not BENCHMARKS.is_dir():
         pytest.skip("the benchmarks lie beside the tests in a checkout")
     patch = pytest.MonkeyPatch()
     patch.setenv("JITLOGIT_BENCHMARK_MEGABYTES", "0.1")
     path, known = list(sys.path), set(sys.modules)
     spec = importlib.util.spec_from_file_location(
-        "asv_suite", BENCHMARKS / "asv" / "__init__.py", submodule_search_locations=[str(BENCHMARKS / "asv")]
+        "asv_suite",
+        BENCHMARKS / "asv_suite" / "__init__.py",
+        submodule_search_locations=[str(BENCHMARKS / "asv_suite")],
     )
     package = importlib.util.module_from_spec(spec)
     sys.modules["asv_suite"] = package
@@ -140,7 +142,7 @@ def foreign_imports(text):
 def test_asvs_environments_hold_what_benchmarks_import(suite):
     installed = set(json.loads((BENCHMARKS.parent / "asv.conf.json").read_text())["matrix"]["req"])
     for name in (*MODULES, "data"):
-        assert foreign_imports((BENCHMARKS / "asv" / f"{name}.py").read_text()) <= installed, name
+        assert foreign_imports((BENCHMARKS / "asv_suite" / f"{name}.py").read_text()) <= installed, name
     assert foreign_imports("import os, cases\nfrom sklearn.svm import SVC\nimport scipy.sparse") == {
         "scikit-learn",
         "scipy",
