@@ -20,6 +20,7 @@ from pathlib import Path
 
 import grid
 from cases import make_data
+from checkout import why_another_is_measured
 
 CHECKOUT = Path(__file__).parents[1]
 MEGABYTES = 128.0
@@ -90,15 +91,18 @@ def _environment() -> dict[str, str]:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=3)
+    rounds = parser.parse_args().rounds
+    if reason := why_another_is_measured():
+        raise SystemExit(reason)
     rates: dict[str, list[dict[tuple[int, int | None], float]]] = {"runner": [], "pytest-benchmark": [], "asv": []}
-    for _ in range(parser.parse_args().rounds):
+    for _ in range(rounds):
         with tempfile.TemporaryDirectory() as folder:
             rates["runner"].append(by_runner())
             rates["pytest-benchmark"].append(by_pytest_benchmark(Path(folder)))
             rates["asv"].append(by_asv(Path(folder)))
     agree = True
     for cell in CELLS:
-        shown = {name: statistics.median(each[cell] for each in rounds) for name, rounds in rates.items()}
+        shown = {name: statistics.median(each[cell] for each in measured) for name, measured in rates.items()}
         spread = max(shown.values()) / min(shown.values())
         agree &= spread <= _LIMIT
         words = ", ".join(f"{name} {rate:.1f} GB/s" for name, rate in shown.items())

@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import datetime
 import html
+import math
 import shutil
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -64,10 +65,10 @@ def table(heads: Iterable[str], rows: Iterable[Sequence[str]], kind: str = "") -
 def by_shape(cells: list[dict[str, Any]], order: str, show: Any) -> str:
     """Table of the cells of one memory order: a row for each n and dtype, a column for each batch size."""
     chosen = {(c["n"], c["dtype"], c["batch_size"]): c for c in cells if c["order"] == order}
-    sizes = list(dict.fromkeys(size for _, _, size in chosen))
+    sizes = sorted({size for _, _, size in chosen}, key=lambda size: size or math.inf)  # None stands for all rows
     rows = [
         [f"{n} {dtype}", *(show(chosen.get((n, dtype, size))) for size in sizes)]
-        for n, dtype in dict.fromkeys((n, dtype) for n, dtype, _ in chosen)
+        for n, dtype in sorted({(n, dtype) for n, dtype, _ in chosen})
     ]
     return table(["n, batch size:", *(str(size or "m") for size in sizes)], rows)
 
@@ -227,6 +228,11 @@ def moment(date: str) -> str:
     return f"{datetime.datetime.fromisoformat(date).astimezone(datetime.UTC):%Y-%m-%d %H:%M} UTC"
 
 
+# What the machine's description says: its key, and words around the value.
+_GRID_FACTS = (("processor", "", ""), ("cores", "", " cores"), ("threads", "", " threads"), ("python", "Python ", ""))
+_ASV_FACTS = (("cpu", ""), ("num_cpu", "cores: "), ("os", ""))
+
+
 def facts(
     parts: list[dict[str, Any]],
     asv_machine: dict[str, Any] | None,
@@ -237,11 +243,10 @@ def facts(
     rows = [["this page", code(provenance())]]
     for part in parts:
         machine = part["machine"]
-        processor = html.escape(machine.get("processor", "unknown processor"))
-        cores = f"{machine.get('cores', '?')} cores, {machine['threads']} threads, Python {machine.get('python', '?')}"
-        rows.append(["grid", f"{code(part)}; {processor}, {cores}"])
+        where = [f"{word}{machine[key]}{unit}" for key, word, unit in _GRID_FACTS if key in machine]
+        rows.append(["grid", f"{code(part)}; {html.escape(', '.join(where))}"])
     if asv_machine is not None:
-        known = [f"{asv_machine[key]}{unit}" for key, unit in _ASV_FACTS if asv_machine.get(key)]
+        known = [f"{word}{asv_machine[key]}" for key, word in _ASV_FACTS if asv_machine.get(key)]
         if histories:
             date, commit = max((each.dates[-1], each.commits[-1]) for each in histories)
             known.insert(0, f"up to {commit[:10]}, {moment(datetime.datetime.fromtimestamp(date / 1e3).isoformat())}")
@@ -256,9 +261,6 @@ def facts(
         )
     rows.append(["units", "shares: of the read bandwidth; rates: million rows of X a second; ratios: of times"])
     return table(["figures", "of which code, when and where"], rows, "facts")
-
-
-_ASV_FACTS = (("cpu", ""), ("num_cpu", " cores"), ("ram", " of RAM"), ("os", ""))
 
 
 def page(

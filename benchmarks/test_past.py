@@ -68,15 +68,15 @@ def test_what_asv_measured_of_benchmarks_that_are_no_more_is_left_out(tmp_path):
 
 
 def test_the_gates_history_follows_the_commits_over_machines(tmp_path):
-    later = [record(k, 1.0) for k in (2, 1)]
+    later = [record(1, 1.0) | {"date": "2026-01-03T23:00:00-05:00"}, record(2, 1.0)]  # 1 is later than 2
     blind = {"ratio": math.nan, "low": -math.inf, "high": math.inf}
     write_history(tmp_path, later)
     write_history(tmp_path, [record(2, 1.1, machine="Intel", blind=blind)], "intel.json")
     (found,) = past.paired(tmp_path)
     assert found.case == "batch 256, n=28"
     assert found.anchor == COMMITS[0]
-    assert found.revisions() == COMMITS[1:3]
-    assert [point.machine for point in found.points] == ["AMD EPYC", "AMD EPYC", "Intel"]
+    assert found.revisions() == [COMMITS[2], COMMITS[1]]
+    assert [point.machine for point in found.points] == ["AMD EPYC", "Intel", "AMD EPYC"]
     assert past.paired(tmp_path / "nothing") == []
 
 
