@@ -1,8 +1,8 @@
 """Write a static page about throughput, without outside requests: bandwidth shares, speed-ups, history, losing cells.
 
-    python benchmarks/grid.py --json grid.json
+    python -m benchmarks grid --json grid.json
     asv run --steps 5 NEW; asv publish
-    python benchmarks/report.py --grid grid.json --out report
+    python -m benchmarks report --grid grid.json --out report
 
 The page is report/index.html. Its history links to asv's own pages, which are copied beside it with the libraries that
 they need. That takes npm, and without it they are left out.
