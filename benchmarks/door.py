@@ -86,7 +86,7 @@ def quick_forms(name: str) -> tuple[str, ...]:
 
 
 def quick(names: Iterable[str]) -> int:
-    """Run the quick forms of scripts, with a line for each; return 1 after the first that fails, with all it printed."""
+    """Run the quick forms of scripts, with a line for each; after a failure, print what it printed and return 1."""
     with tempfile.TemporaryDirectory() as folder:
         for name in names:
             for form in quick_forms(name):

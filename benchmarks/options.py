@@ -31,15 +31,15 @@ class Parser(ArgumentParser):
         )
 
     def add_parts(self, names: Iterable[str], what: str = "part") -> None:
-        """None given is all."""
+        """Some of the parts that a script has; all unless given."""
         names = list(names)
-        self.add_argument(
-            "parts",
-            nargs="*",
-            choices=names,
-            metavar=what.upper(),
-            help=f"any of: {', '.join(names)}; all unless given",
-        )
+
+        def known(text: str) -> str:  # argparse checks `choices` even if none is given
+            if text not in names:
+                raise ArgumentTypeError(f"no such {what}: {text!r}; there are {'; '.join(names)}")
+            return text
+
+        self.add_argument("parts", nargs="*", type=known, metavar=what.upper(), help=f"any of: {_listed(names)}")
 
     def add_only(self) -> None:
         self.add_argument("--only", default="", metavar="TEXT", help="only what has this text in its name")
@@ -53,7 +53,7 @@ class Parser(ArgumentParser):
 
     def add_sets(self, names: Iterable[str]) -> None:
         names = list(names)
-        self.add_argument("--sets", nargs="+", choices=names, metavar="SET", help=f"any of: {', '.join(names)}")
+        self.add_argument("--sets", nargs="+", choices=names, metavar="SET", help=f"any of: {_listed(names)}")
 
     def add_data(self) -> None:
         self.add_argument(
@@ -108,6 +108,11 @@ def replace_table(path: Path | None, begin: str, end: str, text: str) -> None:
     if not found:
         raise SystemExit(f"{path} has no markers {begin} and {end}")
     path.write_text(f"{before}{begin}\n{text}\n{end}{after}")
+
+
+def _listed(names: list[str]) -> str:
+    """For a help text, in which argparse formats by "%"."""
+    return "; ".join(names).replace("%", "%%")
 
 
 def _part(text: str) -> float:
