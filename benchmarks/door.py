@@ -92,6 +92,7 @@ def quick(names: Iterable[str]) -> int:
             for form in quick_forms(name):
                 began, printed = time.perf_counter(), io.StringIO()
                 code: object = "an exception"
+                print(f"{name} {form}", end=": ", flush=True)
                 try:
                     with contextlib.redirect_stdout(printed):
                         code = start(name, shlex.split(form.format(folder=folder)))
@@ -99,9 +100,8 @@ def quick(names: Iterable[str]) -> int:
                     code = error.code or 0
                 finally:
                     if code:
-                        print(printed.getvalue(), end="")
-                    word = f"FAILED with {code}:" if code else "fine"
-                    print(f"{time.perf_counter() - began:6.1f} s  {word}  {name} {form}", flush=True)
+                        print(f"\n{printed.getvalue()}FAILED with {code}", end=", ")
+                    print(f"{time.perf_counter() - began:.1f} s", flush=True)
                 if code:
                     return 1
     return 0

@@ -108,11 +108,12 @@ def test_quick_stops_at_the_first_failure(monkeypatch, capsys):
     toys(monkeypatch, first=fine, second=worse, third=fine)
     assert door.main(["--quick"]) == 1
     assert ran == ["0.5\n"]
-    first, *rest = capsys.readouterr().out.splitlines()
-    assert "fine" in first
-    assert rest[0] == "of the second"
-    assert "FAILED with 3" in rest[1]
-    assert len(rest) == 2
+    lines = capsys.readouterr().out.splitlines()
+    assert re.fullmatch(r"first --size 0.5 --json {folder}/it.json: [\d.]+ s", lines[0])
+    assert lines[1].startswith("second --size 0.5")
+    assert lines[2] == "of the second"
+    assert lines[3].startswith("FAILED with 3, ")
+    assert len(lines) == 4
     assert door.main(["--quick", "third"]) == 0
     assert len(ran) == 2
 
