@@ -44,17 +44,20 @@ def used_and_allowed(n: int, dtype: str, order: str, batch_size: int | None, meg
     return float(done[0]), 16 * float(done[1]) + 32e6
 
 
-QUICK = ("--size 0.1",)
+# A copy of 100 MB is more than is allowed, so it would be seen.
+QUICK = ("--size 0.5 --features 100 --dtypes float32",)
 
 
 def add_options(parser: Parser) -> None:
     parser.add_size("200 MB of X")
+    parser.add_features((10, 100, 2000))
+    parser.add_dtypes(("float32", "float64"))
 
 
 def run(given: Namespace) -> int:
     over = 0
-    for n in (10, 100, 2000):
-        for dtype in ("float32", "float64"):
+    for n in given.features:
+        for dtype in given.dtypes:
             for order in "CF":
                 for batch_size in (32, None):
                     used, allowed = used_and_allowed(n, dtype, order, batch_size, 200 * given.size)
