@@ -1,9 +1,9 @@
 """Write a static page about throughput, without outside requests: shares, speed-ups, losing cells, and the history.
 
     python -m pip install -e '.[track]'
-    python benchmarks/grid.py --json grid.json
+    python -m benchmarks grid --json grid.json
     asv run --steps 5 NEW; asv publish
-    python benchmarks/report.py --grid grid.json --out report
+    python -m benchmarks report --grid grid.json --out report
 
 The page is report/index.html. It draws the gate's history with its intervals, and marks the commits at which a level
 changed. Its table of asv's benchmarks links to asv's own pages, which are copied beside it with the libraries that they
@@ -180,7 +180,7 @@ def reference_table(found: list[past.History]) -> str:
 def gate_charts(found: list[past.Paired], subjects: dict[str, str]) -> str:
     """The gate's history: a chart for each case, and under it the commits at which its level changed."""
     if not found:
-        return "<p>Not measured: <code>benchmarks/gate.py --append</code> keeps a history.</p>"
+        return "<p>Not measured: <code>python -m benchmarks gate --append</code> keeps a history.</p>"
     machines = list(dict.fromkeys(point.machine for each in found for point in each.points))
     figures = []
     for each in found:
@@ -305,7 +305,7 @@ def read_grid(paths: Sequence[Path]) -> dict[str, Any]:
     needed = {"n", "dtype", "order", "batch_size", "all_share", "all_rows_per_second"}
     parts = []
     for path in paths:
-        part = past.read(path, f"python benchmarks/grid.py --json {path}")
+        part = past.read(path, f"python -m benchmarks grid --json {path}")
         try:
             missing = {"threads", "versions"} - part["machine"].keys() | {"megabytes"} - part.keys()
             for cell in part["cells"]:

@@ -113,7 +113,7 @@ def test_the_page_says_of_which_code_and_machine_its_figures_are(tmp_path):
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (None, "No such file or directory; make it by python benchmarks/grid.py --json"),
+        (None, "No such file or directory; make it by python -m benchmarks grid --json"),
         ("{", "is not JSON"),
         ("[]", "is not a result of benchmarks/grid.py --json: it has no cells, machine"),
         (json.dumps(RESULT | {"cells": [{"n": 3}]}), "it has no all_rows_per_second, all_share, batch_size, dtype"),

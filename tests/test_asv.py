@@ -43,7 +43,7 @@ def suite():
     patch.undo()
     sys.path[:] = path
     for name in set(sys.modules) - known:
-        if name in ("cases", "roofline") or name.startswith("asv_suite"):
+        if name in ("cases", "options", "roofline") or name.startswith("asv_suite"):
             del sys.modules[name]
 
 
