@@ -1,6 +1,6 @@
 """Measure what each optimisation gains, with copies of the package in which one is switched off.
 
-    python benchmarks/ablation.py [NAME ...]
+    python -m benchmarks ablation [NAME ...]
 
 Each optimisation has some cells of the grid. First, `ways` shows that a fit of each cell uses the optimisation, that
 it doesn't in the copy, and that both compute the same; if not, nothing is measured. Then fits by two processes with it
@@ -10,22 +10,20 @@ of processor, isn't worth its code. Tuned sizes are halved and doubled; a loss m
 
 Exit codes: 0 each optimisation gains, 1 one doesn't, 2 nothing can be told about one.
 
-    python benchmarks/ablation.py --quick
+    python -m benchmarks ablation --check
 
 stops before the measurement, and compiles nothing.
 """
 
 from __future__ import annotations
 
-import argparse
 import itertools
-import json
 import math
 import os
 import random
 import shutil
-import sys
 import tempfile
+from argparse import Namespace
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -34,6 +32,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from beside import Cell, Fitter, geometric_mean
 from grid import machine
+from options import Parser, write_json
 from paired import Judgement, conclusion, judge
 from planted import CHECKOUT, edit
 from ways import Way, ways
@@ -307,34 +306,29 @@ def report(found: dict[str, dict[Cell, Judgement]]) -> int:
     return 1 if 1 in codes else 2 if 2 in codes else 0
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("names", nargs="*", default=[], metavar="NAME", help=", ".join(OPTIMISATIONS))
-    parser.add_argument("--quick", action="store_true", help="check each way, and measure nothing")
-    parser.add_argument("--rounds", type=int, default=25)
-    parser.add_argument("--megabytes", type=float, default=64)
-    parser.add_argument("--every", type=int, default=1, help="measure each so many-th cell only")
-    parser.add_argument("--json", type=Path, help="write the ratios there")
-    chosen = parser.parse_args()
-    unknown = set(chosen.names) - OPTIMISATIONS.keys()
-    if unknown:
-        parser.error(f"no such optimisation: {', '.join(sorted(unknown))}; there are {', '.join(OPTIMISATIONS)}")
+QUICK = ("--check",)
+
+
+def add_options(parser: Parser) -> None:
+    parser.add_parts(OPTIMISATIONS, "name")
+    parser.add_rounds(25)
+    parser.add_size("64 MB of X")
+    parser.add_every()
+    parser.add_json()
+    parser.add_argument("--check", action="store_true", help="check each way, and measure nothing")
+
+
+def run(given: Namespace) -> int:
     found: dict[str, dict[Cell, Judgement]] = {}
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
-        checked = check(chosen.names or OPTIMISATIONS, place)
+        checked = check(given.parts or OPTIMISATIONS, place)
         n_cells = sum(len(cells) for _, cells in checked.values())
         print(f"{len(checked)} optimisations are in force in {n_cells} cells, and off in the copies", flush=True)
-        for name, (source, cells) in checked.items() if not chosen.quick else ():
+        for name, (source, cells) in checked.items() if not given.check else ():
             print(f"without {name}", flush=True)
-            sized = [cell._replace(megabytes=chosen.megabytes) for cell in cells[:: chosen.every]]
-            found[name] = measure(source, sized, chosen.rounds, place / "kernels")
-    code = 0 if chosen.quick else report(found)
-    if chosen.json:
-        told = {name: {str(cell): each._asdict() for cell, each in of.items()} for name, of in found.items()}
-        chosen.json.write_text(json.dumps({"machine": machine(), "time without / with": told}, indent=1) + "\n")
-    return code
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+            sized = [cell._replace(megabytes=64 * given.size) for cell in cells[:: given.every]]
+            found[name] = measure(source, sized, given.rounds, place / "kernels")
+    told = {name: {str(cell): each._asdict() for cell, each in of.items()} for name, of in found.items()}
+    write_json(given.json, {"machine": machine(), "time without / with": told})
+    return 0 if given.check else report(found)

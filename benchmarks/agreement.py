@@ -4,22 +4,24 @@ Each measures the same fit in its own way and its own processes, in turn. Median
 one epoch over 128 MB by one thread. A second thread starts milliseconds late if the machine was idle before, which
 differs between the three.
 
-    python benchmarks/agreement.py
+    python -m benchmarks agreement
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import statistics
 import subprocess
 import sys
 import tempfile
+from argparse import Namespace
 from pathlib import Path
 
 import grid
 from cases import make_data
+from checkout import why_another_is_measured
+from options import Parser
 
 CHECKOUT = Path(__file__).parents[1]
 MEGABYTES = 128.0
@@ -51,7 +53,7 @@ def by_asv(folder: Path) -> dict[tuple[int, int | None], float]:
     settings = json.loads((CHECKOUT / "asv.conf.json").read_text())
     settings |= {
         "repo": str(CHECKOUT),
-        "benchmark_dir": str(CHECKOUT / "benchmarks" / "asv"),
+        "benchmark_dir": str(CHECKOUT / "benchmarks" / "asv_suite"),
         "results_dir": str(folder / "results"),
     }
     config = folder / "asv.json"
@@ -87,24 +89,24 @@ def _environment() -> dict[str, str]:
     return {**os.environ, "JITLOGIT_BENCHMARK_MEGABYTES": str(MEGABYTES), "NUMBA_NUM_THREADS": "1"}
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=3)
+def add_options(parser: Parser) -> None:
+    parser.add_rounds(3)
+
+
+def run(given: Namespace) -> int:
+    if reason := why_another_is_measured():
+        raise SystemExit(reason)
     rates: dict[str, list[dict[tuple[int, int | None], float]]] = {"runner": [], "pytest-benchmark": [], "asv": []}
-    for _ in range(parser.parse_args().rounds):
+    for _ in range(given.rounds):
         with tempfile.TemporaryDirectory() as folder:
             rates["runner"].append(by_runner())
             rates["pytest-benchmark"].append(by_pytest_benchmark(Path(folder)))
             rates["asv"].append(by_asv(Path(folder)))
     agree = True
     for cell in CELLS:
-        shown = {name: statistics.median(each[cell] for each in rounds) for name, rounds in rates.items()}
+        shown = {name: statistics.median(each[cell] for each in measured) for name, measured in rates.items()}
         spread = max(shown.values()) / min(shown.values())
         agree &= spread <= _LIMIT
         words = ", ".join(f"{name} {rate:.1f} GB/s" for name, rate in shown.items())
         print(f"n={cell[0]}, batch {cell[1] or 'm'}: {words}; highest / lowest {spread:.2f}")
     return 0 if agree else 1
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -32,6 +32,10 @@ _OTHER_VERSIONS = {"stupid-table-plugin": "1.1.3"}
 _VERSION = re.compile(r"\d+\.\d+\.\d+")
 
 
+class Incomplete(ValueError):
+    """asv's pages can't be made self-contained. The message is one line, and says what to do."""
+
+
 def can_fetch() -> bool:
     return shutil.which("npm") is not None
 
@@ -41,10 +45,8 @@ def make_self_contained(folder: Path) -> None:
 
     Raises
     ------
-    ValueError
-        If it loads a library that isn't known here: asv has changed.
-    subprocess.CalledProcessError
-        If npm fails.
+    Incomplete
+        If it loads a library that isn't known here, since asv has changed, or if npm fails.
     """
     page = folder / "index.html"
     vendor = folder / "vendor"
@@ -55,7 +57,7 @@ def make_self_contained(folder: Path) -> None:
         package, file = next((found for part, found in _LIBRARIES.items() if part in url), (None, None))
         version = _VERSION.search(url)
         if package is None or file is None or version is None:
-            raise ValueError(f"asv's pages load {url}, which asv_pages.py doesn't know: add its npm package there")
+            raise Incomplete(f"asv's pages load {url}, which asv_pages.py doesn't know: add its npm package there")
         target = vendor / Path(file).name
         if not target.exists():
             target.write_bytes(_from_npm(package, _OTHER_VERSIONS.get(package, version.group()), file))
@@ -69,10 +71,16 @@ def make_self_contained(folder: Path) -> None:
 def _from_npm(package: str, version: str, file: str) -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         command = ["npm", "pack", "--silent", f"{package}@{version}", "--pack-destination", folder]
-        subprocess.run(command, check=True, capture_output=True, cwd=folder)
+        run = subprocess.run(command, capture_output=True, text=True, cwd=folder)
+        if run.returncode:
+            said = (run.stderr.strip().splitlines() or ["no reason given"])[-1]
+            raise Incomplete(
+                f"npm doesn't bring {package}@{version}, which asv's pages need: {said}; to leave these pages out, "
+                "let --asv name a folder that isn't there"
+            )
         archive = next(Path(folder).glob("*.tgz")).read_bytes()
     with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
         member = tar.extractfile(f"package/{file}")
         if member is None:
-            raise ValueError(f"{package}@{version} holds no file {file}")
+            raise Incomplete(f"{package}@{version} holds no file {file}")
         return member.read()

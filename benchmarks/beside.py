@@ -1,6 +1,6 @@
 """Compare the throughput of two revisions in each cell of the grid, by fits in turn on the same data.
 
-    python benchmarks/beside.py BASE [HEAD]
+    python -m benchmarks beside BASE [HEAD]
 
 BASE and HEAD (by default the working tree) are revisions, or folders that hold a checkout. Each runs in its own
 process, with its own copy of the data. A cell's ratio is the median over the rounds of BASE's seconds / HEAD's. Above
@@ -9,7 +9,6 @@ process, with its own copy of the data. A cell's ratio is the median over the ro
 
 from __future__ import annotations
 
-import argparse
 import json
 import math
 import os
@@ -19,11 +18,13 @@ import sys
 import tempfile
 import time
 import warnings
+from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from options import Parser
 from same_bits import source_of
 
 # Learning rates that are low enough: after a divergence, training ends early. Bytes up to 255 aren't scaled.
@@ -57,7 +58,8 @@ class Fitter:
 
     def __init__(self, source: Path, cache: Path) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, __file__, "--worker"],
+            [sys.executable, "-c", "import beside; beside.worker()"],
+            cwd=Path(__file__).parent,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -116,7 +118,7 @@ def worker() -> None:
 def compare(base: Path, head: Path, cells: Sequence[Cell], rounds: int, cache: Path) -> dict[Cell, float]:
     """Medians of seconds of base / seconds of head, of sources; prints each as it is known."""
     ratios = {}
-    fitters = [Fitter(source, cache / name) for source, name in ((base, "base"), (head, "head"))]
+    fitters = [Fitter(source, cache) for source in (base, head)]
     try:
         for cell in cells:
             for fitter in fitters:
@@ -157,29 +159,25 @@ def grid(megabytes: float) -> list[Cell]:
     return cells
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("base")
-    parser.add_argument("head", nargs="?", default=str(Path(__file__).parents[1]))
-    parser.add_argument("--rounds", type=int, default=15)
-    parser.add_argument("--megabytes", type=float, default=64)
-    parser.add_argument("--only", default="", help="a part of the cells' names")
-    chosen = parser.parse_args()
-    cells = [cell for cell in grid(chosen.megabytes) if chosen.only in str(cell)]
+QUICK = ('HEAD --size 0.02 --rounds 1 --only "100 float32 C batch 256, 1 thread"',)
+
+
+def add_options(parser: Parser) -> None:
+    parser.add_revisions()
+    parser.add_rounds(15)
+    parser.add_size("64 MB of X")
+    parser.add_only()
+
+
+def run(given: Namespace) -> int:
+    cells = [cell for cell in grid(64 * given.size) if given.only in str(cell)]
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
-        sources = source_of(chosen.base, place / "base"), source_of(chosen.head, place / "head")
-        ratios = compare(*sources, cells, chosen.rounds, place / "kernels")
+        sources = source_of(given.base, place / "base"), source_of(given.head, place / "head")
+        ratios = compare(*sources, cells, given.rounds, place / "kernels")
     for threads in (1, 2):
         values = [ratio for cell, ratio in ratios.items() if cell.n_threads == threads]
         if values:
             mean = geometric_mean(values)
             print(f"{threads} threads: geometric mean {mean:.3f}, least {min(values):.2f}, {len(values)} cells")
     return 0 if ratios else 2
-
-
-if __name__ == "__main__":
-    if sys.argv[1:] == ["--worker"]:
-        worker()
-    else:
-        sys.exit(main())

@@ -2,8 +2,8 @@
 
 Each figure comes from its own processes, with their own kernel cache.
 
-    python benchmarks/coldstart.py
-    python benchmarks/coldstart.py --after-warmup
+    python -m benchmarks coldstart
+    python -m benchmarks coldstart --after-warmup
 
 The latter runs `jitlogit warmup --all --dtypes float32` with an empty cache, or in `--cache FOLDER`, then first and
 second fits of twelve kinds, each in a process of its own. It fails if a kernel is compiled then, or a result is wrong.
@@ -11,14 +11,15 @@ second fits of twelve kinds, each in a process of its own. It fails if a kernel 
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import statistics
 import subprocess
 import sys
 import tempfile
-from pathlib import Path
+from argparse import Namespace
+
+from options import Parser, write_json
 
 IMPORT = "import time; start = time.perf_counter(); import {module}; print(time.perf_counter() - start)"
 FIRST_FIT = """
@@ -114,14 +115,14 @@ def after_warmup(folder: str | None) -> bool:
     right = True
     with tempfile.TemporaryDirectory() as empty:
         environment = os.environ | {"NUMBA_CACHE_DIR": folder or empty}
-        print(run([sys.executable, "-m", "jitlogit", "warmup", "--all", "--dtypes", "float32"], environment))
+        print(output([sys.executable, "-m", "jitlogit", "warmup", "--all", "--dtypes", "float32"], environment))
         print(
             "| kind | first fit, s | second fit, s | difference, s | accuracy | compiled |\n|---|---|---|---|---|---|"
         )
         for kind, (m, n, n_classes, made, fit) in _AFTER_WARMUP.items():
             code = _FITS.format(m=m, n=n, n_classes=n_classes, made=made, fit=fit)
             first, second, accuracy, again, processor, compiled = json.loads(
-                run([sys.executable, "-c", code], environment)
+                output([sys.executable, "-c", code], environment)
             )
             late = " (too much)" if first - second > _MOST_SECONDS else ""
             print(
@@ -133,7 +134,7 @@ def after_warmup(folder: str | None) -> bool:
     return right
 
 
-def run(command: list[str], environment: dict[str, str]) -> str:
+def output(command: list[str], environment: dict[str, str]) -> str:
     return subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True).stdout
 
 
@@ -171,21 +172,21 @@ def measure(rounds: int) -> dict[str, float]:
     return result
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=9)
-    parser.add_argument("--json", type=Path)
-    parser.add_argument("--after-warmup", action="store_true")
-    parser.add_argument("--cache", metavar="FOLDER", help="with --after-warmup; default: an empty one")
-    options = parser.parse_args()
-    if options.after_warmup:
-        sys.exit(0 if after_warmup(options.cache) else 1)
-    result = measure(options.rounds)
+QUICK = ("--rounds 1",)
+
+
+def add_options(parser: Parser) -> None:
+    parser.add_rounds(9)
+    parser.add_json()
+    parser.add_argument("--after-warmup", action="store_true", help="first fits after `jitlogit warmup`")
+    parser.add_argument("--cache", metavar="FOLDER", help="with --after-warmup; an empty one unless given")
+
+
+def run(given: Namespace) -> int:
+    if given.after_warmup:
+        return 0 if after_warmup(given.cache) else 1
+    result = measure(given.rounds)
     for name, value in result.items():
         print(f"{name:45s} {value:7.3f} s")
-    if options.json:
-        options.json.write_text(json.dumps(result, indent=1) + "\n")
-
-
-if __name__ == "__main__":
-    main()
+    write_json(given.json, result)
+    return 0

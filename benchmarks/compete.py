@@ -3,19 +3,19 @@
 Writes JSON with versions, threads and machine. Makes Markdown tables from it, which `--readme` puts into the README,
 and PNG plots. Libraries that aren't installed are listed as missing.
 
-    python benchmarks/compete.py
-    python benchmarks/compete.py --earlier compete.json --readme README.md
+    python -m benchmarks compete
+    python -m benchmarks compete --earlier compete.json --readme README.md
 """
 
 from __future__ import annotations
 
-import argparse
-import json
+from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
 import gaps
 import grid
+from options import Parser, replace_table, write_json
 
 _FEATURES = (28, 784)
 _BATCH_SIZES = (1, 32, 64, 256, 1024, 4096, None)
@@ -96,45 +96,45 @@ def tables(result: dict[str, Any]) -> str:
     return f"{throughput_table(result['cells'])}\n\n{gaps.table(result['sets'])}\n\n{grid.summary(result)}"
 
 
-def measure(options: argparse.Namespace) -> dict[str, Any]:
-    settings = argparse.Namespace(
+def measure(given: Namespace) -> dict[str, Any]:
+    settings = Namespace(
         orders=("C",),
-        features=options.features,
+        features=given.features,
         dtypes=("float32",),
         batch_sizes=_BATCH_SIZES,
-        megabytes=options.megabytes,
-        rounds=options.rounds,
+        size=given.size,
+        rounds=given.rounds,
         alone=False,
     )
     return {
-        "megabytes": options.megabytes,
+        "megabytes": grid.MEGABYTES * given.size,
         "machine": grid.machine(),
         "cells": grid.measure(settings),
-        "sets": gaps.measure(options.sets, "float32", options.alpha, options.rounds, options.shrink),
+        "sets": gaps.measure(given.sets or gaps.SETS, "float32", given.alpha, given.rounds, given.size),
     }
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--megabytes", type=float, default=200, help="size of X for throughput")
-    parser.add_argument("--features", type=grid.numbers, default=_FEATURES)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--sets", type=lambda text: text.split(","), default=list(gaps.SETS), help=", ".join(gaps.SETS))
+QUICK = ("--size 0.02 --rounds 1 --features 10 --sets '20k x 50' --json {folder}/compete.json --plots {folder}/plots",)
+
+
+def add_options(parser: Parser) -> None:
+    parser.add_size("200 MB of X for throughput, and all rows of the sets")
+    parser.add_features(_FEATURES)
+    parser.add_rounds(3)
+    parser.add_sets(gaps.SETS)
+    parser.add_threads()
+    parser.add_earlier()
+    parser.add_json(Path("compete.json"))
+    parser.add_readme()
     parser.add_argument("--alpha", type=float, default=gaps.ALPHA, help="of the penalty")
-    parser.add_argument("--shrink", type=float, default=1, help="part of the sets' rows")
-    parser.add_argument("--earlier", type=Path, help="JSON file to show instead of measuring")
-    parser.add_argument("--json", type=Path, default=Path("compete.json"))
-    parser.add_argument("--plots", type=Path, default=Path("plots"), help="folder for PNG files")
-    parser.add_argument("--readme", type=Path, help="file whose tables are replaced")
-    options = parser.parse_args()
-    result = json.loads(options.earlier.read_text()) if options.earlier else measure(options)
+    parser.add_argument("--plots", type=Path, default=Path("plots"), metavar="FOLDER", help="for PNG files")
+
+
+def run(given: Namespace) -> int:
+    result = grid.joined(given.earlier) if given.earlier else measure(given)
     print(tables(result))
-    options.json.write_text(json.dumps(result, indent=1) + "\n")
-    for path in [options.json, *plot(result, options.plots)]:
+    write_json(given.json, result)
+    for path in [given.json, *plot(result, given.plots)]:
         print(path)
-    if options.readme:
-        grid.replace(options.readme, "rivals: made by benchmarks/compete.py", "rivals: end", tables(result))
-
-
-if __name__ == "__main__":
-    main()
+    replace_table(given.readme, "rivals: made by benchmarks/compete.py", "rivals: end", tables(result))
+    return 0

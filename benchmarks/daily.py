@@ -5,20 +5,19 @@
 - stopping: default fits on separable and noisy sets: epochs that were run for each one that is counted, seconds, and
   the accuracy on held-out rows beside that of the best of 200 epochs
 
-    python benchmarks/daily.py
+    python -m benchmarks daily
 """
 
 from __future__ import annotations
 
-import argparse
-import json
 import statistics
 import time
-from pathlib import Path
+from argparse import Namespace
 from typing import Any
 
 import numpy as np
 import pandas
+from options import Parser, write_json
 from sklearn.datasets import load_digits, load_wine, make_blobs
 
 from jitlogit import MiniBatchLogisticRegression
@@ -33,11 +32,11 @@ def softmax_data(m: int, n: int, classes: int, dtype: str, noise: float = 1.0) -
     return X, (scores + noise * rng.gumbel(size=scores.shape)).argmax(axis=1)
 
 
-def tables(rounds: int, shrink: float) -> dict[str, float]:
+def tables(rounds: int, size: float) -> dict[str, float]:
     found = {}
     for m, n, classes in SHAPES:
         for dtype in ("float32", "float64"):
-            X, y = softmax_data(int(m * shrink), n, classes, dtype)
+            X, y = softmax_data(int(m * size), n, classes, dtype)
             turned = np.asfortranarray(X)
             forms: dict[str, Any] = {"C": X, "F": turned, "DataFrame": pandas.DataFrame(turned, copy=False)}
             seconds: dict[str, list[float]] = {name: [] for name in forms}
@@ -80,10 +79,10 @@ def sets() -> dict[str, tuple[np.ndarray, np.ndarray]]:
     return found
 
 
-def stopping(rounds: int, shrink: float) -> dict[str, float]:
+def stopping(rounds: int, size: float) -> dict[str, float]:
     found, ratios = {}, []
     for name, (X, y) in sets().items():
-        if shrink < 1 and name not in ("wine", "blobs 3"):
+        if size < 1 and name not in ("wine", "blobs 3"):
             continue
         train = np.arange(y.size) < 0.75 * y.size if "Isolet" in name else np.arange(y.size) % 4 > 0
         seen: list[int] = []
@@ -97,7 +96,7 @@ def stopping(rounds: int, shrink: float) -> dict[str, float]:
         ratios.append((len(seen) + sum(model.history_["undone"])) / model.n_iter_)
         if name.startswith("blobs"):
             continue
-        whole = MiniBatchLogisticRegression(random_state=0, tol=None, max_iter=200 if shrink == 1 else 30)
+        whole = MiniBatchLogisticRegression(random_state=0, tol=None, max_iter=200 if size >= 1 else 30)
         whole.fit(X[train], y[train], eval_set=(X[~train], y[~train]))
         found[f"seconds, {name}"] = statistics.median(seconds[1:])
         found[f"epochs, {name}"] = model.n_iter_
@@ -110,22 +109,22 @@ def stopping(rounds: int, shrink: float) -> dict[str, float]:
 PARTS = {"tables": tables, "stopping": stopping}
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("parts", nargs="*", metavar="PART", help=", ".join(PARTS))
-    parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--shrink", type=float, default=1.0, help="part of the rows of `tables`; below 1, two sets")
-    parser.add_argument("--json", type=Path)
-    options = parser.parse_args()
+QUICK = ("--rounds 1 --size 0.02",)
+
+
+def add_options(parser: Parser) -> None:
+    parser.add_parts(PARTS)
+    parser.add_rounds(7)
+    parser.add_size("all rows of `tables`, and all sets of `stopping`: below 1, two sets")
+    parser.add_json()
+
+
+def run(given: Namespace) -> int:
     found: dict[str, float] = {}
-    for part in options.parts or PARTS:
-        part_found = PARTS[part](options.rounds, options.shrink)
+    for part in given.parts or PARTS:
+        part_found = PARTS[part](given.rounds, given.size)
         found |= part_found
         for name, value in part_found.items():
             print(f"{value:9.3f}  {name}", flush=True)
-    if options.json:
-        options.json.write_text(json.dumps(found, indent=1))
-
-
-if __name__ == "__main__":
-    main()
+    write_json(given.json, found)
+    return 0

@@ -8,7 +8,7 @@ The time is the median of the shortest fit that is good enough. Ours trains on r
 SGDClassifier trains on standardised data for the same numbers of epochs, with each schedule. LogisticRegression (lbfgs,
 default tolerance) trains on standardised data too. Standardising isn't timed, and fits run in turn.
 
-    python benchmarks/defaults.py --data FOLDER
+    python -m benchmarks defaults --data FOLDER
 
 FOLDER holds the sets a9a, bank_full, covtype_20k, mnist_63k and news20_bydate. Without it, only generated sets and
 those that scikit-learn ships are measured.
@@ -16,16 +16,16 @@ those that scikit-learn ships are measured.
 
 from __future__ import annotations
 
-import argparse
-import json
 import statistics
 import time
 import warnings
+from argparse import Namespace
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from options import Parser, write_json
 from scipy import sparse
 from sklearn import datasets
 from sklearn.linear_model import LogisticRegression, SGDClassifier
@@ -230,28 +230,27 @@ def show(name: str, found: dict[str, Any]) -> str:
     return line + (f"; ours {found['ours_seconds']:.4f} s" if "ours_seconds" in found else "")
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, default=Path("data"))
-    parser.add_argument("--sets", nargs="*", default=list(SETS), metavar="SET", help=", ".join(SETS))
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--json", type=Path)
-    options = parser.parse_args()
+QUICK = ('--sets "breast cancer" wine --rounds 1',)
+
+
+def add_options(parser: Parser) -> None:
+    parser.add_data()
+    parser.add_sets(SETS)
+    parser.add_rounds(3)
+    parser.add_json()
+
+
+def run(given: Namespace) -> int:
     result = {}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about SGDClassifier's and LogisticRegression's convergence
-        for name in options.sets:
+        for name in given.sets or SETS:
             try:
-                data = SETS[name](options.data)
+                data = SETS[name](given.data or Path())
             except (OSError, ImportError) as error:
                 print(f"{name:24s} not there: {error}")
                 continue
-            result[name] = measure(name, data, options.rounds)
+            result[name] = measure(name, data, given.rounds)
             print(show(name, result[name]), flush=True)
-    if options.json:
-        options.json.write_text(json.dumps(result, indent=1) + "\n")
+    write_json(given.json, result)
     return 0 if all(found["good"] for found in result.values()) else 1
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

@@ -13,20 +13,21 @@ it hides has a column of its own. Two kinds remain there far above the beginning
 most of the loss (seed 157): some rows may miss them. Ten calls of a row or two differ by more than their mean (88).
 Exits with 1 if there is more of either fault than is allowed, see `ALLOWED`.
 
-    python benchmarks/divergence.py
-    python benchmarks/divergence.py --problems 12
-    python benchmarks/divergence.py --seed 3        # each fit of one problem
+    python -m benchmarks divergence
+    python -m benchmarks divergence --size 0.03   # 12 problems
+    python -m benchmarks divergence --seed 3      # each fit of one problem
 """
 
 from __future__ import annotations
 
-import argparse
 import time
 import warnings
+from argparse import Namespace
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
+from options import Parser
 from scipy import sparse
 
 import jitlogit
@@ -43,6 +44,7 @@ _WORSE, _WORSE_OF_BATCHES = 1.01, 1.05
 _ROWS_LOOKED_AT, _ERRORS = 1000, 4.0
 _THREADS = {"n_threads": 1}  # more would compute the same, with kernels of their own
 _MOST_UPDATES, _MOST_REFERENCE_UPDATES = 10_000, 1000
+_PROBLEMS = 400
 _CALLS = 20  # of `partial_fit`
 _SALT = 85  # of all problems; of the salts tried, the first dozen then needs few kernels
 
@@ -213,22 +215,23 @@ def report(found: list[Outcome]) -> bool:
     return any(sum(verdict(one) == fault for one in found) > part * len(found) for fault, part in ALLOWED.items())
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--problems", type=int, default=400)
+QUICK = ("--size 0.03",)
+
+
+def add_options(parser: Parser) -> None:
+    parser.add_size(f"{_PROBLEMS} problems")
     parser.add_argument("--seed", type=int, help="show each fit of this problem")
-    options = parser.parse_args()
-    if options.seed is not None:
-        task = make_task(options.seed)
+
+
+def run(given: Namespace) -> int:
+    if given.seed is not None:
+        task = make_task(given.seed)
         print(f"X {task.X.shape} {task.X.dtype}, {task.n_classes} classes, {task.epochs} epochs, {task.options}")
-        print(*map(line, outcomes(options.seed)), sep="\n")
+        print(*map(line, outcomes(given.seed)), sep="\n")
         return 0
     start = time.perf_counter()
-    found = [one for seed in range(options.problems) for one in outcomes(seed)]
+    n_problems = max(1, round(_PROBLEMS * given.size))
+    found = [one for seed in range(n_problems) for one in outcomes(seed)]
     failed = report(found)
-    print(f"{options.problems} problems, {len(found)} fits, {time.perf_counter() - start:.0f} s")
+    print(f"{n_problems} problems, {len(found)} fits, {time.perf_counter() - start:.0f} s")
     return int(failed)
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

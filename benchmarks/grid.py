@@ -5,12 +5,11 @@ with all threads and with one. Its rate is shown as a share of the read bandwidt
 measured in the same minute. The fastest rival's pass runs in turn with ours. A slow rival gets the first rows only,
 which favours it, since they fit the caches better. Results are compared before anything is timed.
 
-    python benchmarks/grid.py --json grid.json --readme README.md
+    python -m benchmarks grid --json grid.json --readme README.md
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import math
 import os
@@ -18,6 +17,7 @@ import platform
 import statistics
 import time
 import warnings
+from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -25,11 +25,14 @@ from typing import Any
 import numba
 import numpy as np
 from cases import DTYPES, EPOCHS, FEATURES, arguments, check_equal, make_data, settle
+from checkout import provenance
+from options import Parser, replace_table, write_json
 from rivals import RATE, epoch_rivals, installed_version, make, version
 from roofline import read_bandwidth
 
 import jitlogit
 
+MEGABYTES = 200
 BATCH_SIZES = (1, 32, 64, 256, 1024, 4096, None)
 # Greatest difference from a rival's weights after a pass, relative to the largest. Sums in other orders add up to this.
 _CLOSE = {"float32": 2e-2, "float64": 1e-6}
@@ -97,16 +100,16 @@ def measure_cell(
     return cell
 
 
-def measure(options: argparse.Namespace) -> list[dict[str, Any]]:
+def measure(given: Namespace) -> list[dict[str, Any]]:
     cells = []
-    for order in options.orders:
-        for n in options.features:
-            for dtype in options.dtypes:
-                X, Y = make_data(n, dtype, options.megabytes, order)
-                for batch_size in options.batch_sizes:
+    for order in given.orders:
+        for n in given.features:
+            for dtype in given.dtypes:
+                X, Y = make_data(n, dtype, MEGABYTES * given.size, order)
+                for batch_size in given.batch_sizes:
                     if batch_size is not None and batch_size > X.shape[0]:
                         continue
-                    cell = measure_cell(X, Y, batch_size, options.rounds, not options.alone)
+                    cell = measure_cell(X, Y, batch_size, given.rounds, not given.alone)
                     cells.append({"n": n, "dtype": dtype, "order": order, **cell})
                     print(line(cells[-1]), flush=True)
     return cells
@@ -171,17 +174,7 @@ def write_readme(path: Path, result: dict[str, Any]) -> None:
     """Replace the tables of the grid."""
     orders = dict.fromkeys(cell["order"] for cell in result["cells"])
     tables = "\n\n".join(table(result["cells"], order) for order in orders)
-    replace(path, "grid: made by benchmarks/grid.py", "grid: end", f"{tables}\n\n{summary(result)}")
-
-
-def replace(path: Path, begin: str, end: str, text: str) -> None:
-    """Replace what stands between two markers, comments of the file's Markdown."""
-    begin, end = f"<!-- {begin} -->", f"<!-- {end} -->"
-    before, _, rest = path.read_text().partition(begin)
-    _, found, after = rest.partition(end)
-    if not found:
-        raise SystemExit(f"{path} has no markers {begin} and {end}")
-    path.write_text(f"{before}{begin}\n{text}\n{end}{after}")
+    replace_table(path, "grid: made by benchmarks/grid.py", "grid: end", f"{tables}\n\n{summary(result)}")
 
 
 def versions() -> dict[str, str]:
@@ -190,17 +183,14 @@ def versions() -> dict[str, str]:
 
 
 def joined(paths: Sequence[Path]) -> dict[str, Any]:
-    """One result with the cells of several."""
+    """One result with the lists of several, as that of cells."""
     results = [json.loads(path.read_text()) for path in paths]
-    return results[0] | {"cells": [cell for each in results for cell in each["cells"]]}
+    lists = (name for name, value in results[0].items() if isinstance(value, list))
+    return results[0] | {name: [one for each in results for one in each[name]] for name in lists}
 
 
-def numbers(text: str) -> tuple[int, ...]:
-    return tuple(int(word) for word in text.split(","))
-
-
-def sizes(text: str) -> tuple[int | None, ...]:
-    return tuple(None if word == "m" else int(word) for word in text.split(","))
+def batch_size(text: str) -> int | None:
+    return None if text == "m" else int(text)
 
 
 def processor() -> str:
@@ -222,30 +212,38 @@ def machine() -> dict[str, Any]:
     }
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--megabytes", type=float, default=200)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--features", type=numbers, default=FEATURES)
-    parser.add_argument("--batch-sizes", type=sizes, default=BATCH_SIZES, help="numbers, or m for all rows")
-    parser.add_argument("--dtypes", type=lambda text: text.split(","), default=DTYPES)
-    parser.add_argument("--orders", type=lambda text: text.split(","), default=("C", "F"), help="of X in memory")
-    parser.add_argument("--earlier", type=Path, nargs="+", help="JSON files to show instead of measuring")
-    parser.add_argument("--alone", action="store_true", help="without rivals")
-    parser.add_argument("--json", type=Path)
-    parser.add_argument("--readme", type=Path, help="file whose tables are replaced")
-    options = parser.parse_args()
+QUICK = ("--size 0.02 --rounds 1 --features 10 100 --batch-sizes 1 256 m --json {folder}/grid.json",)
+
+
+def add_options(parser: Parser) -> None:
+    parser.add_size(f"{MEGABYTES} MB of X")
+    parser.add_rounds(3)
+    parser.add_threads()
+    parser.add_features(FEATURES)
+    parser.add_dtypes(DTYPES)
+    parser.add_alone()
+    parser.add_earlier()
+    parser.add_json()
+    parser.add_readme()
+    parser.add_argument(
+        "--batch-sizes",
+        nargs="+",
+        type=batch_size,
+        default=list(BATCH_SIZES),
+        metavar="ROWS",
+        help="numbers, or m for all rows",
+    )
+    parser.add_argument("--orders", nargs="+", choices=("C", "F"), default=["C", "F"], help="of X in memory")
+
+
+def run(given: Namespace) -> int:
     warnings.filterwarnings("ignore", message="batch_size=.* is more than")
-    if options.earlier:
-        result = joined(options.earlier)
+    if given.earlier:
+        result = joined(given.earlier)
     else:
-        result = {"megabytes": options.megabytes, "machine": machine(), "cells": measure(options)}
+        result = {"megabytes": MEGABYTES * given.size, "machine": machine(), **provenance(), "cells": measure(given)}
     print(f"\n{summary(result)}")
-    if options.json:
-        options.json.write_text(json.dumps(result, indent=1) + "\n")
-    if options.readme:
-        write_readme(options.readme, result)
-
-
-if __name__ == "__main__":
-    main()
+    write_json(given.json, result)
+    if given.readme:
+        write_readme(given.readme, result)
+    return 0

@@ -7,20 +7,21 @@ lowest float64 cost that is known: of these fits, a fit to a tolerance of 1e-10,
 Exits with 1 if a coefficient isn't finite, or a bound is below the true gap. A missing warning of a fit that didn't
 converge, or a warning of one that did, is an error too.
 
-    python benchmarks/hard.py
-    python benchmarks/hard.py --data FOLDER     # with catvnoncat, of 209 rows and 12,288 features, from FOLDER
+    python -m benchmarks hard
+    python -m benchmarks hard --data FOLDER     # with catvnoncat, of 209 rows and 12,288 features, from FOLDER
 """
 
 from __future__ import annotations
 
-import argparse
 import warnings
+from argparse import Namespace
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from optimum import objective
+from options import Parser
 from scipy import sparse
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression as Theirs
@@ -33,7 +34,7 @@ FORMS: dict[str, Callable[[np.ndarray], Any]] = {
     "F": np.asfortranarray,
     "CSR": sparse.csr_array,
 }
-_FEATURES = 8
+_ROWS, _FEATURES = 30_000, 8
 # Most features for scikit-learn's newton-cholesky, which factorises the Hessian.
 _MOST_FEATURES = 500
 
@@ -113,14 +114,18 @@ def measure(X: np.ndarray, y: np.ndarray, C: float) -> tuple[list[Fit], list[flo
     return list(fits.values()), list(gaps.values()), wrong
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, help="folder of real sets")
-    parser.add_argument("--rows", type=int, default=30_000)
-    options = parser.parse_args()
+QUICK = ("--size 0.07",)
+
+
+def add_options(parser: Parser) -> None:
+    parser.add_data()
+    parser.add_size(f"{_ROWS} rows")
+
+
+def run(given: Namespace) -> int:
     failed = False
     print("| data | C | converged | most reads | largest gap | its bound |\n" + "|---" * 6 + "|")
-    for name, (X, y) in sets(options.rows, options.data).items():
+    for name, (X, y) in sets(round(_ROWS * given.size), given.data).items():
         for C in STRENGTHS:
             fits, gaps, wrong = measure(X, y, C)
             worst = int(np.argmax(gaps))
@@ -134,7 +139,3 @@ def main() -> int:
             for fault in wrong:
                 print(f"WRONG: {name}, {fault}")
     return int(failed)
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

@@ -1,13 +1,16 @@
 """Peak memory of a fit above X and y, in fresh processes, after a small fit has compiled the kernels (Linux).
 
-python benchmarks/memory.py
+python -m benchmarks memory
 """
 
 from __future__ import annotations
 
-import argparse
 import subprocess
 import sys
+from argparse import Namespace
+from pathlib import Path
+
+from options import Parser
 
 FIT = """
 import numpy as np, jitlogit
@@ -36,29 +39,32 @@ def used_and_allowed(n: int, dtype: str, order: str, batch_size: int | None, meg
     warm = max(batch_size or 0, 4_000_000 // (n * itemsize))
     code = FIT.format(n=n, dtype=dtype, order=order, batch_size=batch_size, megabytes=megabytes, warm=warm)
     done = subprocess.run(
-        [sys.executable, "-c", code], cwd=sys.path[0], capture_output=True, text=True, check=True
+        [sys.executable, "-c", code], cwd=Path(__file__).parent, capture_output=True, text=True, check=True
     ).stdout.split()
     return float(done[0]), 16 * float(done[1]) + 32e6
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--megabytes", type=float, default=200)
-    options = parser.parse_args()
+# A copy of 100 MB is more than is allowed, so it would be seen.
+QUICK = ("--size 0.5 --features 100 --dtypes float32",)
+
+
+def add_options(parser: Parser) -> None:
+    parser.add_size("200 MB of X")
+    parser.add_features((10, 100, 2000))
+    parser.add_dtypes(("float32", "float64"))
+
+
+def run(given: Namespace) -> int:
     over = 0
-    for n in (10, 100, 2000):
-        for dtype in ("float32", "float64"):
+    for n in given.features:
+        for dtype in given.dtypes:
             for order in "CF":
                 for batch_size in (32, None):
-                    used, allowed = used_and_allowed(n, dtype, order, batch_size, options.megabytes)
+                    used, allowed = used_and_allowed(n, dtype, order, batch_size, 200 * given.size)
                     over += used > allowed
                     print(
                         f"n={n:5d} {dtype} {order} batch {batch_size or 'm'!s:>3}: {used / 1e6:7.2f} MB "
                         f"of {allowed / 1e6:.0f} allowed{'  OVER' if used > allowed else ''}",
                         flush=True,
                     )
-    sys.exit(over > 0)
-
-
-if __name__ == "__main__":
-    main()
+    return int(over > 0)

@@ -7,30 +7,29 @@ is the norm of their difference relative to their norm.
 Exits with 1 if a reported gap is below the true one. It does so too if coefficients differ although scikit-learn
 reached the optimum.
 
-    python benchmarks/optimum.py --data FOLDER
-    python benchmarks/optimum.py --data FOLDER --sets a9a covtype_20k --dtypes float32 --alphas 1e-4
-    python benchmarks/optimum.py --data FOLDER --sets a9a covtype_20k mnist_63k --one-import
+    python -m benchmarks optimum --data FOLDER
+    python -m benchmarks optimum --data FOLDER --sets a9a covtype_20k --dtypes float32 --alphas 1e-4
+    python -m benchmarks optimum --data FOLDER --sets a9a covtype_20k mnist_63k --one-import
 
-FOLDER is that of `defaults.py`.
+FOLDER is that of `defaults`.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
 import math
 import statistics
 import time
 import warnings
+from argparse import Namespace
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import defaults
 import gaps
-import grid
 import numpy as np
 import rivals
+from options import Parser, replace_table, write_json
 from sklearn import datasets
 from sklearn.linear_model import LogisticRegression as Theirs
 from sklearn.preprocessing import StandardScaler
@@ -151,52 +150,55 @@ def one_import(X: Any, y: np.ndarray, rounds: int) -> dict[str, tuple[float, flo
     return found
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, help="folder of real sets")
-    parser.add_argument("--sets", nargs="+", default=None, choices=SETS)
-    parser.add_argument("--dtypes", nargs="+", default=["float32", "float64"])
-    parser.add_argument("--alphas", nargs="+", type=float, default=[1e-2, 1e-4, 1e-6])
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--rivals", nargs="+", help="names of solvers; all unless given")
-    parser.add_argument("--json", type=Path, help="where to write all that was measured")
+QUICK = (
+    '--sets "breast cancer" --rounds 1 --rivals "scikit-learn lbfgs" "scikit-learn newton-cholesky"',
+    "--one-import --rounds 1",
+)
+
+
+def add_options(parser: Parser) -> None:
+    parser.add_data()
+    parser.add_sets(SETS)
+    parser.add_dtypes(["float32", "float64"])
+    parser.add_rounds(3)
+    parser.add_json()
+    parser.add_readme()
+    parser.add_argument("--alphas", nargs="+", type=float, default=[1e-2, 1e-4, 1e-6], help="of the penalty")
+    parser.add_argument("--rivals", nargs="+", metavar="NAME", help="names of solvers; all unless given")
     parser.add_argument("--one-import", action="store_true", help="both classes with their defaults, C=1 and float32")
-    parser.add_argument("--readme", type=Path, help="file whose table of `--one-import` is replaced")
-    options = parser.parse_args()
-    if options.one_import:
-        lines = ["| set | class | seconds | cost | training accuracy |", "|---" * 5 + "|"]
-        for name in options.sets or ["breast cancer"]:
-            X, y = SETS[name](options.data or Path())
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                for of, (seconds, cost, accuracy) in one_import(X.astype("float32"), y, options.rounds).items():
-                    lines.append(f"| {name} | {of} | {seconds:.3g} | {cost:.6f} | {accuracy:.4f} |")
-        print("\n".join(lines))
-        if options.readme:
-            grid.replace(
-                options.readme, "one import: made by benchmarks/optimum.py", "one import: end", "\n".join(lines)
-            )
+
+
+def show_one_import(given: Namespace) -> None:
+    lines = ["| set | class | seconds | cost | training accuracy |", "|---" * 5 + "|"]
+    for name in given.sets or ["breast cancer"]:
+        X, y = SETS[name](given.data or Path())
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            for of, (seconds, cost, accuracy) in one_import(X.astype("float32"), y, given.rounds).items():
+                lines.append(f"| {name} | {of} | {seconds:.3g} | {cost:.6f} | {accuracy:.4f} |")
+    print("\n".join(lines))
+    replace_table(given.readme, "one import: made by benchmarks/optimum.py", "one import: end", "\n".join(lines))
+
+
+def run(given: Namespace) -> int:
+    if given.one_import:
+        show_one_import(given)
         return 0
     generated = ["breast cancer", *(name for name in SETS if " x " in name)]
-    others = [each for each in rivals.solvers() if options.rivals is None or each.name in options.rivals]
+    others = [each for each in rivals.solvers() if given.rivals is None or each.name in given.rivals]
     all_found, wrong = [], False
     heads = [f"to {gap:g}: s / fastest other's s" for gap in gaps.GAPS]
     print("| set | dtype | alpha | " + " | ".join(heads) + " | coefficients differ by | bound |\n" + "|---" * 8 + "|")
-    for name in options.sets or (SETS if options.data else generated):
-        X, labels = SETS[name](options.data or Path())
+    for name in given.sets or (SETS if given.data else generated):
+        X, labels = SETS[name](given.data or Path())
         y = np.unique(labels, return_inverse=True)[1]
-        for dtype in options.dtypes:
-            for alpha in options.alphas:
+        for dtype in given.dtypes:
+            for alpha in given.alphas:
                 with warnings.catch_warnings():
                     warnings.simplefilter("ignore")
-                    found = measure(X.astype(dtype), y, alpha, options.rounds, others)
+                    found = measure(X.astype(dtype), y, alpha, given.rounds, others)
                 print(line(name, found), flush=True)
                 all_found.append({"set": name, **found})
                 wrong |= bool(found["below"]) or (found["difference"] > _SAME and found["truth_is_off_by"] < 1e-12)
-    if options.json:
-        options.json.write_text(json.dumps(all_found, indent=1) + "\n")
+    write_json(given.json, all_found)
     return int(wrong)
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

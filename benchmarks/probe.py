@@ -5,21 +5,22 @@ There are 60,000 images of 28 x 28 bytes in 10 classes: mnist_63k from `--data F
 (lbfgs, at most 100 iterations) needs a scaled float32 copy. It takes minutes, and `--alone` leaves it out. Each runs in
 its own process, whose peak memory beyond the data is shown.
 
-    python benchmarks/probe.py
+    python -m benchmarks probe
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import resource
 import subprocess
 import sys
 import time
 import warnings
+from argparse import SUPPRESS, Namespace
 from pathlib import Path
 
 import numpy as np
+from options import Parser, replace_table
 
 
 def images(folder: Path | None) -> tuple[np.ndarray, ...]:
@@ -54,14 +55,14 @@ DESCRIBED = {
 }
 
 
-def probe(which: str, name: str, folder: Path | None, shrink: float) -> dict[str, float]:
+def probe(which: str, name: str, folder: Path | None, size: float) -> dict[str, float]:
     X, y, X_test, y_test = SETS[name](folder)
-    X, y = X[: int(len(y) * shrink)], y[: int(len(y) * shrink)]
+    X, y = X[: int(len(y) * size)], y[: int(len(y) * size)]
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     if which == "jitlogit":
         from jitlogit import MiniBatchLogisticRegression
 
-        model = MiniBatchLogisticRegression(random_state=0, max_iter="auto" if shrink == 1 else 5)
+        model = MiniBatchLogisticRegression(random_state=0, max_iter="auto" if size >= 1 else 5)
         few = min(2000, len(y))
         model.fit(X[:few], np.arange(few) % len(np.unique(y)))  # compiles
         start = time.perf_counter()
@@ -82,22 +83,27 @@ def probe(which: str, name: str, folder: Path | None, shrink: float) -> dict[str
     return {"seconds": seconds, "accuracy": accuracy, "megabytes": (peak - before) / 1024}
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path)
-    parser.add_argument("--alone", action="store_true", help="without scikit-learn's LogisticRegression")
-    parser.add_argument("--shrink", type=float, default=1.0, help="part of the rows that is trained on")
-    parser.add_argument("--readme", type=Path, help="file whose table is replaced")
-    parser.add_argument("--one", nargs=2, help=argparse.SUPPRESS)
-    options = parser.parse_args()
-    if options.one:
-        print(json.dumps(probe(*options.one, options.data, options.shrink)))
-        return
-    data = ["--data", str(options.data)] if options.data else []
+QUICK = ("--size 0.02",)
+
+
+def add_options(parser: Parser) -> None:
+    parser.add_data()
+    parser.add_alone()
+    parser.add_size("all rows that are trained on")
+    parser.add_readme()
+    parser.add_argument("--one", nargs=2, help=SUPPRESS)
+
+
+def run(given: Namespace) -> int:
+    if given.one:
+        print(json.dumps(probe(*given.one, given.data, given.size)))
+        return 0
+    data = ["--data", str(given.data)] if given.data else []
     lines = ["| data | classifier | seconds | accuracy | MB beyond the data |", "|---|---|---|---|---|"]
     for name in SETS:
-        for which in ("jitlogit",) if options.alone else ("jitlogit", "scikit-learn"):
-            command = [sys.executable, __file__, "--one", which, name, "--shrink", str(options.shrink), *data]
+        for which in ("jitlogit",) if given.alone else ("jitlogit", "scikit-learn"):
+            command = [sys.executable, str(Path(__file__).parent), "probe", "--one", which, name]
+            command += ["--size", str(given.size), *data]
             found = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
             print(
                 f"{name:10s} {which:12s} {found['seconds']:7.2f} s, accuracy {found['accuracy']:.4f}, "
@@ -106,11 +112,5 @@ def main() -> None:
             )
             figures = f"{found['seconds']:.2f} | {found['accuracy']:.4f} | {found['megabytes']:.0f}"
             lines.append(f"| {DESCRIBED[name]} | {which} | {figures} |")
-    if options.readme:
-        text = options.readme.read_text()
-        start = text.index("-->", text.index("<!-- probe: made by")) + 4
-        options.readme.write_text(text[:start] + "\n".join(lines) + "\n" + text[text.index("<!-- probe: end -->") :])
-
-
-if __name__ == "__main__":
-    main()
+    replace_table(given.readme, "probe: made by benchmarks/probe.py", "probe: end", "\n".join(lines))
+    return 0

@@ -3,25 +3,24 @@
 Prediction is measured too. Each figure is the median of ratios of alternating runs in one process. Results are compared
 before anything is timed.
 
-    python benchmarks/regimes.py
+    python -m benchmarks regimes
 """
 
 from __future__ import annotations
 
-import argparse
 import functools
-import json
 import math
 import multiprocessing
 import statistics
 import time
+from argparse import Namespace
 from collections.abc import Callable
 from itertools import product
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from cases import arguments, check_equal, make_data
+from options import Parser, write_json
 from roofline import read_bandwidth
 
 import jitlogit
@@ -283,22 +282,23 @@ PARTS = {
 }
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("parts", nargs="*", default=list(PARTS), metavar="PART", help=", ".join(PARTS))
-    parser.add_argument("--megabytes", type=float, default=200)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--json", type=Path)
-    options = parser.parse_args()
+QUICK = ("--size 0.02 --rounds 1",)
+
+
+def add_options(parser: Parser) -> None:
+    parser.add_parts(PARTS)
+    parser.add_size("200 MB of X")
+    parser.add_rounds(5)
+    parser.add_threads()
+    parser.add_json()
+
+
+def run(given: Namespace) -> int:
     result = {}
-    for part in options.parts:
+    for part in given.parts or PARTS:
         print(PARTS[part].__doc__)
-        result[part] = PARTS[part](options.megabytes, options.rounds)
+        result[part] = PARTS[part](200 * given.size, given.rounds)
         for name, value in result[part].items():
             print(f"  {name:45s} {value:6.2f}", flush=True)
-    if options.json:
-        options.json.write_text(json.dumps(result, indent=1) + "\n")
-
-
-if __name__ == "__main__":
-    main()
+    write_json(given.json, result)
+    return 0

@@ -1,17 +1,20 @@
 """Measure the machine's read bandwidth, the rate of summing an array larger than the caches. It bounds an epoch's rate.
 
-Run as a script, it prints the figure for one thread and for all.
+The figure is printed for one thread and for all.
+
+    python -m benchmarks roofline
 """
 
 from __future__ import annotations
 
-import argparse
 import statistics
 import threading
 import time
+from argparse import Namespace
 
 import numba
 import numpy as np
+from options import Parser
 
 # Least bytes of a measurement, so that the 0.1 ms in which threads start is negligible.
 _LEAST_BYTES = 1e9
@@ -51,13 +54,16 @@ def read_bandwidth(array: np.ndarray, n_threads: int | None = None, repeats: int
     return passes * flat.nbytes / statistics.median(seconds)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--megabytes", type=int, default=200)
-    array = np.ones(parser.parse_args().megabytes * 250_000, np.float32)
+QUICK = ("--size 0.25",)
+
+
+def add_options(parser: Parser) -> None:
+    parser.add_size("200 MB")
+    parser.add_threads()
+
+
+def run(given: Namespace) -> int:
+    array = np.ones(round(200 * given.size * 250_000), np.float32)
     for n_threads in sorted({1, numba.get_num_threads()}):
         print(f"{n_threads} threads: {read_bandwidth(array, n_threads) / 1e9:.1f} GB/s")
-
-
-if __name__ == "__main__":
-    main()
+    return 0

@@ -1,6 +1,6 @@
 """Check that two revisions compute the same bits, by about 200 fits of all storages, dtypes, orders, rules and classes.
 
-    python benchmarks/same_bits.py BASE [HEAD]
+    python -m benchmarks same_bits BASE [HEAD]
 
 BASE and HEAD (by default the working tree) are revisions, or folders that hold a checkout. Each fit is small, but large
 enough for several chunks and batches. It is run by one thread and by two. Fits whose bits differ are listed, with the
@@ -10,16 +10,17 @@ compared.
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import subprocess
 import sys
 import tempfile
+from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from options import CHECKOUT, Parser
 
 _ROWS = 3001
 _DTYPES = ("float32", "float64", "float16", "uint8")
@@ -104,7 +105,7 @@ def _data(settings: dict[str, Any]) -> tuple[Any, Any, Any]:
     return np.asarray(X, dtype, order=settings.get("order", "C")), y, weights
 
 
-def run(settings: dict[str, Any], n_threads: int) -> list[Any]:
+def fitted(settings: dict[str, Any], n_threads: int) -> list[Any]:
     """Arrays and numbers that a fit gives."""
     import jitlogit
 
@@ -143,7 +144,7 @@ def worker(names: list[str]) -> None:
     for name in names:
         for n_threads in (1, 2):
             try:
-                flat = [np.ravel(np.asarray(each, np.float64)) for each in run(every[name], n_threads)]
+                flat = [np.ravel(np.asarray(each, np.float64)) for each in fitted(every[name], n_threads)]
                 found: Any = [value.hex() for value in np.concatenate(flat).tolist()]
             except Exception as error:
                 found = f"{type(error).__name__}: {error}"
@@ -175,7 +176,7 @@ def source_of(revision: str, folder: Path) -> Path:
     if (Path(revision) / "src").is_dir():
         return Path(revision).resolve() / "src"
     folder.mkdir()
-    archive = subprocess.run(["git", "archive", revision, "src"], check=True, capture_output=True)
+    archive = subprocess.run(["git", "archive", revision, "src"], cwd=CHECKOUT, check=True, capture_output=True)
     subprocess.run(["tar", "-x", "-C", str(folder)], input=archive.stdout, check=True)
     return folder / "src"
 
@@ -197,18 +198,23 @@ def difference(one: Any, other: Any) -> float:
     return float(np.max(np.abs(a - b)) / np.max(np.abs(a)))
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("base")
-    parser.add_argument("head", nargs="?", default=str(Path(__file__).parents[1]))
-    parser.add_argument("--only", default="", help="a part of the names of fits")
-    parser.add_argument("--every", type=int, default=1, help="compare each so many-th fit only")
-    chosen = parser.parse_args()
-    names = [name for name in fits() if chosen.only in name][:: chosen.every]
+QUICK = (f"{os.environ.get('JITLOGIT_GATE_BASE', 'HEAD')} --every 60",)
+
+
+def add_options(parser: Parser) -> None:
+    parser.add_revisions()
+    parser.add_only()
+    parser.add_every()
+
+
+def run(given: Namespace) -> int:
+    names = [name for name in fits() if given.only in name][:: given.every]
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
-        base = results(source_of(chosen.base, place / "base"), names, place / "base kernels")
-        head = results(source_of(chosen.head, place / "head"), names, place / "head kernels")
+        base, head = (
+            results(source_of(revision, place / side), names, place / "kernels")
+            for revision, side in ((given.base, "base"), (given.head, "head"))
+        )
     bad = 0
     for name in [f"{name}, {n} threads" for name in names for n in (1, 2)]:
         one, other = base.get(name), head.get(name)
@@ -219,7 +225,3 @@ def main() -> int:
     compared = len(base.keys() & head.keys())
     print(f"{compared - bad if compared else 0} of {2 * len(names)} fits have the same bits ({len(names)} settings)")
     return 2 if not compared else int(bad > 0)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

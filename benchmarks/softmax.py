@@ -3,20 +3,19 @@
 All run the same updates: plain gradient descent, batches of 256 rows in order, float32. First, their weights must
 agree. PyTorch and JAX (one compiled scan) choose their number of threads; ours takes two at most.
 
-    python benchmarks/softmax.py
+    python -m benchmarks softmax
 """
 
 from __future__ import annotations
 
-import argparse
-import json
 import statistics
 import time
+from argparse import Namespace
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
+from options import Parser, write_json
 
 import jitlogit
 
@@ -106,23 +105,23 @@ def measure(n: int, classes: int, megabytes: float, rounds: int) -> dict[str, fl
     return {name: statistics.median(values) for name, values in seconds.items()} | {"rows": m}
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--megabytes", type=float, default=100)
-    parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--json", type=Path)
-    options = parser.parse_args()
+QUICK = ("--size 0.04 --rounds 1",)
+
+
+def add_options(parser: Parser) -> None:
+    parser.add_size("100 MB of X")
+    parser.add_rounds(7)
+    parser.add_json()
+
+
+def run(given: Namespace) -> int:
     result = {}
     for n, classes in CELLS:
-        found = result[f"n={n}, K={classes}"] = measure(n, classes, options.megabytes, options.rounds)
+        found = result[f"n={n}, K={classes}"] = measure(n, classes, 100 * given.size, given.rounds)
         fastest = min((name for name in found if name in RIVALS), key=found.__getitem__, default=None)
         rows = found["rows"]
         line = ", ".join(f"{name} {1e6 * found[name] / rows:.3f}" for name in found if name != "rows")
         gain = f": {found[fastest] / found['jitlogit']:.2f}x {fastest}" if fastest else ""
         print(f"n={n}, K={classes}, batch {BATCH}, us a row: {line}{gain}", flush=True)
-    if options.json:
-        options.json.write_text(json.dumps(result, indent=1) + "\n")
-
-
-if __name__ == "__main__":
-    main()
+    write_json(given.json, result)
+    return 0

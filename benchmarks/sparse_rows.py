@@ -4,22 +4,22 @@ An epoch's time is a tenth of the difference between fits of 11 epochs and of 1.
 the same number of threads (`n_jobs`), and trains one classifier for each class. Ours has its defaults. Neither stops
 early.
 
-    python benchmarks/sparse_rows.py --data FOLDER
+    python -m benchmarks sparse_rows --data FOLDER
 
 FOLDER holds a9a and news20_bydate. Without it, similar rows are generated.
 """
 
 from __future__ import annotations
 
-import argparse
 import statistics
 import time
 import warnings
-from pathlib import Path
+from argparse import Namespace
 from typing import Any
 
 import numpy as np
 from defaults import a9a, news20
+from options import Parser
 from scipy import sparse
 from sklearn.linear_model import SGDClassifier
 
@@ -56,29 +56,28 @@ def measure(X: Any, y: np.ndarray, rounds: int, threads: int | None) -> dict[str
     return {name: values[1:] for name, values in seconds.items()}  # the first run compiles
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--threads", type=int)
-    options = parser.parse_args()
-    if options.data:
-        sets = {name: (data.X, data.y) for name, data in (("a9a", a9a(options.data)), ("news20", news20(options.data)))}
+QUICK = ("--rounds 1",)
+
+
+def add_options(parser: Parser) -> None:
+    parser.add_data()
+    parser.add_rounds(5)
+    parser.add_threads()
+
+
+def run(given: Namespace) -> int:
+    if given.data:
+        sets = {name: (data.X, data.y) for name, data in (("a9a", a9a(given.data)), ("news20", news20(given.data)))}
     else:
         sets = {"like a9a": generated(32_561, 123, 14, 2), "like news20": generated(11_314, 173_762, 150, 20)}
     for name, (X, y) in sets.items():
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            seconds = {
-                who: statistics.median(each) for who, each in measure(X, y, options.rounds, options.threads).items()
-            }
+            seconds = {who: statistics.median(each) for who, each in measure(X, y, given.rounds, given.threads).items()}
         print(
             f"{name:12s} {X.shape[0]} x {X.shape[1]}, {X.nnz / X.shape[0]:.0f} values a row, "
             f"{len(np.unique(y))} classes: {1e3 * seconds['jitlogit']:.2f} ms an epoch, SGDClassifier "
             f"{1e3 * seconds['SGDClassifier']:.2f}: {seconds['SGDClassifier'] / seconds['jitlogit']:.2f}x",
             flush=True,
         )
-
-
-if __name__ == "__main__":
-    main()
+    return 0

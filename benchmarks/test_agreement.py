@@ -11,7 +11,7 @@ import pytest
 
 @pytest.mark.slow
 def test_three_ways_to_time_agree():
-    script = Path(__file__).with_name("agreement.py")
-    done = subprocess.run([sys.executable, script, "--rounds", "2"], capture_output=True, text=True, check=False)
+    command = [sys.executable, Path(__file__).parent, "agreement", "--rounds", "2"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.stdout.count("highest / lowest") == 4, done.stderr
     assert done.returncode == 0, done.stdout

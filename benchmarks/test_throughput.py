@@ -1,15 +1,24 @@
-"""Benchmarks of the reference and of compiled kernels, for pytest-benchmark: epochs, and passes without an update.
+"""Reference beside kernels, timed by pytest-benchmark: epochs, and passes without an update. To look at, not to judge.
 
+    python -m pip install -e '.[track]'
     python -m pytest benchmarks/test_throughput.py --benchmark-group-by=group --benchmark-columns=median,iqr,rounds
 
-Each group is one cell, with a line for each implementation. `extra_info` in the JSON holds GB of X per second, million
-rows per second, the share of the read bandwidth (measured at the same time, over the same X), and the final cost.
+Each group is one cell, with a line for each implementation. The number in brackets behind a median is its ratio to the
+faster one. `extra_info` in the JSON holds GB of X per second, million rows per second, the share of the read bandwidth
+(measured at the same time, over the same X), and the final cost.
+
+The table says nothing about a change. pytest-benchmark's `--benchmark-compare` sets times of now against times of
+another hour. On a shared machine identical code then "regresses" by tens of per cent, the untouched reference too.
+`benchmarks/gate.py` runs both versions in turn, knows the noise, and judges.
+
+Another jitlogit than this checkout's is refused, since its times are of code that nobody edits here.
 """
 
 from __future__ import annotations
 
 import os
 
+import checkout
 import numpy as np
 import pytest
 from cases import arguments, check_equal, make_data
@@ -19,6 +28,8 @@ import jitlogit
 from jitlogit import reference
 
 pytest.importorskip("pytest_benchmark", reason="needs the extra track")
+if reason := checkout.why_another_is_measured():
+    raise pytest.Collector.CollectError(reason)
 
 MEGABYTES = float(os.environ.get("JITLOGIT_BENCHMARK_MEGABYTES", "16"))
 IMPLEMENTATIONS = {"numpy": reference, "numba": jitlogit}

@@ -1,10 +1,7 @@
 """Say which way fits take through the package, by running their first rows with the JIT switched off.
 
-    PYTHONPATH=src NUMBA_DISABLE_JIT=1 python benchmarks/ways.py < CELLS
-
-CELLS holds a JSON list of `beside.Cell` in each line; a line with the way of each is printed. Plans and copies are
-chosen by the package itself, for the whole batch. Without the JIT, calls of its compiled functions can be traced. So a
-benchmark sees whether a fit uses an optimisation, and nothing is compiled.
+Plans and copies are chosen by the package itself, for the whole batch. Without the JIT, calls of its compiled functions
+can be traced. So a benchmark sees whether a fit uses an optimisation, and nothing is compiled.
 """
 
 from __future__ import annotations
@@ -108,7 +105,8 @@ def _train(fit: Any, order: Any, cell: Cell) -> None:
 def ways(source: Path, cells: Sequence[Cell]) -> dict[Cell, Way]:
     """The ways of cells through the package with that source, in a process of their own."""
     done = subprocess.run(
-        [sys.executable, __file__],
+        [sys.executable, "-c", "import ways; ways.worker()"],
+        cwd=Path(__file__).parent,
         input="".join(json.dumps(cell) + "\n" for cell in cells),
         stdout=subprocess.PIPE,
         text=True,
@@ -119,11 +117,8 @@ def ways(source: Path, cells: Sequence[Cell]) -> dict[Cell, Way]:
     return {cell: way._replace(calls=frozenset(way.calls)) for cell, way in zip(cells, found, strict=True)}
 
 
-def main() -> None:
+def worker() -> None:
+    """Answer each cell that is read with its way."""
     for line in sys.stdin:
         way = _way(Cell(*json.loads(line)))
         print(json.dumps(way._replace(calls=sorted(way.calls))), flush=True)
-
-
-if __name__ == "__main__":
-    main()

@@ -7,22 +7,23 @@ There, `--clock processor` counts processor time, which other processes don't st
 
 Exits with 1 if ours doesn't come so near, or takes a millisecond more than the fastest rival in five rounds or more.
 
-    python benchmarks/wide.py
-    python benchmarks/wide.py --shapes 200x500 100x2000 --dtypes float32 --classes 3 --rounds 31
+    python -m benchmarks wide
+    python -m benchmarks wide --shapes 200x500 100x2000 --dtypes float32 --classes 3 --rounds 31
 """
 
 from __future__ import annotations
 
-import argparse
 import functools
 import statistics
 import time
 import warnings
+from argparse import Namespace
 from collections.abc import Callable
 from typing import Any
 
 import gaps
 import numpy as np
+from options import Parser
 from sklearn.linear_model import LogisticRegression as Theirs
 from threadpoolctl import threadpool_limits
 
@@ -81,31 +82,38 @@ def measure(
     return {name: (statistics.median(taken[name]), *rest) for name, (_, *rest) in fits.items()}
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--shapes", nargs="+", default=["200x500", "100x2000", "500x1000", "1000x2000"])
+QUICK = ("--shapes 60x200 --rounds 1",)
+
+
+def add_options(parser: Parser) -> None:
+    parser.add_dtypes(["float64"])
+    parser.add_rounds(15)
+    shapes = ["200x500", "100x2000", "500x1000", "1000x2000"]
+    parser.add_argument("--shapes", nargs="+", default=shapes, metavar="MxN", help=" ".join(shapes))
     parser.add_argument("--penalties", nargs="+", type=float, default=[1.0, 0.01], help="values of lambda")
-    parser.add_argument("--dtypes", nargs="+", default=["float64"])
-    parser.add_argument("--classes", type=int, default=2)
-    parser.add_argument("--intercepts", nargs="+", type=int, default=[0, 1])
-    parser.add_argument("--rounds", type=int, default=15)
-    parser.add_argument("--clock", choices=["wall", "processor"], default="wall")
-    options = parser.parse_args()
-    clock = time.perf_counter if options.clock == "wall" else time.process_time
+    parser.add_argument("--classes", type=int, default=2, metavar="N", help="2 unless given")
+    parser.add_argument("--intercepts", nargs="+", type=int, choices=(0, 1), default=[0, 1], help="without, with")
+    parser.add_argument(
+        "--clock", choices=["wall", "processor"], default="wall", help="wall time, or that of the processor"
+    )
+
+
+def run(given: Namespace) -> int:
+    clock = time.perf_counter if given.clock == "wall" else time.process_time
     print(
         "| rows x features | dtype | lambda | intercept | ours, ms | fastest rival, ms | ours / fastest | ours' gap |"
     )
     print("|---" * 8 + "|")
     late = False
-    for shape in options.shapes:
+    for shape in given.shapes:
         m, n = (int(size) for size in shape.split("x"))
-        for dtype in options.dtypes:
-            X, y = make(m, n, options.classes, dtype)
-            for penalty in options.penalties:
-                for intercept in options.intercepts:
+        for dtype in given.dtypes:
+            X, y = make(m, n, given.classes, dtype)
+            for penalty in given.penalties:
+                for intercept in given.intercepts:
                     with warnings.catch_warnings(), threadpool_limits(1, user_api="blas"):
                         warnings.simplefilter("ignore")
-                        found = measure(X, y, penalty, bool(intercept), options.rounds, clock)
+                        found = measure(X, y, penalty, bool(intercept), given.rounds, clock)
                     head = f"| {shape} | {dtype} | {penalty:g} | {'yes' if intercept else 'no'} |"
                     if "jitlogit" not in found:
                         print(f"{head} not within {_GAP:g} | | | |", flush=True)
@@ -113,13 +121,9 @@ def main() -> int:
                         continue
                     ours, gap = found.pop("jitlogit")[:2]
                     best, rival = min(((each[0], name) for name, each in found.items()), default=(np.inf, "none"))
-                    late |= ours > best + _LATER_BY and options.rounds >= _LEAST_ROUNDS
+                    late |= ours > best + _LATER_BY and given.rounds >= _LEAST_ROUNDS
                     print(
                         f"{head} {1e3 * ours:.2f} | {1e3 * best:.2f} ({rival}) | {ours / best:.2f} | {gap:.0e} |",
                         flush=True,
                     )
     return int(late)
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

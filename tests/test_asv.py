@@ -9,25 +9,30 @@ import itertools
 import json
 import math
 import sys
+import types
 from pathlib import Path
 
 import pytest
 from conftest import compiled
 
+import jitlogit
+
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
-MODULES = sorted({path.stem for path in (BENCHMARKS / "asv").glob("*.py")} - {"__init__", "data"}) or ["none"]
+MODULES = sorted({path.stem for path in (BENCHMARKS / "asv_suite").glob("*.py")} - {"__init__", "data"}) or ["none"]
 
 
 @pytest.fixture(scope="module")
 def suite():
-    """The modules of benchmarks, imported as a package of another name than asv's own."""
+    """The modules of benchmarks, imported as a package."""
     if not BENCHMARKS.is_dir():
         pytest.skip("the benchmarks lie beside the tests in a checkout")
     patch = pytest.MonkeyPatch()
     patch.setenv("JITLOGIT_BENCHMARK_MEGABYTES", "0.1")
     path, known = list(sys.path), set(sys.modules)
     spec = importlib.util.spec_from_file_location(
-        "asv_suite", BENCHMARKS / "asv" / "__init__.py", submodule_search_locations=[str(BENCHMARKS / "asv")]
+        "asv_suite",
+        BENCHMARKS / "asv_suite" / "__init__.py",
+        submodule_search_locations=[str(BENCHMARKS / "asv_suite")],
     )
     package = importlib.util.module_from_spec(spec)
     sys.modules["asv_suite"] = package
@@ -38,7 +43,7 @@ def suite():
     patch.undo()
     sys.path[:] = path
     for name in set(sys.modules) - known:
-        if name in ("cases", "roofline") or name.startswith("asv_suite"):
+        if name in ("cases", "options", "roofline") or name.startswith("asv_suite"):
             del sys.modules[name]
 
 
@@ -89,6 +94,38 @@ def test_every_benchmark_runs_over_the_product_of_its_params(suite, name, tmp_pa
         assert run_all(kind), f"{kind.__name__} ran nothing"
 
 
+def tracked(suite, monkeypatch, ours):
+    """What each `track_` benchmark says of one combination, if our fits take so many seconds and make such errors."""
+    seconds = {"reference": 2.0, "one": 2.0, "numba": ours, "all": ours, "fit": ours}
+    found = {}
+    for name in ("epochs", "training"):
+        module = suite[name]
+        monkeypatch.setattr(module, "seconds_in_turn", lambda runs, **_: {run: seconds[run] for run in runs})
+        for kind in classes(module):
+            for method in filter(lambda method: method.startswith("track_"), methods(kind)):
+                benchmark, values = kind(), list(product(kind))[-1]
+                benchmark.setup(*values)
+                if isinstance(benchmark, suite["training"].Training):
+                    W, b, _ = benchmark.fit()
+                    benchmark.fit = lambda W=W, b=b: (W / ours, b, None)  # after few epochs, larger weights are better
+                    benchmark.y_test = jitlogit.predict(benchmark.X_test, W, b)[0]
+                    benchmark.y_test[: int(8 * ours)] ^= 1
+                found[f"{kind.__name__}.{method}"] = getattr(benchmark, method)(*values)
+    return found
+
+
+@compiled
+@pytest.mark.filterwarnings("ignore:batch_size=.* is more than")
+def test_what_is_tracked_is_a_cost(suite, monkeypatch):
+    """asv calls each rise a regression, so it would be misled by a figure that rises with a gain."""
+    monkeypatch.setattr(suite["epochs"], "numba", types.SimpleNamespace(get_num_threads=lambda: 2))
+    monkeypatch.setattr(suite["training"], "read_bandwidth", lambda *_, **__: 1e9)
+    better, worse = (tracked(suite, monkeypatch, ours) for ours in (0.5, 1.0))
+    assert len(better) >= 6
+    for name, value in better.items():
+        assert value < worse[name], name
+
+
 def foreign_imports(text):
     """Names of distributions that a module imports at its top, beside Python's own and those of the checkout."""
     names = {"sklearn": "scikit-learn"}
@@ -105,7 +142,7 @@ def foreign_imports(text):
 def test_asvs_environments_hold_what_benchmarks_import(suite):
     installed = set(json.loads((BENCHMARKS.parent / "asv.conf.json").read_text())["matrix"]["req"])
     for name in (*MODULES, "data"):
-        assert foreign_imports((BENCHMARKS / "asv" / f"{name}.py").read_text()) <= installed, name
+        assert foreign_imports((BENCHMARKS / "asv_suite" / f"{name}.py").read_text()) <= installed, name
     assert foreign_imports("import os, cases\nfrom sklearn.svm import SVC\nimport scipy.sparse") == {
         "scikit-learn",
         "scipy",

@@ -20,6 +20,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy import sparse
 
+import jitlogit
+
 Pass = Callable[[], np.ndarray]
 # Learning rate, small enough for single rows of 2000 features. Above 8 / n, rounding errors grow with each update.
 RATE = 0.0005
@@ -65,6 +67,8 @@ class Solver(NamedTuple):
 
 def installed_version(distribution: str) -> str | None:
     """Version of a distribution, None where it isn't installed."""
+    if distribution == "jitlogit":
+        return jitlogit.__version__  # its source may be on the path, without being installed
     try:
         return importlib.metadata.version(distribution)
     except importlib.metadata.PackageNotFoundError:

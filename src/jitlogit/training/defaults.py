@@ -11,7 +11,7 @@ from ..data.moments import curvature
 from ..data.validation import is_sparse, raise_if_not_finite
 from .problem import Problem
 
-# The numbers below were chosen on the twelve sets of `python benchmarks/defaults.py`, by loss, not by time.
+# The numbers below were chosen on the twelve sets of `python -m benchmarks defaults`, by loss, not by time.
 # Samples of a batch: the least, the usual number, and the most where the samples are very many.
 _LEAST_BATCH, _USUAL_BATCH, _LARGE_BATCH = 32, 64, 256
 # Samples that all epochs visit together, and from how many samples on fewer epochs are enough.

@@ -16,7 +16,7 @@ from ..kernels.simd.lane_types import VECTOR_BYTES
 from ..kernels.storage.packed import pack
 from ..kernels.storage.turned import TURNED_ROWS, turn_all
 
-# Features and epochs for which packing pays, tuned by `python benchmarks/regimes.py packing` on a Zen 4, two cores.
+# Features and epochs for which packing pays, tuned by `python -m benchmarks regimes packing` on a Zen 4, two cores.
 # Packed float32 rows of up to 8 features in C order take 0.4 to 1.0 of an epoch's time; packing takes 2 to 15 epochs.
 # In F order they take 0.6 to 1.1, and packing 5 to 50 epochs; both are worst where a batch is all rows. Smaller dtypes
 # gain for up to 10 features in C order, by single measurements; in F order, float64 or longer rows nothing is gained.
@@ -25,7 +25,7 @@ _MOST_COMPACT_ROW_FEATURES = 10
 _ROW_EPOCHS = 16
 _COLUMN_FEATURES = range(16, 33)
 _COLUMN_EPOCHS = 40
-# Epochs from which on F-ordered rows are turned, measured by `python benchmarks/regimes.py turning` on a Zen 4, two
+# Epochs from which on F-ordered rows are turned, measured by `python -m benchmarks regimes turning` on a Zen 4, two
 # cores. If rows are shuffled, each value lies on a cache line of its own, and epochs take 1.5 to 7 times the epochs of
 # C order. If they aren't, a small batch still has short pieces of the columns. Ten epochs then take 1.1 to 2 times as
 # long as with turning, for these bytes of a piece at most, and these features at least.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-# The numbers below were chosen on the sets of `python benchmarks/daily.py` and `defaults.py`, by loss and by epochs.
+# The numbers below were chosen on the sets of `python -m benchmarks daily` and `defaults`, by loss and by epochs.
 # A loss of at most this part of the cost at zeros is negligible.
 _NEGLIGIBLE = 2e-3
 # Least epochs of a window, and windows in all epochs until now: slow progress is seen in longer ones.

@@ -59,12 +59,12 @@ class Order(Timed):
         IMPLEMENTATIONS["numba"].train_logistic_regression(self.X, self.y, 0.01, **self.options)
 
 
-class Speedup:
-    """How many times faster the compiled epoch is than the reference, medians of interleaved runs."""
+class Beside:
+    """Time of the compiled epoch over that of the reference, medians of interleaved runs."""
 
     params = ([10, 100, 784], [32, 256, 0], ["float32", "float64"])
     param_names = ("n", "batch_size", "dtype")
-    unit = "x"
+    unit = "of the reference"
     timeout = 120
 
     def setup(self, n, batch_size, dtype):
@@ -74,17 +74,17 @@ class Speedup:
             epoch.setup(n, batch_size, dtype, "all", implementation)
             self.epochs[implementation] = epoch.epoch
 
-    def track_speedup(self, n, batch_size, dtype):
+    def track_part_of_reference(self, n, batch_size, dtype):
         seconds = seconds_in_turn(self.epochs)
-        return seconds["reference"] / seconds["numba"]
+        return seconds["numba"] / seconds["reference"]
 
 
 class Threads:
-    """How many times faster an epoch is with all threads than with one."""
+    """Time of an epoch with all threads over that with one."""
 
     params = ([28, 784], [256, 4096, 0])
     param_names = ("n", "batch_size")
-    unit = "x"
+    unit = "of one thread"
     timeout = 120
 
     def setup(self, n, batch_size):
@@ -94,11 +94,11 @@ class Threads:
             epoch.setup(n, batch_size, "float32", threads, "numba")
             self.epochs[threads] = epoch.epoch
 
-    def track_scaling(self, n, batch_size):
+    def track_part_of_one_thread(self, n, batch_size):
         if numba.get_num_threads() == 1:
             return 1.0
         seconds = seconds_in_turn(self.epochs)
-        return seconds["one"] / seconds["all"]
+        return seconds["all"] / seconds["one"]
 
 
 class Pass(Timed):
