@@ -89,7 +89,10 @@ def quick(names: Iterable[str]) -> int:
     """Run the quick forms of scripts, with a line for each; after a failure, print what it printed and return 1."""
     with tempfile.TemporaryDirectory() as folder:
         for name in names:
-            for form in quick_forms(name):
+            forms = quick_forms(name)
+            if not forms:
+                print(f"{name}: has no quick form", flush=True)
+            for form in forms:
                 began, printed = time.perf_counter(), io.StringIO()
                 code: object = "an exception"
                 print(f"{name} {form}", end=": ", flush=True)

@@ -118,6 +118,11 @@ def test_quick_stops_at_the_first_failure(monkeypatch, capsys):
     assert len(ran) == 2
 
 
+def test_quick_names_what_it_cannot_try(capsys):
+    assert door.main(["--quick", "gate"]) == 0
+    assert capsys.readouterr().out == "gate: has no quick form\n"
+
+
 def test_quick_shows_what_was_printed_before_an_exception(monkeypatch, capsys):
     def broken(given):
         print("so far")
