@@ -39,16 +39,8 @@ from typing import Any
 
 from . import reference
 from .data.validation import bfloat16
-from .textbook.binary import (
-    accuracy,
-    compute_cost,
-    compute_gradients,
-    forward_pass,
-    predict,
-    sigmoid,
-    train_logistic_regression,
-    update_parameters,
-)
+from .textbook.binary import accuracy, forward_pass, predict, train_logistic_regression
+from .textbook.equations import compute_cost, compute_gradients, sigmoid, update_parameters
 from .textbook.softmax import forward_softmax, train_softmax_regression
 from .tools import plots
 from .tools.compare import compare

@@ -98,10 +98,23 @@ class LinearClassifier(SparseCoefMixin, ClassifierMixin, BaseEstimator):  # type
         return tags
 
     def decision_function(self, X: Any) -> Array:
-        """Scores X coef_^T + intercept_, float64 for float64 X, else float32.
+        """Scores X coef_^T + intercept_.
 
-        Two classes have one score for each sample, (n_samples,), positive for the second class. K classes have
-        (n_samples, K). Raises ValueError if X isn't finite, or its features aren't those of `fit`.
+        Parameters
+        ----------
+        X : array_like, data frame or SciPy sparse array (n_samples, n_features)
+            Used as in `fit`, without a copy.
+
+        Returns
+        -------
+        (n_samples,) for two classes, positive for the second one; (n_samples, n_classes) for more
+            float64 for float64 X, else float32.
+
+        Raises
+        ------
+        NotFittedError
+        ValueError, TypeError
+            If X isn't finite, or its features aren't those of `fit`.
         """
         check_is_fitted(self)
         with columns_told(X):
@@ -109,16 +122,46 @@ class LinearClassifier(SparseCoefMixin, ClassifierMixin, BaseEstimator):  # type
             return scores_of(rows, _dense(self.coef_), self.intercept_, self._threads())
 
     def predict(self, X: Any) -> Array:
-        """The most probable class of each row."""
+        """The most probable class of each row.
+
+        Parameters
+        ----------
+        X : array_like, data frame or SciPy sparse array (n_samples, n_features)
+            Used as in `fit`, without a copy.
+
+        Returns
+        -------
+        (n_samples,) of the dtype of `classes_`
+
+        Raises
+        ------
+        NotFittedError, ValueError, TypeError
+            As `decision_function`.
+        """
         scores = self.decision_function(X)
         places = (scores > 0).astype(np.intp) if scores.ndim == 1 else scores.argmax(axis=1)
         return np.asarray(self.classes_[places])
 
     def predict_proba(self, X: Any) -> Array:
-        """Probabilities (n_samples, K) of the classes, in the order of `classes_`.
+        """Probabilities of the classes, in the order of `classes_`.
 
         They are computed in float64. They are float32 if the scores and `coef_` are, as with scikit-learn: that is, for
         a model of float32 X, unless the new X is float64. Otherwise they are float64.
+
+        Parameters
+        ----------
+        X : array_like, data frame or SciPy sparse array (n_samples, n_features)
+            Used as in `fit`, without a copy.
+
+        Returns
+        -------
+        (n_samples, n_classes)
+            Rows sum to 1.
+
+        Raises
+        ------
+        NotFittedError, ValueError, TypeError
+            As `decision_function`.
         """
         scores, dtype = self._wide_scores(X)
         if scores.ndim == 1:
@@ -127,7 +170,24 @@ class LinearClassifier(SparseCoefMixin, ClassifierMixin, BaseEstimator):  # type
         return probabilities_of(scores).astype(dtype, copy=False)
 
     def predict_log_proba(self, X: Any) -> Array:
-        """Logarithms of `predict_proba`; being computed from the scores, they are finite where one rounds to 0."""
+        """Logarithms of `predict_proba`, in nats, of its shape and dtype.
+
+        Being computed from the scores, they are finite where a probability rounds to 0.
+
+        Parameters
+        ----------
+        X : array_like, data frame or SciPy sparse array (n_samples, n_features)
+            Used as in `fit`, without a copy.
+
+        Returns
+        -------
+        (n_samples, n_classes)
+
+        Raises
+        ------
+        NotFittedError, ValueError, TypeError
+            As `decision_function`.
+        """
         scores, dtype = self._wide_scores(X)
         return log_probabilities_of(scores).astype(dtype, copy=False)
 
@@ -166,7 +226,13 @@ class LinearClassifier(SparseCoefMixin, ClassifierMixin, BaseEstimator):  # type
         Probabilities agree to 1e-12 for float64 X, and to the rounding of scores in float32 for other X. `C`,
         `fit_intercept` and `class_weight` carry over, where this model has them; a new `fit` is scikit-learn's own.
 
-        Raises NotFittedError if the model isn't fitted.
+        Returns
+        -------
+        sklearn.linear_model.LogisticRegression
+
+        Raises
+        ------
+        NotFittedError
         """
         return export.to_sklearn(self)
 

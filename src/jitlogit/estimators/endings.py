@@ -37,3 +37,10 @@ def check_ending(
     if is_worse:
         warn_user(worsening(problem, rate, ended, began), ConvergenceWarning)
     return () if is_full else calls
+
+
+def warn_of_interrupt(n_epochs: int, planned: int) -> None:
+    warn_user(
+        f"training was interrupted after {n_epochs} of {planned} epochs; the model is that of the last",
+        ConvergenceWarning,
+    )

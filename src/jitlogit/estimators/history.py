@@ -15,7 +15,7 @@ from ..data.validation import Array, raise_if_not_finite
 from ..training.problem import Epoch
 from ..training.progress import Progress
 from .callbacks import StepTasks, check_callbacks
-from .weights import places_of
+from .weights import held_out, places_of, without
 
 HISTORY = ("loss", "undone", "val_loss", "val_accuracy", "learning_rate", "gradient_norm", "seconds", "rows_per_second")
 _SHOWN = {"loss": "loss", "val_loss": "val_loss", "val_accuracy": "val_acc"}  # as progress names them
@@ -35,6 +35,18 @@ def validation_set(model: Any, eval_set: Any) -> SomeRows:
         kind = TypeError if isinstance(error, TypeError) else ValueError
         raise kind(f"eval_set: {error}") from error
     return SomeRows(rows, places_of(y, model.classes_, "eval_set"))
+
+
+def validation_and_weights(
+    model: Any, eval_set: Any, X: Any, labels: Array, weights: Array | None, rng: np.random.Generator
+) -> tuple[SomeRows | None, Array | None]:
+    """Return the validation set, `eval_set` or rows that `early_stopping` holds out, and the weights of rows of X."""
+    if eval_set is not None:
+        return validation_set(model, eval_set), weights
+    if not model.early_stopping:
+        return None, weights
+    held = held_out(labels, model.classes_, model.validation_fraction, rng)
+    return SomeRows(X, labels[held], held), without(weights, held, X.shape[0])
 
 
 class Record:

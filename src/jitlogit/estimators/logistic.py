@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import functools
 import math
 from collections.abc import Callable
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
@@ -21,6 +20,7 @@ from ..optimum.samples import Sample, first_sample, moments_of
 from ..optimum.solve import SOLVERS, Optimum, choose_solver, find_optimum
 from .base import LinearClassifier, restored_on_error, warn_user
 from .callbacks import Attributes, CallbackSupportMixin, StepTasks, Task, check_callbacks, with_callbacks
+from .hints import MISSING_SOLVERS, with_hints
 from .weights import (
     check_classes,
     class_factors,
@@ -56,35 +56,9 @@ class _Data(NamedTuple):
         return {"coef_": coef.astype(self.dtype), "intercept_": intercept.astype(self.dtype)}
 
 
-# Parameters of scikit-learn's class that this one lacks, with advice.
-_MISSING_PARAMETERS = {
-    "penalty": 'use l1_ratio, 0 for "l2" and 1 for "l1", and C=numpy.inf for none',
-    "dual": "leave it out: the primal problem is solved, which has the same optimum",
-    "intercept_scaling": "leave it out: the intercept isn't penalised",
-    "multi_class": "leave it out: more than two classes are told apart by softmax; for one against the rest, use "
-    "sklearn.multiclass.OneVsRestClassifier",
-    "n_jobs": "use n_threads",
-}
-_MISSING_SOLVERS = ("liblinear", "sag", "saga")
-
 # Wrong scales slow a search down. After so many iterations, scales from a sample are compared with those of all rows,
 # and replaced if one of them is off by more than this fraction of itself.
 _ITERATIONS_BEFORE_SCALES, _MOST_SCALE_ERROR = 20, 0.5
-
-Initialiser = TypeVar("Initialiser", bound=Callable[..., None])
-
-
-def with_hints(init: Initialiser) -> Initialiser:
-    """Decorate `__init__` so that a parameter that only scikit-learn's class has raises TypeError with advice."""
-
-    @functools.wraps(init)
-    def call(self: Any, *arguments: Any, **options: Any) -> None:
-        for name in options:
-            if name in _MISSING_PARAMETERS:
-                raise TypeError(f"{type(self).__name__} has no parameter {name!r}: {_MISSING_PARAMETERS[name]}")
-        init(self, *arguments, **options)
-
-    return call  # type: ignore[return-value]
 
 
 def _scaling(seen: RunningMoments, intercept: bool) -> tuple[Array, Array]:
@@ -363,7 +337,7 @@ class LogisticRegression(CallbackSupportMixin, LinearClassifier):  # type: ignor
         return check.check_count(self.max_iter, "max_iter", 0)
 
     def _solver(self, X: Any, n_classes: int | None, with_l1: bool, with_l2: bool) -> str:
-        if self.solver in _MISSING_SOLVERS:
+        if self.solver in MISSING_SOLVERS:
             raise ValueError(f'solver="{self.solver}" is not one of ours: use "auto", which ends at the same optimum')
         solver = check.check_choice(self.solver, "solver", SOLVERS)
         if solver == "auto":

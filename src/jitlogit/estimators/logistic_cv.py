@@ -26,7 +26,8 @@ from ..data.validation import Array
 from ..optimum.solve import Optimum
 from .base import restored_on_error, warn_user
 from .callbacks import StepTasks, Task, with_callbacks
-from .logistic import LogisticRegression, _Data, with_hints
+from .hints import with_hints
+from .logistic import LogisticRegression, _Data
 from .weights import without
 
 
@@ -82,23 +83,18 @@ class LogisticRegressionCV(LogisticRegression):
     -----
     What differs from scikit-learn's class of that name:
 
-    ==========================  =========================================  =============================================
-    what                        scikit-learn                               here
-    ==========================  =========================================  =============================================
-    `C_`                        array, the same for each class; a number   a number
-                                from 1.10 on
-    `Cs_`                       in the order given                         ascending
-    `scores_`                   dict of arrays, the same for each class;   array (n_folds, n_Cs)
-                                array (n_folds, n_l1_ratios, n_Cs) from
-                                1.10 on
-    `scoring=None`              accuracy; log loss from 1.11 on            negative mean loss, weighted as the fits are
-    `score(X, y)`               by `scoring`                               accuracy
-    equal mean scores           the first in `Cs`                          the smallest `C`
-    `l1_ratios`, `l1_ratio_`    searched as `C` is                         one `l1_ratio`: search with `GridSearchCV`
-    `coefs_paths_`              coefficients of each fit                   not kept
-    `refit=False`               means over the folds                       always fits to all rows
-    `n_iter_`                   of each fit                                (1,), of the last fit
-    ==========================  =========================================  =============================================
+    | what | scikit-learn | here |
+    |---|---|---|
+    | `C_` | array, the same for each class; a number from 1.10 on | a number |
+    | `Cs_` | in the order given | ascending |
+    | `scores_` | dict of arrays, the same for each class; (n_folds, n_l1_ratios, n_Cs) from 1.10 on | (n_folds, n_Cs) |
+    | `scoring=None` | accuracy; log loss from 1.11 on | negative mean loss, weighted as the fits are |
+    | `score(X, y)` | by `scoring` | accuracy |
+    | equal mean scores | the first in `Cs` | the smallest `C` |
+    | `l1_ratios`, `l1_ratio_` | searched as `C` is | one `l1_ratio`: search with `GridSearchCV` |
+    | `coefs_paths_` | coefficients of each fit | not kept |
+    | `refit=False` | means over the folds | always fits to all rows |
+    | `n_iter_` | of each fit | (1,), of the last fit |
     """
 
     @with_hints
@@ -141,13 +137,31 @@ class LogisticRegressionCV(LogisticRegression):
     @restored_on_error
     @with_callbacks  # type: ignore[untyped-decorator]
     def fit(self, X: Any, y: Any, sample_weight: Any = None, **params: Any) -> LogisticRegressionCV:
-        """Choose `C_`, and fit to all rows with it; see `LogisticRegression.fit`.
+        """Choose `C_`, and fit to all rows with it.
 
-        With scikit-learn's metadata routing, `cv` and `scoring` get what they request of `params` (`groups`, say) and
-        `sample_weight`.
+        Parameters
+        ----------
+        X, y, sample_weight
+            As in `LogisticRegression.fit`.
+        **params
+            With scikit-learn's metadata routing, `cv` and `scoring` get what they request of these (`groups`, say) and
+            `sample_weight`.
 
-        Raises ValueError for `params` without metadata routing. Raises TypeError if nothing requests one of them, or
-        if `sample_weight` is given and `scoring` doesn't take it. scikit-learn does the same.
+        Returns
+        -------
+        The estimator itself.
+
+        Raises
+        ------
+        ValueError, TypeError
+            As `LogisticRegression.fit`; also if a fold has no finite score. As in scikit-learn, ValueError for `params`
+            without metadata routing, TypeError if nothing requests one of them, or if `sample_weight` is given and
+            `scoring` doesn't take it.
+
+        Warns
+        -----
+        ConvergenceWarning
+            If the model isn't `converged_`, or fits to folds fell short of their optimum.
         """
         _raise_for_params(params, self, "fit")
         data = self._read(X, y, sample_weight)

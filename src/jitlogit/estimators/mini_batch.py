@@ -6,33 +6,29 @@ import math
 from typing import Any
 
 import numpy as np
-from sklearn.exceptions import ConvergenceWarning
 
 from ..data import validation as check
 from ..data.moments import RunningMoments
-from ..data.prediction import SomeRows
 from ..data.scaling import raw_parameters, scaled_parameters
 from ..data.validation import Array
 from ..kernels.steps.update import OPTIMIZERS
-from ..training.defaults import auto_batch_size, auto_epochs, auto_learning_rate, auto_optimizer
+from ..training.defaults import auto_batch_size, auto_epochs, auto_learning_rate, auto_optimizer, is_auto
 from ..training.loop import TrainingResult, train
 from ..training.problem import Problem, Steps, check_steps
-from .base import LinearClassifier, restored_on_error, warn_user
+from .base import LinearClassifier, restored_on_error
 from .callbacks import CallbackSupportMixin, StepTasks, Task, check_callbacks, with_callbacks
-from .endings import check_ending
-from .history import Record, validation_set
+from .endings import check_ending, warn_of_interrupt
+from .history import Record, validation_and_weights
 from .interrupts import stopped_by_interrupt
 from .weights import (
     check_classes,
     class_factors,
     classes_of,
+    classes_of_stream,
     generator_from,
-    held_out,
     of_mean_one,
     places_of,
     row_weights,
-    with_class_weights,
-    without,
 )
 
 
@@ -217,17 +213,11 @@ class MiniBatchLogisticRegression(CallbackSupportMixin, LinearClassifier):  # ty
         labels = places_of(y, self.classes_, "y")
         weights = row_weights(sample_weight, X)
         rng = generator_from(self.random_state)
-        validation = None
-        if eval_set is not None:
-            validation = validation_set(self, eval_set)
-        elif self.early_stopping:
-            held = held_out(labels, self.classes_, self.validation_fraction, rng)
-            validation = SomeRows(X, labels[held], held)
-            weights = without(weights, held, X.shape[0])
+        validation, weights = validation_and_weights(self, eval_set, X, labels, weights, rng)
         seen = self._see(RunningMoments(class_weights=np.zeros(self.classes_.size)), X, labels, weights)
         goes_on = self._begins_warm(self.warm_start, before, X.shape[1])
         # Adam's rate is for standardised features.
-        usual = auto_optimizer(X) if self._has_auto_rate() and self.standardize else "nesterov"
+        usual = auto_optimizer(X) if is_auto(self.learning_rate) and self.standardize else "nesterov"
         problem = self._problem(X, labels, weights, seen, goes_on, self._steps(self.schedule, usual))
         n_epochs = self._n_epochs(X.shape[0])
         task = Task.of_fit(self, X, y, weights, n_epochs)
@@ -276,14 +266,7 @@ class MiniBatchLogisticRegression(CallbackSupportMixin, LinearClassifier):  # ty
         first = not hasattr(self, "coef_")
         X, y, dtype = self._checked(X, y, reset=first)
         dtype = dtype if first else self.coef_.dtype
-        if classes is not None:
-            given = np.unique(np.asarray(classes))
-            check_classes(given, "classes")
-            if not first and not np.array_equal(given, self.classes_):
-                raise ValueError(f"classes={given} is not the same as in the first call, {self.classes_}")
-            self.classes_ = given
-        elif first:
-            raise ValueError("classes must be passed in the first call to partial_fit")
+        self.classes_ = classes_of_stream(classes, None if first else self.classes_)
         labels = places_of(y, self.classes_, "y")
         weights = row_weights(sample_weight, X)
         fresh = RunningMoments(class_weights=np.zeros(self.classes_.size))
@@ -305,8 +288,7 @@ class MiniBatchLogisticRegression(CallbackSupportMixin, LinearClassifier):  # ty
         """What is trained; `goes_on` from the coefficients that are there."""
         m, n_classes = X.shape[0], self.classes_.size
         factors = class_factors(self.classes_, self.class_weight, seen.class_weights)
-        mean = float(np.sum(seen.class_weights * (1 if factors is None else factors)) / seen.n_rows)
-        weights = of_mean_one(with_class_weights(weights, labels, factors), m, mean, check.computed_dtype(X))
+        weights = of_mean_one(weights, labels, m, factors, seen, check.computed_dtype(X))
         offset, scale = seen.mean_and_scale()
         if not self.fit_intercept:  # nothing could undo an offset
             offset = np.zeros(offset.size)
@@ -338,7 +320,7 @@ class MiniBatchLogisticRegression(CallbackSupportMixin, LinearClassifier):  # ty
         is_stream: bool = False,
     ) -> TrainingResult:
         """Train, and set the fitted attributes, parameters of `dtype`; the rate is multiplied by `decay`."""
-        auto = self._has_auto_rate()
+        auto = is_auto(self.learning_rate)
         rate = auto_learning_rate(problem, rng) if auto else check.check_positive(self.learning_rate, "learning_rate")
         with stopped_by_interrupt() as interrupted:
             result = train(
@@ -354,10 +336,7 @@ class MiniBatchLogisticRegression(CallbackSupportMixin, LinearClassifier):  # ty
         record.close()
         self._calls = () if auto else check_ending(problem, rate, result, self._calls if is_stream else None)
         if interrupted:
-            warn_user(
-                f"training was interrupted after {result.n_epochs} of {n_epochs} epochs; the model is that of the last",
-                ConvergenceWarning,
-            )
+            warn_of_interrupt(result.n_epochs, n_epochs)
         self._set_parameters(*raw_parameters(result.weights, result.bias, *problem.scaling), dtype)
         self.learning_rate_ = rate
         self.batch_size_ = problem.batch_size
@@ -365,9 +344,6 @@ class MiniBatchLogisticRegression(CallbackSupportMixin, LinearClassifier):  # ty
         self.history_ = record.history
         self.loss_ = record.history["loss"][result.best_epoch - result.n_epochs]
         return result
-
-    def _has_auto_rate(self) -> bool:
-        return isinstance(self.learning_rate, str) and self.learning_rate == "auto"
 
     def _see(self, seen: RunningMoments, X: Array, labels: Array, weights: Array | None) -> RunningMoments:
         standardize = check.check_bool(self.standardize, "standardize")
@@ -380,12 +356,12 @@ class MiniBatchLogisticRegression(CallbackSupportMixin, LinearClassifier):  # ty
         )
 
     def _batch_size(self, m: int) -> int:
-        if isinstance(self.batch_size, str) and self.batch_size == "auto":
+        if is_auto(self.batch_size):
             return auto_batch_size(m)
         return m if self.batch_size is None else min(m, check.check_count(self.batch_size, "batch_size"))
 
     def _n_epochs(self, m: int) -> int:
-        if not (isinstance(self.max_iter, str) and self.max_iter == "auto"):
+        if not is_auto(self.max_iter):
             return check.check_count(self.max_iter, "max_iter")
         return auto_epochs(m, self.batch_size is None)
 

@@ -9,6 +9,7 @@ import numpy as np
 from sklearn.utils import check_random_state, compute_class_weight
 from sklearn.utils.validation import _check_sample_weight
 
+from ..data.moments import RunningMoments
 from ..data.parameters import check_fraction
 from ..data.validation import Array
 from ..kernels.steps.labels import empty_places
@@ -32,6 +33,22 @@ def classes_of(y: Array) -> Array:
         if other.size:
             found = np.union1d(found, other)
     return found
+
+
+def classes_of_stream(classes: Any, before: Array | None) -> Array:
+    """Return the sorted classes of a stream, from those that this call names and `before`, those of earlier calls.
+
+    Raises ValueError if the first call names none, or a later one names others.
+    """
+    if classes is None:
+        if before is None:
+            raise ValueError("classes must be passed in the first call to partial_fit")
+        return before
+    given = np.unique(np.asarray(classes))
+    check_classes(given, "classes")
+    if before is not None and not np.array_equal(given, before):
+        raise ValueError(f"classes={given} is not the same as in the first call, {before}")
+    return given
 
 
 def places_of(y: Array, classes: Array, name: str) -> Array:
@@ -92,8 +109,20 @@ def with_class_weights(weights: Array | None, labels: Array, factors: Array | No
     return np.asarray(of_rows if weights is None else weights * of_rows)
 
 
-def of_mean_one(weights: Array | None, m: int, mean: float, dtype: np.dtype[Any]) -> Array | None:
-    """Weights (m,) divided by `mean`, None for ones; `partial_fit` passes the mean over all rows seen so far."""
+def of_mean_one(
+    weights: Array | None,
+    labels: Array,
+    m: int,
+    factors: Array | None,
+    seen: RunningMoments,
+    dtype: np.dtype[Any],
+) -> Array | None:
+    """Weights (m,) times the factors of their classes, divided by their mean over all rows `seen`; None for ones.
+
+    `partial_fit` passes the moments of all calls so far.
+    """
+    mean = float(np.sum(seen.class_weights * (1 if factors is None else factors)) / seen.n_rows)
+    weights = with_class_weights(weights, labels, factors)
     if weights is None and mean == 1:
         return None
     return np.full(m, 1 / mean, dtype) if weights is None else np.divide(weights, mean, dtype=dtype)

@@ -27,7 +27,25 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 
 def softmax(Z: Any) -> Array:
-    """Step 2: probabilities (K, m) of scores Z (K, m); subtracting the largest score of a column avoids overflow."""
+    """Step 2: probabilities of scores, each column by itself.
+
+    The largest score of a column is subtracted first, which avoids overflow.
+
+    Parameters
+    ----------
+    Z : array_like (K, m)
+        Scores.
+
+    Returns
+    -------
+    (K, m), float32 for float32 Z, else float64
+        Columns sum to 1.
+
+    Raises
+    ------
+    ValueError
+        If `Z` has no classes.
+    """
     Z = as_float(Z)
     with np.errstate(under="ignore"):
         e = np.exp(Z - Z.max(axis=0))
@@ -35,9 +53,25 @@ def softmax(Z: Any) -> Array:
 
 
 def forward_softmax(X: Any, W: Any, b: Any, *, offset: Any = None, scale: Any = None) -> Array:
-    """Steps 1 and 2: A (K, m) of X (m, n), W (n, K) and b (K,); the features are (X - offset) / scale.
+    """Steps 1 and 2: A = softmax((X W)^T + b).
 
-    Raises ValueError for wrong shapes.
+    Parameters
+    ----------
+    X : (m, n)
+    W : (n, K)
+    b : (K,)
+    offset, scale : None, float or (n,)
+        The features are (X - offset) / scale.
+
+    Returns
+    -------
+    A : (K, m), float64 for float64 X, else float32
+        Probabilities of the classes for each sample.
+
+    Raises
+    ------
+    ValueError
+        If an argument has the wrong shape.
     """
     X = features(X, offset, scale)
     b = shapes.any_row(b, "b")[0]

@@ -62,6 +62,15 @@ def shuffled_blocks(m: int, batch_size: int, rng: np.random.Generator) -> Array:
     A block is as many whole batches as fit into `BLOCK_ROWS` samples, or into a 64th of all if that is less, and at
     least one. Blocks of this length are read from memory at full rate.
 
+    Parameters
+    ----------
+    m : int
+        Number of samples.
+    batch_size : int
+        Samples of a batch.
+    rng : numpy.random.Generator
+        Draws one permutation of the blocks.
+
     Returns
     -------
     (ceil(m / batch_size),) of int64

@@ -30,6 +30,10 @@ class Optimizer:
       online learning and stochastic optimization", 2011);
     - "adam": v := 0.9 v + 0.1 g; q := 0.999 q + 0.001 g^2; step v / (1 - 0.9^t) / (sqrt(q / (1 - 0.999^t)) + 1e-8)
       (Kingma and Ba, "Adam: a method for stochastic optimization", 2015).
+
+    Parameters
+    ----------
+    name : "sgd", "momentum", "nesterov", "adagrad" or "adam"
     """
 
     def __init__(self, name: str) -> None:
@@ -41,13 +45,38 @@ class Optimizer:
     def update(
         self, W: Array, b: Array, dW: Array, db: Array, rate: float, alpha: float, l1_ratio: float
     ) -> tuple[Array, Array]:
-        """Step along the gradient of cost and L2 penalty, then the proximal step of the L1 penalty; b has neither."""
+        """Step along the gradient of cost and L2 penalty, then the proximal step of the L1 penalty; b has neither.
+
+        Parameters
+        ----------
+        W, dW : (n, K)
+        b, db : (K,)
+        rate : float
+            The learning rate of this update.
+        alpha, l1_ratio : float
+            As in `train_logistic_regression`.
+
+        Returns
+        -------
+        W : (n, K)
+        b : (K,)
+        """
         step, factor = self.step(np.vstack([dW + alpha * (1 - l1_ratio) * W, db]))
         W = soft_threshold(W - rate * step[:-1], rate * factor[:-1] * alpha * l1_ratio)
         return W, b - rate * step[-1]
 
     def step(self, g: Array) -> tuple[Array, Array]:
-        """Return the step, and the factor that turns a gradient that has always been the same into it, by parameter."""
+        """Return the step, and the factor that turns a gradient that has always been the same into it, by parameter.
+
+        Parameters
+        ----------
+        g : array of any shape, the same in each call
+            The gradient.
+
+        Returns
+        -------
+        step, factor : arrays of g's shape
+        """
         one = np.ones_like(g)
         self._t += 1
         if self._name == "sgd":
@@ -74,6 +103,16 @@ def soft_threshold(W: Array, threshold: Any) -> Array:
     For a step of the parameters by  rate * factor * gradient,  the threshold is  rate * factor * (strength of the
     norm),  and weights become exactly zero (Parikh and Boyd, "Proximal Algorithms", 2014, section 4.2; by parameter, as
     in Duchi, Hazan and Singer, 2011).
+
+    Parameters
+    ----------
+    W : array of any shape
+    threshold : float, or array of W's shape
+        Not negative.
+
+    Returns
+    -------
+    array of W's shape
     """
     return np.asarray(np.sign(W) * np.maximum(np.abs(W) - threshold, 0))
 
@@ -87,6 +126,19 @@ def scheduled_rate(schedule: str, epoch: float, n_epochs: int) -> float:
     - "step": 1, from half of the epochs on 1/10, from three quarters on 1/100.
 
     Within an epoch, the rate goes in a straight line from its start to its end; "step" changes between epochs.
+
+    Parameters
+    ----------
+    schedule : one of the names above
+    epoch : float
+        Epochs done so far; 1.5 is half way through the second.
+    n_epochs : int
+        Epochs of the whole training.
+
+    Returns
+    -------
+    float
+        From 0 to 1.
     """
     whole = math.floor(epoch)
     if schedule == "step":
@@ -118,7 +170,7 @@ class Plateau:
         self._failed = 0
 
     def reached(self, cost: float) -> bool:
-        """Add the cost of an epoch; return whether the plateau is reached."""
+        """Add the cost of an epoch, in nats; return whether the plateau is reached."""
         self._failed = 0 if cost < self._best - self.TOLERANCE else self._failed + 1
         self._best = min(self._best, cost)
         if self._failed < self.PATIENCE:
@@ -128,12 +180,16 @@ class Plateau:
 
 
 class Mean:
-    """Running mean of vectors."""
+    """Running mean of vectors or matrices, all of the same shape.
+
+    `value` is the mean so far, of that shape, and `count` how many were added.
+    """
 
     def __init__(self) -> None:
         self.count = 0
         self.value: Any = 0.0
 
     def add(self, vector: Array) -> None:
+        """Add an array of the same shape as the ones before."""
         self.count += 1
         self.value = self.value + (vector - self.value) / self.count

@@ -168,7 +168,25 @@ def predict(X: Any, W: Any, b: Any, threshold: float = 0.5, *, offset: Any = Non
 
 
 def accuracy(predictions: Any, Y: Any) -> float:
-    """Fraction of `predictions` (1, m) that equal the labels Y (1, m); raises ValueError for wrong shapes."""
+    """Fraction of the predictions that equal the labels.
+
+    Parameters
+    ----------
+    predictions : (1, m)
+        Classes 0 and 1, from `predict`.
+    Y : (1, m), (m,) or (m, 1)
+        Labels 0 and 1.
+
+    Returns
+    -------
+    float
+        Between 0 and 1.
+
+    Raises
+    ------
+    ValueError
+        If an argument has the wrong shape.
+    """
     predictions = shapes.any_row(predictions, "predictions")
     return float(np.mean(predictions == shapes.row(Y, "Y", predictions.size, of="predictions")))
 

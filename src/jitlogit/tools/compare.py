@@ -170,6 +170,11 @@ def compare(
     ------
     ValueError, TypeError
         If an argument has the wrong shape, type or value.
+
+    Warns
+    -----
+    RuntimeWarning, UserWarning
+        As `train_logistic_regression`, from the reference and from the kernels.
     """
     if not isinstance(random_state, numbers.Integral):
         raise TypeError(f"random_state must be an integer, so that both walk the same batches; got {random_state!r}")

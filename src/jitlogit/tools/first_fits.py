@@ -15,7 +15,8 @@ import numpy as np
 from ..compiler.threads import pretended
 from ..data.validation import bfloat16
 from ..kernels.storage.plan import FOLD_ROWS, LEAST_SHARED_FEATURES, LEAST_TURNED_FEATURES
-from ..textbook.binary import compute_cost, compute_gradients, forward_pass, predict, sigmoid, train_logistic_regression
+from ..textbook.binary import forward_pass, predict, train_logistic_regression
+from ..textbook.equations import compute_cost, compute_gradients, sigmoid
 from ..textbook.softmax import forward_softmax, train_softmax_regression
 from ..training.packing import PAYING_EPOCHS, PIECE_BYTES, TURNING_EPOCHS
 

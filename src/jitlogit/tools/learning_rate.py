@@ -11,7 +11,7 @@ from ..data.moments import RunningMoments
 from ..data.tables import columns_told, count_missing, missing_error
 from ..data.validation import Array
 from ..kernels.steps.update import OPTIMIZERS
-from ..training.defaults import auto_batch_size, auto_learning_rate
+from ..training.defaults import auto_batch_size, auto_learning_rate, is_auto
 from ..training.loop import train
 from ..training.problem import Problem, Steps
 from .display import Table, shown_as_table
@@ -98,8 +98,7 @@ def learning_rate_finder(
             f"y must hold one label for each of the {X.shape[0]} examples, of two kinds at least; got {places.size} of "
             f"{classes.size}"
         )
-    auto = isinstance(batch_size, str) and batch_size == "auto"
-    size = auto_batch_size(X.shape[0]) if auto else check.check_batch_size(batch_size, X.shape[0])
+    size = auto_batch_size(X.shape[0]) if is_auto(batch_size) else check.check_batch_size(batch_size, X.shape[0])
     steps = Steps(
         check.check_choice(optimizer, "optimizer", OPTIMIZERS), alpha=check.check_not_negative(alpha, "alpha")
     )

@@ -5,7 +5,6 @@ Matplotlib (the extra ``plot``) is imported on use. Curves differ by more than t
 
 from __future__ import annotations
 
-import contextlib
 import textwrap
 from collections.abc import Mapping, Sequence
 from itertools import cycle
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..data.parameters import check_count
-from ..data.validation import Array
+from .coefficients import coefficients_of, shortened
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -28,7 +27,6 @@ _DASHES = ("-", "--", "-.", ":")
 _MARKERS = "osD^vP*X<>"
 _TITLE_WIDTH = 60  # characters of a title that fit above a figure of matplotlib's usual width
 _HEADROOM = 0.15  # part of an axis that a legend in one row takes
-_NAME_WIDTH = 40  # characters of a feature's name that leave room for bars
 
 
 def plot_costs(
@@ -87,7 +85,23 @@ def plot_history(history: Mapping[str, Sequence[float]], ax: Axes | None = None)
     The training loss is a running mean over the epoch, each loss before its own update; the validation loss is that of
     the parameters at the end. So the first often lies above the second, most of all in the first epoch.
 
-    Raises ImportError if matplotlib isn't installed, ValueError if the history is empty.
+    Parameters
+    ----------
+    history : mapping from names to sequences of float
+        `history_` of a `MiniBatchLogisticRegression`: "loss" in nats, "learning_rate", and "val_loss" if there is one.
+    ax : matplotlib Axes, optional
+        None for a new figure.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+
+    Raises
+    ------
+    ImportError
+        If matplotlib isn't installed; names the extra to install.
+    ValueError
+        If the history is empty.
     """
     names = {"loss": "training, mean over the epoch", "val_loss": "validation, at its end"}
     ax = plot_costs({label: history[name] for name, label in names.items() if name in history}, record_every=1, ax=ax)
@@ -108,7 +122,27 @@ def plot_history(history: Mapping[str, Sequence[float]], ax: Axes | None = None)
 def plot_range_test(rates: Any, losses: Any, suggested: float, ax: Axes | None = None) -> Axes:
     """Plot the losses of a `RangeTest` over its learning rates, and a line at the suggested rate.
 
-    Raises ImportError if matplotlib isn't installed.
+    Parameters
+    ----------
+    rates : array_like (n_rates,)
+        Learning rates, ascending.
+    losses : array_like (n_rates,)
+        Mean losses in nats, smoothed.
+    suggested : float
+        The learning rate to mark.
+    ax : matplotlib Axes, optional
+        None for a new figure.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+
+    Raises
+    ------
+    ImportError
+        If matplotlib isn't installed; names the extra to install.
+    ValueError
+        If rates and losses aren't of the same length.
     """
     ax = _axes(ax)
     ax.semilogx(rates, losses)
@@ -122,7 +156,21 @@ def plot_range_test(rates: Any, losses: Any, suggested: float, ax: Axes | None =
 def plot_path(model: Any, ax: Axes | None = None) -> Axes:
     """Plot the held-out scores of a fitted `LogisticRegressionCV` over C: each fold's, their mean, and the best C.
 
-    Raises ImportError if matplotlib isn't installed.
+    Parameters
+    ----------
+    model : LogisticRegressionCV
+        Fitted. Scores are drawn as losses in nats where `scoring` is None.
+    ax : matplotlib Axes, optional
+        None for a new figure.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+
+    Raises
+    ------
+    ImportError
+        If matplotlib isn't installed; names the extra to install.
     """
     ax = _axes(ax)
     losses = model.scoring is None
@@ -175,7 +223,7 @@ def plot_coefficients(model: Any, top: int = 20, class_label: Any = None, ax: Ax
         `class_label` is None with more than ten; if `top` isn't 1 or more.
     """
     top = check_count(top, "top")
-    names, coef, labels = _coefficients(model, class_label)
+    names, coef, labels = coefficients_of(model, class_label, len(_MARKERS))
     largest = np.argsort(-np.abs(coef).max(axis=0), kind="stable")[:top]
     ax = _axes(ax, least_height=0.22 * largest.size + 1)
     places = np.arange(largest.size)
@@ -190,7 +238,7 @@ def plot_coefficients(model: Any, top: int = 20, class_label: Any = None, ax: Ax
             text.set_parse_math(False)
         what = "coefficient"
     ax.axvline(0, color="black", linewidth=0.8, zorder=1)
-    ax.set_yticks(places, [_shortened(names[j]) for j in largest], parse_math=False)
+    ax.set_yticks(places, [shortened(names[j]) for j in largest], parse_math=False)
     ax.set_ylim(largest.size - 0.4, -0.6)
     ax.set_xlabel(f"{what}\n(change of the score per unit of the feature)", parse_math=False)
     if largest.size < coef.shape[1]:
@@ -198,54 +246,27 @@ def plot_coefficients(model: Any, top: int = 20, class_label: Any = None, ax: Ax
     return ax
 
 
-def _coefficients(model: Any, class_label: Any) -> tuple[list[str], Array, list[str]]:
-    """Return names of the features (n,), coefficients (1 or K, n) in float64, and a label for each row of them."""
-    names = None
-    if hasattr(model, "steps"):
-        if len(model.steps) > 1:
-            with contextlib.suppress(AttributeError):  # of a step that can't name what it makes, or isn't fitted
-                names = model[:-1].get_feature_names_out()
-        model = model.steps[-1][1]
-    missing = [name for name in ("coef_", "classes_") if not hasattr(model, name)]
-    if missing:
-        raise ValueError(
-            f"model must be a fitted linear classifier; got a {type(model).__name__} without {' and '.join(missing)}: "
-            "call fit(X, y) first; of a search, pass best_estimator_"
-        )
-    coef = model.coef_.toarray() if hasattr(model.coef_, "toarray") else model.coef_
-    coef, classes = np.atleast_2d(np.asarray(coef, np.float64)), np.asarray(model.classes_).tolist()
-    if len(coef) != (1 if len(classes) == 2 else len(classes)):
-        raise ValueError(
-            f"model must have a row of coef_ for each class, or one for two classes; got {coef.shape} for "
-            f"{len(classes)} classes"
-        )
-    if class_label is not None and class_label not in classes:
-        raise ValueError(f"class_label must be one of {_some(classes)}; got {class_label!r}")
-    if class_label is None and len(classes) > len(_MARKERS):
-        raise ValueError(f"model has {len(classes)} classes: choose one by class_label, of {_some(classes)}")
-    if names is None:
-        names = getattr(model, "feature_names_in_", [f"x{j}" for j in range(coef.shape[1])])
-    names = [str(name) for name in names]
-    if len(classes) == 2:
-        chosen = 1 if class_label is None else classes.index(class_label)
-        return names, coef if chosen else -coef, [f"class {classes[chosen]}"]
-    if class_label is None:
-        return names, coef, [str(label) for label in classes]
-    return names, coef[[classes.index(class_label)]], [f"class {class_label}"]
-
-
-def _shortened(name: str) -> str:
-    """The name, without its middle if it is long: names often differ at their ends."""
-    half = _NAME_WIDTH // 2
-    return name if len(name) <= _NAME_WIDTH else f"{name[: half - 1]}…{name[-half:]}"
-
-
-def _some(classes: list[Any]) -> str:
-    return ", ".join(map(repr, classes[:6])) + (", ..." if len(classes) > 6 else "")
-
-
 def plot_comparison(comparison: Comparison, ax: Axes | None = None) -> Axes:
-    """Plot two cost curves for each batch size: the reference wide and pale, the kernels' with markers on top of it."""
+    """Plot two cost curves for each batch size: the reference wide and pale, the kernels' with markers on top of it.
+
+    Parameters
+    ----------
+    comparison : Comparison
+        Result of `jitlogit.compare`.
+    ax : matplotlib Axes, optional
+        None for a new figure.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+
+    Raises
+    ------
+    ImportError
+        If matplotlib isn't installed; names the extra to install.
+    ValueError
+        If a fit recorded no cost, because it diverged at once.
+    """
     wide: dict[str, Any] = {"linewidth": 7, "alpha": 0.3}
     curves = {row.batch_label: row.fast_costs for row in comparison.rows}
     ax = plot_costs(curves, record_every=1, ax=ax)

@@ -26,6 +26,11 @@ _ADAGRAD_RATE, _ADAM_RATE = 0.1, 0.2
 _MANY_FEATURES = 256
 
 
+def is_auto(value: Any) -> bool:
+    """Whether a parameter is "auto"; arrays, which can't be compared with text, aren't."""
+    return isinstance(value, str) and value == "auto"
+
+
 def auto_batch_size(m: int) -> int:
     """Samples of a batch; few samples have small batches, so that an epoch has several updates."""
     return min(m, max(_LEAST_BATCH, min(_USUAL_BATCH, m // 64), min(_LARGE_BATCH, m // 1024)))
