@@ -115,6 +115,13 @@ class LinearClassifier(SparseCoefMixin, ClassifierMixin, BaseEstimator):  # type
         NotFittedError
         ValueError, TypeError
             If X isn't finite, or its features aren't those of `fit`.
+
+        Examples
+        --------
+        >>> from jitlogit import LogisticRegression
+        >>> model = LogisticRegression().fit([[0.0], [1.0], [2.0], [3.0]], ["a", "a", "b", "b"])
+        >>> model.decision_function([[0.0], [3.0]]) > 0
+        array([False,  True])
         """
         check_is_fitted(self)
         with columns_told(X):
@@ -137,6 +144,13 @@ class LinearClassifier(SparseCoefMixin, ClassifierMixin, BaseEstimator):  # type
         ------
         NotFittedError, ValueError, TypeError
             As `decision_function`.
+
+        Examples
+        --------
+        >>> from jitlogit import LogisticRegression
+        >>> model = LogisticRegression().fit([[0.0], [1.0], [2.0], [3.0]], ["a", "a", "b", "b"])
+        >>> model.predict([[0.5], [2.5]])
+        array(['a', 'b'], dtype='<U1')
         """
         scores = self.decision_function(X)
         places = (scores > 0).astype(np.intp) if scores.ndim == 1 else scores.argmax(axis=1)
@@ -162,6 +176,13 @@ class LinearClassifier(SparseCoefMixin, ClassifierMixin, BaseEstimator):  # type
         ------
         NotFittedError, ValueError, TypeError
             As `decision_function`.
+
+        Examples
+        --------
+        >>> from jitlogit import LogisticRegression
+        >>> model = LogisticRegression().fit([[0.0], [1.0], [2.0], [3.0]], ["a", "a", "b", "b"])
+        >>> model.predict_proba([[1.5]]).round(3)  # half way between the classes
+        array([[0.5, 0.5]])
         """
         scores, dtype = self._wide_scores(X)
         if scores.ndim == 1:
@@ -187,6 +208,16 @@ class LinearClassifier(SparseCoefMixin, ClassifierMixin, BaseEstimator):  # type
         ------
         NotFittedError, ValueError, TypeError
             As `decision_function`.
+
+        Examples
+        --------
+        >>> from jitlogit import LogisticRegression
+        >>> model = LogisticRegression().fit([[0.0], [1.0], [2.0], [3.0]], ["a", "a", "b", "b"])
+        >>> far = [[-2000.0]]
+        >>> model.predict_proba(far)
+        array([[1., 0.]])
+        >>> bool(model.predict_log_proba(far)[0, 1] < -1000)
+        True
         """
         scores, dtype = self._wide_scores(X)
         return log_probabilities_of(scores).astype(dtype, copy=False)
@@ -217,6 +248,17 @@ class LinearClassifier(SparseCoefMixin, ClassifierMixin, BaseEstimator):  # type
         UserWarning
             If a parameter is an object that only pickle could keep: callbacks, a scorer, a splitter or a RandomState.
             It is left out, and the loaded model has its default.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> import jitlogit
+        >>> model = jitlogit.LogisticRegression().fit([[0.0], [1.0], [2.0], [3.0]], ["a", "a", "b", "b"])
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     model.save(f"{folder}/model.npz")
+        ...     loaded = jitlogit.load(f"{folder}/model.npz")
+        >>> loaded.predict([[0.5]])
+        array(['a'], dtype='<U1')
         """
         saving.save(self, path)
 
@@ -233,6 +275,14 @@ class LinearClassifier(SparseCoefMixin, ClassifierMixin, BaseEstimator):  # type
         Raises
         ------
         NotFittedError
+
+        Examples
+        --------
+        >>> from jitlogit import LogisticRegression
+        >>> model = LogisticRegression().fit([[0.0], [1.0], [2.0], [3.0]], ["a", "a", "b", "b"])
+        >>> theirs = model.to_sklearn()
+        >>> type(theirs).__module__.startswith("sklearn."), bool((theirs.coef_ == model.coef_).all())
+        (True, True)
         """
         return export.to_sklearn(self)
 

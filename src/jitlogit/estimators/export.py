@@ -61,6 +61,14 @@ def to_onnx(model: Any, dtype: Any = None) -> Any:
     TypeError
         If the model isn't of jitlogit, or ONNX has no type for its classes or for `dtype`.
     sklearn.exceptions.NotFittedError
+
+    Examples
+    --------
+    >>> import jitlogit
+    >>> model = jitlogit.LogisticRegression().fit([[0.0], [1.0], [2.0], [3.0]], [0, 0, 1, 1])
+    >>> graph = jitlogit.to_onnx(model, dtype="float32").graph
+    >>> [output.name for output in graph.output]
+    ['label', 'probabilities']
     """
     if not (isinstance(model, BaseEstimator) and hasattr(model, "to_sklearn")):
         raise TypeError(

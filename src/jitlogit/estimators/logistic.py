@@ -140,6 +140,24 @@ class LogisticRegression(CallbackSupportMixin, LinearClassifier):  # type: ignor
     converged_ : bool
         Whether `gradient_norm_` is at most `tol`, or `optimality_gap_` at most 1e-5 (float32 X) or 1e-12 (float64) of
         `objective_`, which is within its rounding.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from jitlogit import LogisticRegression
+    >>> X = np.random.default_rng(0).standard_normal((30, 3))
+    >>> y = np.where(X[:, 0] > 0, "yes", "no")
+    >>> model = LogisticRegression(C=1.0).fit(X, y)
+    >>> model.predict(X[:2]), model.converged_
+    (array(['yes', 'yes'], dtype='<U3'), True)
+    >>> bool(model.optimality_gap_ < 0.01 * model.objective_)
+    True
+
+    An L1 penalty makes coefficients zero, which `sparsify` then leaves out:
+
+    >>> sparse = LogisticRegression(C=0.3, l1_ratio=1.0).fit(X, y).sparsify()
+    >>> sparse.coef_.nnz
+    1
     """
 
     @with_hints
@@ -201,6 +219,17 @@ class LogisticRegression(CallbackSupportMixin, LinearClassifier):  # type: ignor
         -----
         ConvergenceWarning
             If the model isn't `converged_`, unless a callback stopped it.
+
+        Examples
+        --------
+        >>> from jitlogit import LogisticRegression
+        >>> X, y = [[0.0], [1.0], [2.0], [3.0]], ["low", "high", "low", "high"]
+        >>> model = LogisticRegression().fit(X, y)
+        >>> model.classes_.tolist(), model.coef_.shape  # classes ascend; the score is that of the second
+        (['high', 'low'], (1, 1))
+        >>> weighted = LogisticRegression().fit(X, y, sample_weight=[1, 0, 1, 1])
+        >>> bool(weighted.coef_[0, 0] < model.coef_[0, 0])
+        True
         """
         before = getattr(self, "classes_", None)
         data = self._read(X, y, sample_weight)

@@ -95,6 +95,17 @@ class LogisticRegressionCV(LogisticRegression):
     | `coefs_paths_` | coefficients of each fit | not kept |
     | `refit=False` | means over the folds | always fits to all rows |
     | `n_iter_` | of each fit | (1,), of the last fit |
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from jitlogit import LogisticRegressionCV
+    >>> X = np.random.default_rng(0).standard_normal((30, 2))
+    >>> model = LogisticRegressionCV(Cs=[1.0, 1e-3], cv=3).fit(X, X[:, 0] > 0)
+    >>> model.scores_.shape, model.Cs_.tolist()  # ascending
+    ((3, 2), [0.001, 1.0])
+    >>> model.C_
+    1.0
     """
 
     @with_hints
@@ -162,6 +173,17 @@ class LogisticRegressionCV(LogisticRegression):
         -----
         ConvergenceWarning
             If the model isn't `converged_`, or fits to folds fell short of their optimum.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from jitlogit import LogisticRegressionCV
+        >>> X = np.random.default_rng(0).standard_normal((30, 2))
+        >>> model = LogisticRegressionCV(Cs=3, cv=2, scoring="accuracy").fit(X, X[:, 0] > 0)
+        >>> model.Cs_.tolist()
+        [0.0001, 1.0, 10000.0]
+        >>> bool(model.scores_.max() <= 1)  # accuracies
+        True
         """
         _raise_for_params(params, self, "fit")
         data = self._read(X, y, sample_weight)

@@ -114,6 +114,14 @@ class MiniBatchLogisticRegression(CallbackSupportMixin, LinearClassifier):  # ty
         before this one and undone, since training diverged), "learning_rate", "gradient_norm" (norm of the mean of the
         epoch's gradients; for sparse X mostly weighted by their learning rates), "seconds", "rows_per_second"; with a
         validation set "val_loss" and "val_accuracy".
+
+    Examples
+    --------
+    >>> from jitlogit import MiniBatchLogisticRegression
+    >>> X, y = [[0.0, 5000.0], [1.0, 1000.0], [2.0, 4000.0], [3.0, 2000.0]] * 16, [0, 0, 1, 1] * 16  # not scaled
+    >>> model = MiniBatchLogisticRegression(max_iter=5, random_state=0).fit(X, y)
+    >>> model.score(X, y) > 0.9, model.batch_size_, model.optimizer_
+    (True, 32, 'nesterov')
     """
 
     def __init__(
@@ -204,6 +212,14 @@ class MiniBatchLogisticRegression(CallbackSupportMixin, LinearClassifier):  # ty
         ConvergenceWarning
             After Ctrl-C, which ends training with the current epoch; the estimator is then fitted. Also if training, at
             a learning rate that was given as a number, ends with a higher loss than it began with and than guessing.
+
+        Examples
+        --------
+        >>> from jitlogit import MiniBatchLogisticRegression
+        >>> X, y = [[0.0], [1.0], [2.0], [3.0]] * 16, ["a", "a", "b", "b"] * 16
+        >>> model = MiniBatchLogisticRegression(max_iter=3).fit(X[:48], y[:48], eval_set=(X[48:], y[48:]))
+        >>> len(model.history_["val_loss"])  # one for each epoch
+        3
         """
         self._check_parameters()
         before = getattr(self, "classes_", None)
@@ -259,6 +275,15 @@ class MiniBatchLogisticRegression(CallbackSupportMixin, LinearClassifier):  # ty
         -----
         ConvergenceWarning
             As `fit`; also if ten calls together cost more than guessing, beyond their noise.
+
+        Examples
+        --------
+        >>> from jitlogit import MiniBatchLogisticRegression
+        >>> model = MiniBatchLogisticRegression(random_state=0)
+        >>> for X, y in [([[0.0], [3.0]], ["a", "b"]), ([[1.0], [2.0]], ["a", "b"])]:
+        ...     model = model.partial_fit(X, y, classes=["a", "b", "c"])  # one that comes later
+        >>> model.n_iter_, model.predict([[0.0], [3.0]])
+        (2, array(['a', 'b'], dtype='<U1'))
         """
         self._check_parameters()
         if self.early_stopping:

@@ -100,6 +100,17 @@ def load(path: Any) -> Any:
         sense. The message names the file.
     OSError
         If it can't be read.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import jitlogit
+    >>> model = jitlogit.LogisticRegression(C=10).fit([[0.0], [1.0], [2.0], [3.0]], [0, 0, 1, 1])
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     model.save(f"{folder}/model.npz")
+    ...     loaded = jitlogit.load(f"{folder}/model.npz")
+    >>> loaded
+    LogisticRegression(C=10)
     """
     with open(_path(path), "rb") as file:
         content = file.read()

@@ -45,6 +45,13 @@ def softmax(Z: Any) -> Array:
     ------
     ValueError
         If `Z` has no classes.
+
+    Examples
+    --------
+    >>> from jitlogit import reference
+    >>> reference.softmax([[0.0, 1000.0], [0.0, 0.0]])
+    array([[0.5, 1. ],
+           [0.5, 0. ]])
     """
     Z = as_float(Z)
     with np.errstate(under="ignore"):
@@ -72,6 +79,13 @@ def forward_softmax(X: Any, W: Any, b: Any, *, offset: Any = None, scale: Any = 
     ------
     ValueError
         If an argument has the wrong shape.
+
+    Examples
+    --------
+    >>> from jitlogit import reference
+    >>> A = reference.forward_softmax([[1.0], [-1.0]], W=[[2.0, 0.0, 0.0]], b=[0.0, 0.0, 0.0])
+    >>> A.shape, A.argmax(axis=0)  # a row for each class
+    ((3, 2), array([0, 1]))
     """
     X = features(X, offset, scale)
     b = shapes.any_row(b, "b")[0]
@@ -131,6 +145,15 @@ def train_softmax_regression(
     -----
     RuntimeWarning
         As `train_logistic_regression`, with log K instead of log 2.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from jitlogit import reference
+    >>> X = np.random.default_rng(0).standard_normal((40, 3))
+    >>> W, b, costs = reference.train_softmax_regression(X, X.argmax(axis=1), 0.5, num_iterations=20, record_every=10)
+    >>> W.shape, b.shape, [round(cost, 3) for cost in costs]  # the first cost is log 3, of W = 0
+    ((3, 3), (3,), [1.099, 0.425])
     """
     X = features(X_train, offset, scale, "X_train")
     y = shapes.row(y_train, "y_train", X.shape[0])[0]

@@ -37,6 +37,16 @@ def shuffled_order(m: int, rng: np.random.Generator) -> Array:
     Returns
     -------
     (m,) of int64
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from jitlogit import reference
+    >>> order = reference.shuffled_order(20_000, np.random.default_rng(0))
+    >>> np.array_equal(np.sort(order), np.arange(20_000))  # each sample once
+    True
+    >>> np.array_equal(order, reference.shuffled_order(20_000, np.random.default_rng(0)))
+    True
     """
     if m <= SMALL_SHUFFLE:
         return rng.permutation(m)
@@ -74,6 +84,16 @@ def shuffled_blocks(m: int, batch_size: int, rng: np.random.Generator) -> Array:
     Returns
     -------
     (ceil(m / batch_size),) of int64
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from jitlogit import reference
+    >>> numbers = reference.shuffled_blocks(m=640, batch_size=5, rng=np.random.default_rng(0))
+    >>> numbers.shape
+    (128,)
+    >>> bool((numbers[1::2] - numbers[::2] == 1).all())  # a block is of two batches
+    True
     """
     n_batches = -(-m // batch_size)
     length = max(1, min(BLOCK_ROWS, m // 64) // batch_size)

@@ -34,6 +34,14 @@ class Optimizer:
     Parameters
     ----------
     name : "sgd", "momentum", "nesterov", "adagrad" or "adam"
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from jitlogit import reference
+    >>> momentum = reference.Optimizer("momentum")
+    >>> [round(float(momentum.step(np.ones(1))[0][0]), 2) for _ in range(3)]  # steps for a gradient of 1
+    [1.0, 1.9, 2.71]
     """
 
     def __init__(self, name: str) -> None:
@@ -60,6 +68,14 @@ class Optimizer:
         -------
         W : (n, K)
         b : (K,)
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from jitlogit import reference
+        >>> W, b, dW, db = np.array([[1.0]]), np.zeros(1), np.array([[2.0]]), np.array([1.0])
+        >>> reference.Optimizer("sgd").update(W, b, dW, db, rate=0.5, alpha=0.0, l1_ratio=0.0)
+        (array([[0.]]), array([-0.5]))
         """
         step, factor = self.step(np.vstack([dW + alpha * (1 - l1_ratio) * W, db]))
         W = soft_threshold(W - rate * step[:-1], rate * factor[:-1] * alpha * l1_ratio)
@@ -76,6 +92,14 @@ class Optimizer:
         Returns
         -------
         step, factor : arrays of g's shape
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from jitlogit import reference
+        >>> step, factor = reference.Optimizer("adam").step(np.array([0.001, 1000.0]))
+        >>> step.round(4)  # the first step of adam has nearly the same size for any gradient
+        array([1., 1.])
         """
         one = np.ones_like(g)
         self._t += 1
@@ -113,6 +137,13 @@ def soft_threshold(W: Array, threshold: Any) -> Array:
     Returns
     -------
     array of W's shape
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from jitlogit import reference
+    >>> reference.soft_threshold(np.array([-2.0, 0.25, 1.0]), 0.5)
+    array([-1.5,  0. ,  0.5])
     """
     return np.asarray(np.sign(W) * np.maximum(np.abs(W) - threshold, 0))
 
@@ -139,6 +170,14 @@ def scheduled_rate(schedule: str, epoch: float, n_epochs: int) -> float:
     -------
     float
         From 0 to 1.
+
+    Examples
+    --------
+    >>> from jitlogit import reference
+    >>> [round(reference.scheduled_rate("cosine", epoch, 4), 3) for epoch in range(5)]
+    [1.0, 0.854, 0.5, 0.146, 0.0]
+    >>> [round(reference.scheduled_rate("step", epoch, 4), 3) for epoch in range(4)]
+    [1.0, 1.0, 0.1, 0.01]
     """
     whole = math.floor(epoch)
     if schedule == "step":
@@ -159,6 +198,13 @@ class Plateau:
     """Notices that the cost hasn't fallen by `TOLERANCE` nats below its best for `PATIENCE` epochs.
 
     The learning rate is then divided by `DIVISOR`.
+
+    Examples
+    --------
+    >>> from jitlogit import reference
+    >>> plateau = reference.Plateau()
+    >>> [plateau.reached(cost) for cost in (0.6, 0.5, 0.5, 0.5)]
+    [False, False, False, True]
     """
 
     PATIENCE: ClassVar[int] = 2
@@ -183,6 +229,16 @@ class Mean:
     """Running mean of vectors or matrices, all of the same shape.
 
     `value` is the mean so far, of that shape, and `count` how many were added.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from jitlogit import reference
+    >>> mean = reference.Mean()
+    >>> for vector in ([1.0, 2.0], [3.0, 6.0]):
+    ...     mean.add(np.array(vector))
+    >>> mean.value, mean.count
+    (array([2., 4.]), 2)
     """
 
     def __init__(self) -> None:

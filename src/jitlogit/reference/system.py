@@ -26,6 +26,12 @@ def sigmoid(z: Any) -> Any:
     -------
     array of z's shape, float32 for float32 z, else float64
         Probabilities in [0, 1].
+
+    Examples
+    --------
+    >>> from jitlogit import reference
+    >>> reference.sigmoid([-2.0, 0.0, 2.0]).round(4)
+    array([0.1192, 0.5   , 0.8808])
     """
     z = as_float(z)
     with np.errstate(under="ignore"):
@@ -53,6 +59,12 @@ def forward_pass(X: Any, W: Any, b: Any, *, offset: Any = None, scale: Any = Non
     ------
     ValueError
         If an argument has the wrong shape.
+
+    Examples
+    --------
+    >>> from jitlogit import reference
+    >>> reference.forward_pass([[0.0, 1.0], [2.0, 1.0]], W=[[1.0], [-1.0]], b=0.0).round(3)
+    array([[0.269, 0.731]])
     """
     X = features(X, offset, scale)
     return np.asarray(sigmoid(scores(X, shapes.column(W, "W", X.shape[1]), shapes.number(b, "b"))))
@@ -81,6 +93,12 @@ def compute_cost(A: Any, Y: Any) -> float:
     ------
     ValueError
         If an argument has the wrong shape.
+
+    Examples
+    --------
+    >>> from jitlogit import reference
+    >>> round(reference.compute_cost([[0.9, 0.2]], [1, 0]), 4)  # the mean of -log 0.9 and -log 0.8
+    0.1643
     """
     A = shapes.any_row(as_float(A), "A")
     Y = shapes.row(Y, "Y", A.size, of="A")
@@ -110,6 +128,16 @@ def compute_gradients(X: Any, Y: Any, A: Any) -> tuple[Array, float]:
     ------
     ValueError
         If an argument has the wrong shape.
+
+    Examples
+    --------
+    >>> from jitlogit import reference
+    >>> dW, db = reference.compute_gradients([[1.0, 2.0], [3.0, 4.0]], Y=[0, 1], A=[[0.5, 0.5]])  # dZ = [[0.5, -0.5]]
+    >>> dW
+    array([[-0.5],
+           [-0.5]])
+    >>> db
+    0.0
     """
     X = features(X, None, None)
     Y, A = (shapes.row(values, name, X.shape[0]).astype(X.dtype) for values, name in ((Y, "Y"), (A, "A")))
@@ -136,6 +164,16 @@ def update_parameters(W: Any, b: Any, dW: Any, db: Any, learning_rate: float) ->
     ------
     ValueError
         If an argument has the wrong shape.
+
+    Examples
+    --------
+    >>> from jitlogit import reference
+    >>> W, b = reference.update_parameters([[1.0], [2.0]], 0.5, dW=[[0.5], [-1.0]], db=0.25, learning_rate=0.1)
+    >>> W.round(3)
+    array([[0.95],
+           [2.1 ]])
+    >>> round(b, 3)
+    0.475
     """
     W = as_float(W)
     W = shapes.column(W, "W", W.size, of="weights of W")
@@ -163,6 +201,12 @@ def predict(X: Any, W: Any, b: Any, threshold: float = 0.5, *, offset: Any = Non
     ------
     ValueError
         If an argument has the wrong shape.
+
+    Examples
+    --------
+    >>> from jitlogit import reference
+    >>> reference.predict([[-1.0], [0.0], [2.0]], [[1.0]], 0.0)  # the probability of the second is 0.5, which is enough
+    array([[0, 1, 1]])
     """
     return (forward_pass(X, W, b, offset=offset, scale=scale) >= threshold).astype(np.int64)
 
@@ -186,6 +230,12 @@ def accuracy(predictions: Any, Y: Any) -> float:
     ------
     ValueError
         If an argument has the wrong shape.
+
+    Examples
+    --------
+    >>> from jitlogit import reference
+    >>> reference.accuracy([[1, 0, 1, 1]], [1, 0, 0, 1])
+    0.75
     """
     predictions = shapes.any_row(predictions, "predictions")
     return float(np.mean(predictions == shapes.row(Y, "Y", predictions.size, of="predictions")))
@@ -271,6 +321,15 @@ def train_logistic_regression(
         Training then stops with the last finite parameters. Also if the mean loss of W and b, over some
         rows, exceeds the log 2 of W = 0 by a factor of `WORSE`, or, of several batches, `WORSE_OF_BATCHES`. Also if the
         last cost does, in batch gradient descent with "sgd". The learning rate is then too large.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from jitlogit import reference
+    >>> X = np.random.default_rng(0).standard_normal((40, 2))
+    >>> W, b, costs = reference.train_logistic_regression(X, X[:, 0] > X[:, 1], 0.5, num_iterations=20, record_every=10)
+    >>> W.shape, [round(cost, 3) for cost in costs]  # the first cost is log 2, of W = 0
+    ((2, 1), [0.693, 0.395])
     """
     X = features(X_train, offset, scale, "X_train")
     Y = shapes.row(Y_train, "Y_train", X.shape[0]).astype(X.dtype)

@@ -38,6 +38,14 @@ def forward_pass(X: Any, W: Any, b: Any, *, offset: Any = None, scale: Any = Non
     ------
     ValueError, TypeError
         If an argument has the wrong shape or type, or isn't finite.
+
+    Examples
+    --------
+    >>> import jitlogit
+    >>> jitlogit.forward_pass([[0.0, 1.0], [2.0, 1.0]], W=[[1.0], [-1.0]], b=0.0).round(3)
+    array([[0.269, 0.731]])
+    >>> jitlogit.forward_pass([[10.0], [30.0]], [[1.0]], 0.0, offset=20, scale=10).round(3)  # features -1 and 1
+    array([[0.269, 0.731]])
     """
     rows = check.check_X(X)
     out = np.empty(rows.shape[0], check.computed_dtype(rows))
@@ -64,6 +72,15 @@ def predict(X: Any, W: Any, b: Any, threshold: float = 0.5, *, offset: Any = Non
     ------
     ValueError, TypeError
         As `forward_pass`, and if the threshold isn't between 0 and 1.
+
+    Examples
+    --------
+    >>> import jitlogit
+    >>> X, W, b = [[-1.0], [0.0], [2.0]], [[1.0]], 0.0
+    >>> jitlogit.predict(X, W, b)  # the probability of the second is 0.5, which is enough
+    array([[0, 1, 1]])
+    >>> jitlogit.predict(X, W, b, threshold=0.7)
+    array([[0, 0, 1]])
     """
     rows = check.check_X(X)
     out = np.empty(rows.shape[0], np.int64)
@@ -91,6 +108,12 @@ def accuracy(predictions: Any, Y: Any) -> float:
     ------
     ValueError, TypeError
         If the lengths differ, or values other than 0 and 1 are found.
+
+    Examples
+    --------
+    >>> import jitlogit
+    >>> jitlogit.accuracy([[1, 0, 1, 1]], [1, 0, 0, 1])
+    0.75
     """
     n_samples = check.check_row(predictions, "predictions").size
     predicted = check.check_labels(predictions, n_samples, "predictions")
@@ -194,6 +217,25 @@ def train_logistic_regression(
         if the last cost is, in batch gradient descent with "sgd". The learning rate is then too large.
     UserWarning
         If `batch_size` is more than n_samples; it is clipped.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import jitlogit
+    >>> X = np.random.default_rng(0).standard_normal((40, 2))
+    >>> Y = X[:, 0] > X[:, 1]
+    >>> W, b, costs = jitlogit.train_logistic_regression(X, Y, 0.5, num_iterations=20, record_every=10)
+    >>> W.shape, [round(cost, 3) for cost in costs]  # the first cost is log 2, of W = 0
+    ((2, 1), [0.693, 0.395])
+    >>> jitlogit.accuracy(jitlogit.predict(X, W, b), Y)
+    0.975
+
+    Mini-batches are shuffled; a seed makes that repeatable:
+
+    >>> W, b, _ = jitlogit.train_logistic_regression(X, Y, 0.5, 2, batch_size=10, random_state=0)
+    >>> again, _, _ = jitlogit.train_logistic_regression(X, Y, 0.5, 2, batch_size=10, random_state=0)
+    >>> np.array_equal(W, again)
+    True
     """
     X = check.check_X(X_train, "X_train")
     labels = check.check_labels(Y_train, X.shape[0], "Y_train")

@@ -36,6 +36,14 @@ def sigmoid(z: Any) -> Any:
     ------
     TypeError
         If `z` doesn't hold real numbers.
+
+    Examples
+    --------
+    >>> import jitlogit
+    >>> jitlogit.sigmoid([-2.0, 0.0, 2.0]).round(4)
+    array([0.1192, 0.5   , 0.8808])
+    >>> f"{jitlogit.sigmoid(-40.0):.4e}"  # a number for a number, and no digits lost
+    '4.2484e-18'
     """
     scores = check.check_numbers(z, "z")
     out = np.empty(scores.size, scores.dtype)
@@ -69,6 +77,14 @@ def compute_cost(A: Any, Y: Any) -> float:
     ------
     ValueError, TypeError
         If shapes don't agree, `A` isn't within [0, 1], or labels other than 0 and 1 are found.
+
+    Examples
+    --------
+    >>> import jitlogit
+    >>> round(jitlogit.compute_cost([[0.9, 0.2]], [1, 0]), 4)  # the mean of -log 0.9 and -log 0.8
+    0.1643
+    >>> round(jitlogit.compute_cost([[0.0]], [1]), 2)  # the most that a wrong label costs
+    36.04
     """
     probabilities = check.check_probabilities(A)
     labels = check.check_labels(Y, probabilities.size)
@@ -102,6 +118,18 @@ def compute_gradients(X: Any, Y: Any, A: Any) -> tuple[Array, float]:
     ------
     ValueError, TypeError
         If an argument has the wrong shape or type or isn't finite, or labels other than 0 and 1 are found.
+
+    Examples
+    --------
+    >>> import jitlogit
+    >>> X, Y = [[1.0, 2.0], [3.0, 4.0]], [0, 1]
+    >>> A = jitlogit.forward_pass(X, W=[[0.0], [0.0]], b=0.0)  # 0.5 for both
+    >>> dW, db = jitlogit.compute_gradients(X, Y, A)
+    >>> dW
+    array([[-0.5],
+           [-0.5]])
+    >>> db
+    0.0
     """
     table, X = X, check.check_X(X)
     labels = check.check_labels(Y, X.shape[0])
@@ -141,6 +169,16 @@ def update_parameters(W: Any, b: Any, dW: Any, db: Any, learning_rate: float) ->
     ------
     ValueError, TypeError
         If shapes don't agree, a number isn't finite, or the rate isn't positive.
+
+    Examples
+    --------
+    >>> import jitlogit
+    >>> W, b = jitlogit.update_parameters([[1.0], [2.0]], 0.5, dW=[[0.5], [-1.0]], db=0.25, learning_rate=0.1)
+    >>> W.round(3)
+    array([[0.95],
+           [2.1 ]])
+    >>> round(b, 3)
+    0.475
     """
     weights = check.check_row(W, "W")
     dtype = check.float_dtype(weights)

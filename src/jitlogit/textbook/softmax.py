@@ -36,6 +36,15 @@ def forward_softmax(X: Any, W: Any, b: Any, *, offset: Any = None, scale: Any = 
     ------
     ValueError, TypeError
         If an argument has the wrong shape or type, or isn't finite.
+
+    Examples
+    --------
+    >>> import jitlogit
+    >>> A = jitlogit.forward_softmax([[1.0], [-1.0]], W=[[2.0, 0.0, 0.0]], b=[0.0, 0.0, 0.0])
+    >>> A.shape  # a row for each class
+    (3, 2)
+    >>> A.sum(axis=0).round(6), A.argmax(axis=0)
+    (array([1., 1.]), array([0, 1]))
     """
     table, X = X, check.check_X(X)
     bias = check.check_row(b, "b").astype(np.float64)
@@ -108,6 +117,19 @@ def train_softmax_regression(
     -----
     RuntimeWarning, UserWarning
         As `train_logistic_regression`, with log n_classes instead of log 2.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import jitlogit
+    >>> X = np.random.default_rng(0).standard_normal((40, 3))
+    >>> y = X.argmax(axis=1)
+    >>> W, b, costs = jitlogit.train_softmax_regression(X, y, 0.5, num_iterations=20, record_every=10)
+    >>> W.shape, b.shape, [round(cost, 3) for cost in costs]  # the first cost is log 3, of W = 0
+    ((3, 3), (3,), [1.099, 0.425])
+    >>> predicted = jitlogit.forward_softmax(X, W, b).argmax(axis=0)
+    >>> bool((predicted == y).mean() > 0.9)
+    True
     """
     X = check.check_X(X_train, "X_train")
     labels, count = check.check_class_labels(y_train, X.shape[0], n_classes)

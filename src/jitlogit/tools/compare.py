@@ -175,6 +175,24 @@ def compare(
     -----
     RuntimeWarning, UserWarning
         As `train_logistic_regression`, from the reference and from the kernels.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import jitlogit
+    >>> X = np.random.default_rng(0).standard_normal((50, 2))
+    >>> result = jitlogit.compare(X, X[:, 0] > 0, batch_sizes=[10], epochs=2)
+    >>> result.n_train, result.n_test
+    (40, 10)
+    >>> row = result.rows[0]
+    >>> row.batch_label, row.largest_weight_difference < 1e-12
+    ('10', True)
+
+    Printed, a result is a table; ``result.to_dict()`` suits JSON:
+
+    >>> print(result)
+    40 x 2 float64 (10 test rows), 2 epochs, learning rate 0.01, ... threads
+    ...
     """
     if not isinstance(random_state, numbers.Integral):
         raise TypeError(f"random_state must be an integer, so that both walk the same batches; got {random_state!r}")

@@ -90,6 +90,17 @@ def learning_rate_finder(
     ------
     ValueError, TypeError
         If an argument can't be used.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import jitlogit
+    >>> X = np.random.default_rng(0).standard_normal((40, 2))
+    >>> test = jitlogit.learning_rate_finder(X, X[:, 0] > 0, batch_size=10, random_state=0)
+    >>> bool(test.rates[0] < test.suggested < test.rates[-1])
+    True
+    >>> bool(test.suggested == test.rates[test.losses.argmin()] / 10)
+    True
     """
     table, X = X, check.check_rows(X)
     classes, places = _classes_and_places(y)

@@ -60,6 +60,17 @@ def plot_costs(
         If matplotlib isn't installed; names the extra to install.
     ValueError
         If a curve is empty, or `record_every` is less than 1.
+
+    Examples
+    --------
+    >>> import jitlogit
+    >>> ax = jitlogit.plots.plot_costs({"rate 0.1": [0.69, 0.52, 0.44], "rate 1": [0.69, 0.35, 0.3]}, record_every=10)
+    >>> [line.get_label() for line in ax.lines]
+    ['rate 0.1', 'rate 1']
+    >>> ax.lines[0].get_xdata()  # iterations
+    array([ 0, 10, 20])
+
+    ``ax.figure.savefig("costs.png")`` writes the picture.
     """
     require_matplotlib()
     from matplotlib.ticker import MaxNLocator
@@ -102,6 +113,14 @@ def plot_history(history: Mapping[str, Sequence[float]], ax: Axes | None = None)
         If matplotlib isn't installed; names the extra to install.
     ValueError
         If the history is empty.
+
+    Examples
+    --------
+    >>> import jitlogit
+    >>> history = {"loss": [0.6, 0.4], "val_loss": [0.5, 0.45], "learning_rate": [0.1, 0.05]}
+    >>> ax = jitlogit.plots.plot_history(history)  # that of a fitted model is `model.history_`
+    >>> [line.get_label() for line in ax.lines]
+    ['training, mean over the epoch', 'validation, at its end']
     """
     names = {"loss": "training, mean over the epoch", "val_loss": "validation, at its end"}
     ax = plot_costs({label: history[name] for name, label in names.items() if name in history}, record_every=1, ax=ax)
@@ -143,6 +162,15 @@ def plot_range_test(rates: Any, losses: Any, suggested: float, ax: Axes | None =
         If matplotlib isn't installed; names the extra to install.
     ValueError
         If rates and losses aren't of the same length.
+
+    Examples
+    --------
+    >>> import jitlogit
+    >>> ax = jitlogit.plots.plot_range_test([0.01, 0.1, 1.0], [0.69, 0.5, 0.8], suggested=0.01)
+    >>> ax.get_xscale()
+    'log'
+
+    ``jitlogit.learning_rate_finder(X, y).plot()`` does the same for its result.
     """
     ax = _axes(ax)
     ax.semilogx(rates, losses)
@@ -171,6 +199,14 @@ def plot_path(model: Any, ax: Axes | None = None) -> Axes:
     ------
     ImportError
         If matplotlib isn't installed; names the extra to install.
+
+    Examples
+    --------
+    >>> import jitlogit
+    >>> X, y = [[0.0], [1.0], [2.0], [3.0]] * 4, [0, 0, 1, 1] * 4
+    >>> ax = jitlogit.plots.plot_path(jitlogit.LogisticRegressionCV(Cs=[0.1, 1.0], cv=2).fit(X, y))
+    >>> ax.get_ylabel()
+    'validation loss (nats)'
     """
     ax = _axes(ax)
     losses = model.scoring is None
@@ -221,6 +257,16 @@ def plot_coefficients(model: Any, top: int = 20, class_label: Any = None, ax: Ax
     ValueError
         If `model` has no coefficients, because it isn't fitted or isn't linear; if there is no such class, or
         `class_label` is None with more than ten; if `top` isn't 1 or more.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import jitlogit
+    >>> X = np.random.default_rng(0).standard_normal((30, 3))
+    >>> model = jitlogit.LogisticRegression().fit(X, X[:, 0] - X[:, 2] / 2 > 0)
+    >>> ax = jitlogit.plots.plot_coefficients(model, top=2)
+    >>> [label.get_text() for label in ax.get_yticklabels()]  # names of the features, where X is a data frame
+    ['x0', 'x2']
     """
     top = check_count(top, "top")
     names, coef, labels = coefficients_of(model, class_label, len(_MARKERS))
@@ -266,6 +312,15 @@ def plot_comparison(comparison: Comparison, ax: Axes | None = None) -> Axes:
         If matplotlib isn't installed; names the extra to install.
     ValueError
         If a fit recorded no cost, because it diverged at once.
+
+    Examples
+    --------
+    >>> import jitlogit
+    >>> X, Y = [[0.0], [1.0], [2.0], [3.0]] * 5, [0, 0, 1, 1] * 5
+    >>> comparison = jitlogit.compare(X, Y, batch_sizes=[8, None], epochs=2)
+    >>> ax = jitlogit.plots.plot_comparison(comparison)
+    >>> [text.get_text() for text in ax.get_legend().get_texts()]
+    ['8', 'full', 'reference']
     """
     wide: dict[str, Any] = {"linewidth": 7, "alpha": 0.3}
     curves = {row.batch_label: row.fast_costs for row in comparison.rows}

@@ -73,6 +73,15 @@ def warmup(
     ------
     TypeError, ValueError
         If a dtype or an order is another one.
+
+    Examples
+    --------
+    >>> import jitlogit
+    >>> found = jitlogit.warmup("float64", check=True)  # without `check`, it compiles what is missing
+    >>> found.compiled
+    0
+    >>> found.estimators  # these need `everything`
+    False
     """
     several = [dtypes] if isinstance(dtypes, str | type | np.dtype) else list(dtypes)
     orders = (["C", "F"] if everything else ["C"]) if orders is None else list(orders)
