@@ -1,24 +1,27 @@
-"""Public docstrings show examples, and the examples print what they say."""
+"""Public docstrings describe each parameter and show examples; the examples print what they say."""
 
 from __future__ import annotations
 
 import doctest
 import inspect
+import re
 from types import ModuleType
 
 import matplotlib
 import pytest
+from sklearn.base import BaseEstimator
 
 import jitlogit
 
+#: Names that `jitlogit` imports on first use.
+LAZY = [*jitlogit._ESTIMATORS, *jitlogit._RARE]
 _FLAGS = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
 
 
-def public(module=jitlogit, prefix="jitlogit", seen=()):
+def public(module=jitlogit, prefix="jitlogit"):
     """Public functions, classes and methods of jitlogit by their dotted names; modules among them are walked."""
-    names = [*module.__all__, *(jitlogit._ESTIMATORS if module is jitlogit else ())]
     found = {}
-    for name in names:
+    for name in [*module.__all__, *(LAZY if module is jitlogit else ())]:
         thing, dotted = getattr(module, name), f"{prefix}.{name}"
         if isinstance(thing, ModuleType):
             found |= public(thing, dotted)
@@ -30,9 +33,10 @@ def public(module=jitlogit, prefix="jitlogit", seen=()):
 
 
 def methods(kind):
-    """Public methods that jitlogit defines, with those of base classes."""
+    """Public methods that jitlogit defines, with those of base classes, but those that any estimator has."""
     for name, thing in inspect.getmembers(kind, inspect.isfunction):
-        if not name.startswith("_") and thing.__module__.startswith("jitlogit."):
+        ours = thing.__module__.startswith("jitlogit.") and not hasattr(BaseEstimator, name)
+        if ours and not name.startswith("_"):
             yield name, thing
 
 
@@ -47,6 +51,18 @@ def failures(thing, name):
     told = []
     doctest.DocTestRunner(optionflags=_FLAGS).run(test, out=told.append)
     return told
+
+
+def unnamed(thing):
+    """Parameters that a docstring doesn't describe, and "Returns" if it says nothing about a result."""
+    text = inspect.getdoc(thing) or ""
+    signature = inspect.signature(thing)
+    described = text.partition("\nParameters\n----------\n")[2]
+    described = re.split(r"\n\n\w+\n---", described)[0]
+    names = [] if " and the others\n" in described else [name for name in signature.parameters if name != "self"]
+    missing = [name for name in names if not re.search(rf"^(?! )[\w*, ]*\b{name}\b", described, re.MULTILINE)]
+    gives = not inspect.isclass(thing) and signature.return_annotation not in (None, "None")
+    return missing + (["Returns"] if gives and "\nReturns\n-------\n" not in text else [])
 
 
 #: Methods of small classes in the reference; the examples of their classes call them.
@@ -70,10 +86,29 @@ def test_examples_run(name):
     assert failures(PUBLIC[name], name) == []
 
 
+@pytest.mark.parametrize("name", PUBLIC)
+def test_docstrings_describe_each_parameter(name):
+    assert unnamed(PUBLIC[name]) == []
+
+
+def test_a_parameter_without_words_is_caught():
+    def example(X, y, z=1):
+        """Words of y.
+
+        Parameters
+        ----------
+        X, z : float
+            As y.
+        """
+
+    assert unnamed(example) == ["y", "Returns"]
+
+
 def test_all_public_names_are_walked():
     assert set(PUBLIC) >= {
         "jitlogit.sigmoid",
         "jitlogit.load",
+        "jitlogit.compare_steps",
         "jitlogit.LogisticRegressionCV",
         "jitlogit.LogisticRegressionCV.save",
         "jitlogit.MiniBatchLogisticRegression.partial_fit",

@@ -54,7 +54,6 @@ __all__ = [
     "accuracy",
     "bfloat16",
     "compare",
-    "compare_steps",
     "compute_cost",
     "compute_gradients",
     "forward_pass",
@@ -78,7 +77,8 @@ _ESTIMATORS = {
     "load": "estimators.saving",
     "to_onnx": "estimators.export",
 }
-# What few programs need, and what brings more modules with it.
+# What few programs need, and what brings more modules with it. Like the estimators, it isn't in `__all__`, of which
+# `import *` and documentation tools need each name at once.
 _RARE = {"compare_steps": "tools.derivation"}
 
 

@@ -1,6 +1,6 @@
 """The range test of learning rates: which ones lower the loss."""
 
-from __future__ import annotations
+# Without postponed annotations, which documentation tools can't resolve for the fields of a named tuple.
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -35,7 +35,7 @@ class RangeTest(NamedTuple):
     losses: Array  # running mean of the loss in nats, at each rate
     suggested: float  # a tenth of the rate with the lowest loss
 
-    def plot(self, ax: Axes | None = None) -> Axes:
+    def plot(self, ax: "Axes | None" = None) -> "Axes":
         """See `jitlogit.plots.plot_range_test`."""
         from .plots import plot_range_test
 
