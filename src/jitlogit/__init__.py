@@ -4,7 +4,7 @@ Features, labels and options come in, as users have them. Parameters, fitted est
 
 Map of the rooms. A room imports only from rooms below it:
 
-- `tools`, `estimators`: the command line, comparison and plots; classes as scikit-learn has them
+- `jitlogit.tools`, `jitlogit.estimators`: the command line, comparison and plots; classes as scikit-learn has them
 - `textbook`, `optimum`: the functions of the text, on kernels; solvers for the minimum of the cost
 - `training`: the loop over epochs
 - `data`: checks of what users pass, and its conversion to rows that kernels take

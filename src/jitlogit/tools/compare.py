@@ -148,7 +148,9 @@ def compare(
     batch_sizes : sequence of int or None
         None is batch gradient descent.
     epochs : int
+        Passes over the training samples, for each batch size.
     learning_rate : float
+        Factor of the gradient of the mean loss over a batch.
     test_size : float
         Fraction of the samples, drawn at random, that are kept for the test accuracy; 0 for none (accuracy is NaN).
     standardize : bool

@@ -29,11 +29,15 @@ _EVERY = 8  # of so many rates, a table shows one
 
 @shown_as_table
 class RangeTest(NamedTuple):
-    """Result of `learning_rate_finder`. It prints as a table, in notebooks too."""
+    """Result of `learning_rate_finder`. It prints as a table, in notebooks too.
+
+    `rates` and `losses` are (n_rates,) of float64, a loss being the running mean at its rate, in nats. `suggested` is a
+    tenth of the rate with the lowest loss.
+    """
 
     rates: Array
-    losses: Array  # running mean of the loss in nats, at each rate
-    suggested: float  # a tenth of the rate with the lowest loss
+    losses: Array
+    suggested: float
 
     def plot(self, ax: "Axes | None" = None) -> "Axes":
         """See `jitlogit.plots.plot_range_test`."""
@@ -80,6 +84,7 @@ def learning_rate_finder(
     batch_size, optimizer, standardize, alpha, n_threads
         As in `MiniBatchLogisticRegression`.
     random_state : None, int, SeedSequence or numpy.random.Generator
+        Draws the samples, and those for the range of rates.
 
     Returns
     -------
