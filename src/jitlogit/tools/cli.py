@@ -1,4 +1,4 @@
-"""The command line: reads files, runs `compare` or `warmup`, prints a table and writes pictures."""
+"""The command line: reads files, runs `compare` or `warmup`, prints tables and writes pictures and pages."""
 
 from __future__ import annotations
 
@@ -17,11 +17,18 @@ from .. import __version__
 from ..data.validation import bfloat16
 from . import plots
 from .compare import compare
+from .comparison import DIVERGED, NOT_OK, OK
+from .comparison_plots import save_comparison, save_page
+from .rivals import RIVALS
 from .warmup import warmup
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line; returns the exit status: 0, 1 for missing kernels, or 2 for an error, which is printed."""
+    """Run the command line; returns the exit status.
+
+    0; 1 for missing kernels, and for a comparison with a verdict that is NOT OK; 2 for an error, which is printed, and
+    for a comparison of which nothing could be judged.
+    """
     arguments = _parser().parse_args(argv)
     with warnings.catch_warnings():
         warnings.simplefilter("default")
@@ -61,7 +68,9 @@ def _parser() -> argparse.ArgumentParser:
     add("--dtype", choices=("float32", "float64"), help="precision to train in; default: the data's")
     add("--threads", type=int, metavar="N", help="threads of the Numba kernels; default: all")
     add("--standardize", action="store_true", help="shift and scale the features to mean 0 and variance 1")
-    add("--plot", type=Path, metavar="FILE", help="write a picture of both cost curves")
+    add("--rivals", nargs="+", default=(), choices=RIVALS, metavar="NAME", help=f"run too: {', '.join(RIVALS)}")
+    add("--plot", type=Path, metavar="FILE", help="write a picture: cost, growth of differences, throughput")
+    add("--html", type=Path, metavar="FILE", help="write tables and picture as one page that needs no network")
     add("--json", type=Path, metavar="FILE", help="write the results")
     command = commands.add_parser(
         "warmup", help="compile ahead what fits on such data need, and keep it on disk", formatter_class=_Help
@@ -101,11 +110,13 @@ def _batch_sizes(text: str) -> list[int | None]:
 def _compare(arguments: argparse.Namespace) -> int:
     if arguments.plot:
         plots.check_picture(arguments.plot)
+    if arguments.html:
+        plots.require_matplotlib()
     if arguments.labels and not arguments.data:
         raise ValueError("--labels goes with --data FILE.npy")
     if arguments.target is not None and (not arguments.data or not _is_text(arguments.data)):
         raise ValueError("--target goes with --data FILE.csv")
-    for path in (arguments.plot, arguments.json):
+    for path in (arguments.plot, arguments.json, arguments.html):
         if path and not path.absolute().parent.is_dir():
             raise ValueError(f"the folder of {path} doesn't exist")
     X = Y = None
@@ -123,15 +134,18 @@ def _compare(arguments: argparse.Namespace) -> int:
         standardize=arguments.standardize,
         dtype=arguments.dtype,
         n_threads=arguments.threads,
+        rivals=arguments.rivals,
         on_progress=progress,
     )
     progress.clear()
-    print(comparison)
     if arguments.json:
         arguments.json.write_text(json.dumps(comparison.to_dict(), indent=1, allow_nan=False) + "\n")
     if arguments.plot:
-        plots.save_comparison(comparison, arguments.plot)
-    return 0
+        save_comparison(comparison, arguments.plot)
+    if arguments.html:
+        save_page(comparison, arguments.html)
+    print(comparison)
+    return {OK: 0, NOT_OK: 1, DIVERGED: 2}[comparison.verdict]
 
 
 class _Progress:

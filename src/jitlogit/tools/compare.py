@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import math
 import numbers
-import platform
 import time
 import warnings
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass, field
-from importlib.metadata import version
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -20,104 +17,30 @@ from ..data import validation
 from ..data.prediction import losses_of
 from ..data.scaling import scaled_features
 from ..data.tables import columns_told
-from ..data.validation import Array
+from ..data.validation import Array, computed_dtype
 from ..reference.descent import features, scores
-from ..textbook import binary as functional
-from .display import Table, shown_as_table
+from ..textbook import binary as textbook
+from ..training import packing
+from .comparison import TOLERANCE, Comparison, ComparisonRow, Differences, RivalRow
+from .rivals import compare_rival, require_rivals
+from .turns import Ratio, in_turn, read_seconds
 
 __all__ = ["Comparison", "ComparisonRow", "compare", "generate_data"]
 
 DEFAULT_BATCH_SIZES = (1, 32, 256, 4096, None)
+# Seconds above which a fit of the reference is repeated on a part of the rows only.
+_LONG = 0.5
+
+Fitted = tuple[Any, float, list[float]]  # W (n, 1), b and costs
 
 
-@dataclass(frozen=True)
-class ComparisonRow:
-    """Result for one batch size: seconds are per epoch, costs those of the trained parameters in nats.
+class _Data(NamedTuple):
+    """Rows X (m, n) and labels Y (m,) for training, and those for the test accuracy, of which there may be none."""
 
-    `diverged` says that the kernels' fit warned of divergence, or of an end above its first cost. Costs are computed
-    from scores, so they have no upper limit; they are inf or NaN where scores overflow.
-    """
-
-    batch_size: int | None
-    diverged: bool
-    reference_seconds: float
-    fast_seconds: float
-    rows_per_second: float
-    gigabytes_per_second: float
-    reference_cost: float
-    fast_cost: float
-    largest_weight_difference: float
-    train_accuracy: float
-    test_accuracy: float
-    reference_costs: list[float] = field(repr=False)
-    fast_costs: list[float] = field(repr=False)
-
-    @property
-    def batch_label(self) -> str:
-        return "full" if self.batch_size is None else str(self.batch_size)
-
-    @property
-    def speedup(self) -> float:
-        return self.reference_seconds / self.fast_seconds
-
-
-@shown_as_table
-@dataclass(frozen=True, repr=False)
-class Comparison:
-    """Result of `compare`: the setting, and a row for each batch size. It prints as a table, in notebooks too."""
-
-    n_train: int
-    n_test: int
-    n_features: int
-    dtype: str
-    epochs: int
-    learning_rate: float
-    n_threads: int
-    rows: list[ComparisonRow]
-
-    @property
-    def title(self) -> str:
-        return (
-            f"{self.n_train:,} x {self.n_features:,} {self.dtype} ({self.n_test:,} test rows), {self.epochs} epochs, "
-            f"learning rate {self.learning_rate:g}, {self.n_threads} threads"
-        )
-
-    def table(self) -> Table:
-        """Seconds of an epoch, throughput, final costs, accuracies of the kernels, for each batch size."""
-        rows = self.rows
-        columns = {
-            "batch": [row.batch_label for row in rows],
-            "numpy s/epoch": [f"{row.reference_seconds:.5f}" for row in rows],
-            "numba s/epoch": [f"{row.fast_seconds:.5f}" for row in rows],
-            "speed-up": [f"{row.speedup:.1f}x" for row in rows],
-            "Mrows/s": [f"{row.rows_per_second / 1e6:.2f}" for row in rows],
-            "GB/s": [f"{row.gigabytes_per_second:.2f}" for row in rows],
-            "numpy cost": [_cost_text(row.reference_cost) for row in rows],
-            "numba cost": [_cost_text(row.fast_cost) for row in rows],
-            "max |dW|": [f"{row.largest_weight_difference:.1e}" for row in rows],
-            "train acc": [f"{row.train_accuracy:.4f}" for row in rows],
-            "test acc": [f"{row.test_accuracy:.4f}" for row in rows],
-            "note": ["diverged" if row.diverged else "" for row in rows],
-        }
-        return Table(self.title, columns, words=["note"])
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return all fields, versions and the machine as objects that JSON can hold."""
-        result = asdict(self)
-        for row, values in zip(self.rows, result["rows"], strict=True):
-            values["speedup"] = row.speedup
-            for name, value in values.items():
-                # JSON has neither NaN (accuracy without test rows) nor inf (cost after divergence).
-                if isinstance(value, float) and not math.isfinite(value):
-                    values[name] = None
-        result["versions"] = {"python": platform.python_version(), "numpy": np.__version__, "numba": version("numba")}
-        result["machine"] = platform.processor() or platform.machine()
-        return result
-
-
-def _cost_text(cost: float) -> str:
-    """Six decimals; of a cost of 100 and more, which may have any size, six digits."""
-    return f"{cost:.6f}" if cost < 100 else f"{cost:.6g}"
+    X: Array
+    Y: Array
+    X_test: Array
+    Y_test: Array
 
 
 def compare(
@@ -132,17 +55,23 @@ def compare(
     dtype: Any = None,
     n_threads: int | None = None,
     random_state: Any = 0,
+    rivals: Sequence[str] = (),
     on_progress: Callable[[str], None] | None = None,
 ) -> Comparison:
-    """Train the NumPy reference and the compiled kernels on the same data, and compare times, costs and parameters.
+    """Train the NumPy reference and the compiled kernels on the same data; compare times, costs and parameters.
 
-    For each batch size, the two run one after the other in this process, and record the cost of each epoch. Kernels are
-    compiled before anything is timed. A fit that takes less than half a second is repeated, and the median is taken.
+    For each batch size, both record the cost of each epoch. Largest differences of costs, W and b are judged by bounds,
+    see `Comparison.verdict`. Shorter fits show how they grow.
+
+    Times are of five to nine rounds, in each of which both run in turn, after kernels are compiled. A speed-up is the
+    median of the rounds' ratios, between the least and the largest one. Where a fit of the reference takes above half a
+    second, those after the first are to a part of the rows, and count in proportion. Each round also measures the
+    kernels by one thread, and how fast X can be read.
 
     Parameters
     ----------
     X : array_like (n_samples, n_features), optional
-        None for generated data, 200,000 x 100 of float32.
+        None for generated data, 125,000 x 100 of float32.
     Y : array_like (n_samples,), (1, n_samples) or (n_samples, 1)
         Labels 0 and 1.
     batch_sizes : sequence of int or None
@@ -159,6 +88,8 @@ def compare(
         Threads of the kernels; the reference uses as many as NumPy's BLAS is set to.
     random_state : int
         Seed of the split, the generated data and the shuffles.
+    rivals : sequence of str
+        Other libraries to run too: "sklearn", "torch" and "jax", one epoch over the rows in order.
     on_progress : callable, optional
         Called with a line of text before each fit.
 
@@ -170,7 +101,10 @@ def compare(
     ------
     ValueError, TypeError
         If an argument has the wrong shape, type or value.
+    ImportError
+        If a rival isn't installed; names the extra to install.
     """
+    rivals = require_rivals(rivals)
     if not isinstance(random_state, numbers.Integral):
         raise TypeError(f"random_state must be an integer, so that both walk the same batches; got {random_state!r}")
     rng = validation.check_random_state(random_state)
@@ -191,34 +125,39 @@ def compare(
         raise ValueError(f"dtype must be float32 or float64; got {dtype!r}")
     if not isinstance(batch_sizes, Iterable) or not (batch_sizes := list(batch_sizes)):
         raise ValueError(f"batch_sizes must hold batch sizes (None for batch gradient descent); got {batch_sizes!r}")
-    X_train, Y_train, X_test, Y_test = _split(X, labels, validation.check_fraction(test_size, "test_size"), rng)
-    if dtype is not None:
-        X_train, X_test = (validation.check_X(part.astype(dtype)) if len(part) else part for part in (X_train, X_test))
-    if standardize:
-        X_train, X_test = _standardize(X_train, X_test)
-    m = X_train.shape[0]
+    data = _split(X, labels, validation.check_fraction(test_size, "test_size"), rng)
+    data = _prepared(data, dtype, standardize)
+    m = len(data.X)
     checked = [None if size is None else validation.check_batch_size(size, m) for size in batch_sizes]
     sizes = list(dict.fromkeys(checked))  # without the duplicates that clipping makes
+    options = {"learning_rate": learning_rate, "num_iterations": epochs, "random_state": random_state}
     rows: list[ComparisonRow] = []
-    tell = on_progress or (lambda text: None)
+    rival_rows: list[RivalRow] = []
     for number, size in enumerate(sizes, start=1):
-        label = f"[{number}/{len(sizes)}] batch size {'full' if size is None else size}"
-        arguments: dict[str, Any] = {"learning_rate": learning_rate, "num_iterations": epochs, "record_every": 1}
-        arguments |= {"batch_size": size, "random_state": random_state}
-        rows.append(_compare_batch_size(X_train, Y_train, X_test, Y_test, arguments, n_threads, tell, label))
+
+        def tell(what: str, label: str = f"[{number}/{len(sizes)}] batch size {size or 'full'}") -> None:
+            if on_progress:
+                on_progress(f"{label}: {what}")
+
+        rows.append(_compare_batch_size(data, size, options, n_threads, tell))
+        for name in rivals:
+            tell(name)
+            X = features(data.X, None, None)
+            rival_rows.append(compare_rival(name, X, data.Y, size, learning_rate, n_threads))
     return Comparison(
-        n_train=X_train.shape[0],
-        n_test=X_test.shape[0],
-        n_features=X_train.shape[1],
-        dtype=str(X_train.dtype),
+        n_train=m,
+        n_test=len(data.X_test),
+        n_features=data.X.shape[1],
+        dtype=str(data.X.dtype),
         epochs=epochs,
         learning_rate=learning_rate,
         n_threads=n_threads or usual_threads(),
         rows=rows,
+        rivals=rival_rows,
     )
 
 
-def generate_data(rng: np.random.Generator, n_samples: int = 200_000, n_features: int = 100) -> tuple[Array, Array]:
+def generate_data(rng: np.random.Generator, n_samples: int = 125_000, n_features: int = 100) -> tuple[Array, Array]:
     """Draw standard normal X (m, n) of float32, and labels Y (1, m) of int64 that follow a logistic model."""
     X = rng.standard_normal((n_samples, n_features), dtype=np.float32)
     weights = rng.standard_normal((n_features, 1)) * (3 / np.sqrt(n_features))
@@ -226,92 +165,182 @@ def generate_data(rng: np.random.Generator, n_samples: int = 200_000, n_features
     return X, (rng.random((1, n_samples)) < probabilities).astype(np.int64)
 
 
+class _Fits:
+    """Fits of one batch size, by the reference and by the kernels, to the same rows in the same order."""
+
+    def __init__(self, data: _Data, batch_size: int | None, options: dict[str, Any], n_threads: int | None) -> None:
+        self.X, self.Y = data.X, data.Y
+        self.epochs = options["num_iterations"]
+        self.options = options | {"record_every": 1, "batch_size": batch_size}
+        self.n_threads = n_threads
+        m = len(self.X)
+        packed = batch_size is None and packing.pays(self.X, m, m, self.epochs)
+        turned = not self.X.flags.c_contiguous and packing.turning_pays(batch_size is not None, self.epochs)
+        self.copies = packed or turned  # whether the kernels' fit makes a copy of X
+
+    def reference(self, epochs: int | None = None, rows: int | None = None) -> Fitted:
+        options = self.options | {"num_iterations": epochs or self.epochs}
+        return reference.train_logistic_regression(self.X[:rows], self.Y[:rows], **options)
+
+    def fast(self, epochs: int | None = None, **changes: Any) -> Fitted:
+        options = self.options | {"num_iterations": epochs or self.epochs, "n_threads": self.n_threads} | changes
+        return textbook.train_logistic_regression(self.X, self.Y, **options)
+
+    def seconds(self, whole: float) -> dict[str, list[float]]:
+        """Seconds of an epoch of each contestant, round by round; the reference's first fit took `whole` seconds.
+
+        Where that is long, its other fits are to as many of the first rows as are fast, and count in proportion.
+        """
+        m, size = len(self.X), self.options["batch_size"] or 1
+        rows = m if whole <= _LONG else min(m, max(1, int(m * _LONG / whole / size)) * size)
+        first = [whole / self.epochs]
+
+        def reference_seconds() -> float:
+            return first.pop() if first else _epoch_seconds(lambda: self.reference(rows=rows)) * m / rows
+
+        n_threads = self.n_threads or usual_threads()
+        contestants = {"numpy": reference_seconds, "numba": lambda: _epoch_seconds(self.fast)}
+        contestants["one thread"] = lambda: _epoch_seconds(lambda: self.fast(n_threads=1))
+        if self.copies:
+            contestants["unpacked"] = lambda: _epoch_seconds(lambda: self.fast(pack=False))
+        contestants["read"] = lambda: read_seconds(self.X, n_threads)
+        contestants["read by one"] = lambda: read_seconds(self.X, 1)
+        return in_turn(contestants)
+
+
+def _epoch_seconds(fit: Callable[[], Fitted]) -> float:
+    """Seconds of an epoch of those that a fit ran; one that diverges runs fewer."""
+    start = time.perf_counter()
+    _, _, costs = fit()
+    return (time.perf_counter() - start) / max(1, len(costs))
+
+
 def _compare_batch_size(
-    X: Array,
-    Y: Array,
-    X_test: Array,
-    Y_test: Array,
-    arguments: dict[str, Any],
+    data: _Data,
+    batch_size: int | None,
+    options: dict[str, Any],
     n_threads: int | None,
     tell: Callable[[str], None],
-    label: str,
 ) -> ComparisonRow:
-    def train_fast(**changes: Any) -> tuple[Array, float, list[float]]:
-        return functional.train_logistic_regression(X, Y, **(arguments | changes), n_threads=n_threads)
-
-    tell(f"{label}: compiling")
+    fits = _Fits(data, batch_size, options, n_threads)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # the timed fit below repeats a warning of divergence
-        train_fast(num_iterations=1)
-    tell(f"{label}: NumPy reference")
-    (W, b, costs), seconds, _ = _timed(lambda: reference.train_logistic_regression(X, Y, **arguments))
-    tell(f"{label}: Numba kernels")
-    time.sleep(0.05)  # NumPy's BLAS threads spin for a while after their last product
-    (W_fast, b_fast, costs_fast), seconds_fast, diverged = _timed(train_fast)
-    epochs = max(1, len(costs_fast))
-    per_second = epochs / seconds_fast
+        warnings.simplefilter("ignore", RuntimeWarning)  # the fits below repeat a warning of divergence
+        tell("compiling")
+        fits.fast()
+        fits.fast(n_threads=1)
+        if fits.copies:
+            fits.fast(pack=False)
+        differences = []
+        for epochs in _fewer(fits.epochs):
+            tell(f"both for {epochs} of {fits.epochs} epochs")
+            differences.append(_differences(data, fits.reference(epochs), fits.fast(epochs)))
+    tell("NumPy reference")
+    start = time.perf_counter()
+    slow, reference_diverged = _watched(fits.reference)
+    whole = (time.perf_counter() - start) * fits.epochs / max(1, len(slow[2]))
+    tell("Numba kernels")
+    fast, diverged = _watched(fits.fast)
+    tell("both in turn")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        seconds = fits.seconds(whole)
+    median = {name: float(np.median(values)) for name, values in seconds.items()}
+    (W, b, costs), (W_fast, b_fast, costs_fast) = slow, fast
+    gigabytes = data.X.nbytes / 1e9
     return ComparisonRow(
-        batch_size=arguments["batch_size"],
+        batch_size=batch_size,
         diverged=diverged,
-        reference_seconds=seconds / max(1, len(costs)),
-        fast_seconds=seconds_fast / epochs,
-        rows_per_second=X.shape[0] * per_second,
-        gigabytes_per_second=X.nbytes * per_second / 1e9,
-        reference_cost=_cost(X, Y, W, b),
-        fast_cost=_cost(X, Y, W_fast, b_fast),
-        largest_weight_difference=float(np.max(np.abs(W - W_fast))),
-        train_accuracy=functional.accuracy(functional.predict(X, W_fast, b_fast), Y),
-        test_accuracy=(
-            functional.accuracy(functional.predict(X_test, W_fast, b_fast), Y_test) if len(X_test) else float("nan")
-        ),
+        reference_diverged=reference_diverged,
+        reference_seconds=median["numpy"],
+        fast_seconds=median["numba"],
+        one_thread_seconds=median["one thread"],
+        unpacked_seconds=median.get("unpacked"),
+        speedups=Ratio.of(seconds["numpy"], seconds["numba"]),
+        rows_per_second=len(data.X) / median["numba"],
+        gigabytes_per_second=gigabytes / median["numba"],
+        bandwidth_share=Ratio.of(seconds["read"], seconds["numba"]).median,
+        bandwidth=gigabytes / median["read"],
+        one_thread_bandwidth=gigabytes / median["read by one"],
+        reference_cost=_cost(data, W, b),
+        fast_cost=_cost(data, W_fast, b_fast),
+        differences=[*differences, _differences(data, slow, fast)],
+        bounds=_bounds(data, slow),
+        train_accuracy=_accuracy(data.X, data.Y, W_fast, b_fast),
+        test_accuracy=_accuracy(data.X_test, data.Y_test, W_fast, b_fast),
         reference_costs=costs,
         fast_costs=costs_fast,
     )
 
 
-def _cost(X: Array, Y: Array, W: Array, b: float) -> float:
-    """Mean loss from the scores, because a loss from a probability rounded to 0 or 1 ends at 36 nats (in float64)."""
-    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
-        Z = scores(features(X, None, None), W, b)
-        return float(np.mean(losses_of(Z, Y), dtype=np.float64))
+def _fewer(epochs: int) -> list[int]:
+    """Numbers of epochs of shorter fits, which show how differences grow: 1, 3, 10, 30 and so on."""
+    return [number for k in range(10) for number in (10**k, 3 * 10**k) if number < epochs]
 
 
-def _timed(fit: Callable[[], Any], budget: float = 0.5, most: int = 5) -> tuple[Any, float, bool]:
-    """Return the fit's result, the median seconds of its runs, and whether it warned of divergence.
+def _watched(fit: Callable[[], Fitted]) -> tuple[Fitted, bool]:
+    """Return what a fit returns, and whether it warned of divergence; its warnings are passed on.
 
-    Runs are repeated, `most` times at most, while they have taken less than `budget` seconds together. Costs can't tell
-    whether the last epoch diverged, because each is recorded before its update.
+    Costs can't tell whether the last epoch diverged, because each is recorded before its update.
     """
-    seconds: list[float] = []
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        while not seconds or (sum(seconds) < budget and len(seconds) < most):
-            start = time.perf_counter()
-            result = fit()
-            seconds.append(time.perf_counter() - start)
-            warnings.simplefilter("ignore")  # repeated runs repeat their warnings
+        result = fit()
     for warning in caught:
         warnings.warn(warning.message, warning.category, stacklevel=4)  # shown at the caller of `compare`
-    diverged = any(issubclass(warning.category, RuntimeWarning) for warning in caught)
-    return result, float(np.median(seconds)), diverged
+    return result, any(issubclass(warning.category, RuntimeWarning) for warning in caught)
 
 
-def _split(X: Array, labels: Array, test_size: float, rng: np.random.Generator) -> tuple[Array, Array, Array, Array]:
+def _differences(data: _Data, slow: Fitted, fast: Fitted) -> Differences:
+    (W, b, costs), (W_fast, b_fast, costs_fast) = slow, fast
+    with np.errstate(over="ignore", invalid="ignore"):
+        of_costs = [*costs, _cost(data, W, b)], [*costs_fast, _cost(data, W_fast, b_fast)]
+        cost = np.max(np.abs(np.subtract(*of_costs))) if len(costs) == len(costs_fast) else math.inf
+        return Differences(len(costs), float(cost), float(np.max(np.abs(W - W_fast))), float(abs(b - b_fast)))
+
+
+def _bounds(data: _Data, slow: Fitted) -> Differences:
+    """Bounds by the size of what is compared: the cost, if above 1 nat; the largest weight; b, or the mean score."""
+    W, b, costs = slow
+    tolerance = TOLERANCE[str(computed_dtype(data.X))]
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+        score = float(np.mean(np.abs(scores(features(data.X, None, None), W, b)), dtype=np.float64))
+    sizes = max(1.0, _cost(data, W, b)), float(np.max(np.abs(W))), max(abs(b), score)
+    return Differences(len(costs), *(tolerance * size for size in sizes))
+
+
+def _cost(data: _Data, W: Array, b: float) -> float:
+    """Mean loss from the scores, because a loss from a probability rounded to 0 or 1 ends at 36 nats (in float64)."""
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+        Z = scores(features(data.X, None, None), W, b)
+        return float(np.mean(losses_of(Z, data.Y), dtype=np.float64))
+
+
+def _accuracy(X: Array, Y: Array, W: Array, b: float) -> float:
+    return textbook.accuracy(textbook.predict(X, W, b), Y) if len(X) else float("nan")
+
+
+def _split(X: Array, labels: Array, test_size: float, rng: np.random.Generator) -> _Data:
     m = X.shape[0]
     n_test = round(m * test_size)
     if n_test >= m:
         raise ValueError(f"test_size={test_size:g} leaves no training rows of {m}: choose a smaller one")
     if n_test == 0:
-        return X, labels, X[:0], labels[:0]
+        return _Data(X, labels, X[:0], labels[:0])
     order = rng.permutation(m)
     test, training = order[:n_test], order[n_test:]
-    return validation.check_X(X[training]), labels[training], validation.check_X(X[test]), labels[test]
+    return _Data(validation.check_X(X[training]), labels[training], validation.check_X(X[test]), labels[test])
 
 
-def _standardize(X_train: Array, X_test: Array) -> tuple[Array, Array]:
-    mean = X_train.mean(axis=0, dtype=np.float64)
-    scale = X_train.std(axis=0, dtype=np.float64)
-    scale[scale <= np.finfo(np.float64).eps * np.abs(mean)] = 1  # constant columns
-    dtype = X_train.dtype
-    train, test = (scaled_features(part, mean.astype(dtype), scale.astype(dtype)) for part in (X_train, X_test))
-    return validation.check_X(train), validation.check_X(test) if len(test) else test
+def _prepared(data: _Data, dtype: Any, standardize: bool) -> _Data:
+    """Features in the precision to train in, and standardised by the training rows."""
+    parts = [data.X, data.X_test]
+    if dtype is not None:
+        parts = [part.astype(dtype) for part in parts]
+    if standardize:
+        mean = parts[0].mean(axis=0, dtype=np.float64)
+        scale = parts[0].std(axis=0, dtype=np.float64)
+        scale[scale <= np.finfo(np.float64).eps * np.abs(mean)] = 1  # constant columns
+        kind = parts[0].dtype
+        parts = [scaled_features(part, mean.astype(kind), scale.astype(kind)) for part in parts]
+    X, X_test = (validation.check_X(part) if len(part) else part for part in parts)
+    return data._replace(X=X, X_test=X_test)
