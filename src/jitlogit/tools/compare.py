@@ -143,7 +143,7 @@ def compare(
         for name in rivals:
             tell(name)
             X = features(data.X, None, None)
-            rival_rows.append(compare_rival(name, X, data.Y, size, learning_rate, n_threads))
+            rival_rows.append(compare_rival(name, X, data.Y, size, options, n_threads))
     return Comparison(
         n_train=m,
         n_test=len(data.X_test),
@@ -316,7 +316,9 @@ def _cost(data: _Data, W: Array, b: float) -> float:
 
 
 def _accuracy(X: Array, Y: Array, W: Array, b: float) -> float:
-    return textbook.accuracy(textbook.predict(X, W, b), Y) if len(X) else float("nan")
+    """The fraction that is right; NaN without rows, and of parameters that aren't finite."""
+    told = len(X) > 0 and np.isfinite(W).all() and math.isfinite(b)
+    return textbook.accuracy(textbook.predict(X, W, b), Y) if told else math.nan
 
 
 def _split(X: Array, labels: Array, test_size: float, rng: np.random.Generator) -> _Data:

@@ -93,9 +93,13 @@ class ComparisonRow:
 
 @dataclass(frozen=True)
 class RivalRow:
-    """Result for one batch size and one rival: one epoch, rows in order, in turn with one of the kernels."""
+    """Result for one batch size and one rival: an epoch, rows in order, in turn with a fit by the kernels.
+
+    `differences` are those after one epoch from zero; `diverged` says that the kernels warned in it.
+    """
 
     batch_size: int | None
+    diverged: bool
     rival: str
     rival_version: str
     rival_seconds: float
@@ -110,6 +114,8 @@ class RivalRow:
 
     @property
     def verdict(self) -> str:
+        if self.diverged:
+            return DIVERGED
         return OK if self.differences.keep(self.bounds) else NOT_OK
 
 
@@ -150,7 +156,7 @@ class Comparison:
         wrong = [f"batch size {row.batch_label}" for row in self.rows if row.verdict == NOT_OK]
         wrong += [f"{row.rival} at batch size {row.batch_label}" for row in self.rivals if row.verdict == NOT_OK]
         if wrong:
-            return f"{NOT_OK}: NumPy and kernels don't agree, see {', '.join(wrong)}."
+            return f"{NOT_OK}: results differ by more than their bounds, see {', '.join(wrong)}."
         judged = [row for row in self.rows if row.verdict == OK]
         if not judged:
             return "NOT JUDGED: all fits diverged; scale the features (--standardize), or lower the learning rate."

@@ -37,11 +37,25 @@ def sklearn_epoch(X: Array, y: Array, batch_size: int, rate: float) -> Epoch:
 
     if batch_size == 1:
         sgd = SGDClassifier(
-            "log_loss", penalty=None, learning_rate="constant", eta0=rate, max_iter=1, tol=None, shuffle=False
+            "log_loss",
+            penalty=None,
+            learning_rate="constant",
+            eta0=rate,
+            max_iter=1,
+            tol=None,
+            shuffle=False,
+            random_state=0,
         )
         return lambda: (sgd.fit(X, y).coef_[0], float(sgd.intercept_[0]))
     network = MLPClassifier(
-        (), solver="sgd", alpha=0, batch_size=batch_size, learning_rate_init=rate, momentum=0, shuffle=False
+        (),
+        solver="sgd",
+        alpha=0,
+        batch_size=batch_size,
+        learning_rate_init=rate,
+        momentum=0,
+        shuffle=False,
+        random_state=0,
     )
     network.partial_fit(X[:batch_size], y[:batch_size], classes=[0, 1])
 
@@ -124,31 +138,40 @@ def require_rivals(names: Sequence[str]) -> list[str]:
 
 
 def compare_rival(
-    name: str, X: Array, y: Array, batch_size: int | None, learning_rate: float, n_threads: int | None
+    name: str, X: Array, y: Array, batch_size: int | None, options: dict[str, Any], n_threads: int | None
 ) -> RivalRow:
-    """One epoch of a rival over the whole batches of X (m, n) of float32 or float64, in turn with the kernels."""
+    """An epoch of a rival over the whole batches of X (m, n) of float32 or float64, in turn with a fit by the kernels.
+
+    Results are compared after one epoch. `options` are learning rate and epochs of the fit, of which an epoch's seconds
+    are a part.
+    """
     size = X.shape[0] if batch_size is None else batch_size
     rows = X.shape[0] // size * size
     X, y = np.ascontiguousarray(X[:rows]), y[:rows]
+    epochs = options["num_iterations"]
 
-    def fast() -> tuple[Array, float, list[float]]:
-        return train_logistic_regression(
-            X, y, learning_rate, 1, batch_size=batch_size, shuffle=False, n_threads=n_threads
-        )
+    def fast(epochs: int) -> tuple[Array, float, list[float]]:
+        changes = {"num_iterations": epochs, "batch_size": batch_size, "shuffle": False, "n_threads": n_threads}
+        return train_logistic_regression(X, y, **(options | changes))
 
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        W, b_fast, _ = fast(1)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of one epoch that hasn't converged, or has diverged
-        epoch = RIVALS[name].make(X, y, size, learning_rate)
-        (w, b), (W, b_fast, _) = epoch(), fast()
-        seconds = in_turn({"rival": lambda: timed(epoch), "fast": lambda: timed(fast)})
-    scale = float(max(np.max(np.abs(W)), abs(b_fast))) * TOLERANCE[str(X.dtype)]
+        warnings.simplefilter("ignore")  # of an epoch that hasn't converged, or has diverged
+        epoch = RIVALS[name].make(X, y, size, options["learning_rate"])
+        w, b = epoch()
+        fast(epochs)
+        seconds = in_turn({"rival": lambda: timed(epoch), "fast": lambda: timed(lambda: fast(epochs)) / epochs})
+    bound = float(max(np.max(np.abs(W)), abs(b_fast))) * TOLERANCE[str(X.dtype)]
     return RivalRow(
         batch_size=batch_size,
+        diverged=any(issubclass(warning.category, RuntimeWarning) for warning in caught),
         rival=name,
         rival_version=str(importlib.import_module(RIVALS[name].module).__version__),
         rival_seconds=float(np.median(seconds["rival"])),
         fast_seconds=float(np.median(seconds["fast"])),
         speedups=Ratio.of(seconds["rival"], seconds["fast"]),
         differences=Differences(1, 0.0, float(np.max(np.abs(w - W[:, 0]))), abs(b - b_fast)),
-        bounds=Differences(1, 0.0, scale, scale),
+        bounds=Differences(1, 0.0, bound, bound),
     )

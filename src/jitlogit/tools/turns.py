@@ -14,9 +14,9 @@ from ..data.validation import Array
 __all__ = ["Ratio", "in_turn", "read_seconds", "timed"]
 
 # Rounds go on to the most while they have taken less than so many seconds.
-_LEAST_ROUNDS, _MOST_ROUNDS, _SECONDS = 5, 9, 1.0
-# Seconds between two contestants. NumPy's BLAS threads spin for a while after their last product.
-_PAUSE = 0.05
+_LEAST_ROUNDS, _MOST_ROUNDS, _SECONDS = 5, 9, 1.5
+# Seconds between two contestants, since the threads of NumPy's BLAS spin for some 20 ms after their last product.
+_PAUSE = 0.03
 # Least bytes of a measurement, so that the 0.1 ms in which threads start is negligible; and the most passes over X,
 # since of a tiny X a pass takes no longer than its call.
 _LEAST_BYTES, _MOST_PASSES = 2.5e8, 1000
