@@ -71,6 +71,7 @@ def comparison_row(batch_size=32, **changes):
         batch_size=batch_size,
         diverged=False,
         reference_diverged=False,
+        unstable=False,
         reference_seconds=0.5,
         fast_seconds=0.125,
         one_thread_seconds=0.25,

@@ -172,7 +172,7 @@ def test_costs_that_overflow_are_shown_and_written(data, tmp_path, capsys):
     status, out, _ = run(capsys, *words)
     assert status == 2  # nothing could be told
     assert out.count("diverged\n") == 2
-    assert out.splitlines()[-1].startswith("NOT JUDGED: all fits diverged")
+    assert out.splitlines()[-1].startswith("NOT JUDGED: all fits diverged or are unstable")
     assert json.loads((tmp_path / "result.json").read_text())["rows"][0]["fast_cost"] is None
 
 

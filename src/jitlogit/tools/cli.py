@@ -17,7 +17,7 @@ from .. import __version__
 from ..data.validation import bfloat16
 from . import plots
 from .compare import compare
-from .comparison import DIVERGED, NOT_OK, OK
+from .comparison import NOT_JUDGED, NOT_OK, OK
 from .comparison_plots import save_comparison, save_page
 from .rivals import RIVALS
 from .warmup import warmup
@@ -145,7 +145,7 @@ def _compare(arguments: argparse.Namespace) -> int:
     if arguments.html:
         save_page(comparison, arguments.html)
     print(comparison)
-    return {OK: 0, NOT_OK: 1, DIVERGED: 2}[comparison.verdict]
+    return {OK: 0, NOT_OK: 1, NOT_JUDGED: 2}[comparison.verdict]
 
 
 class _Progress:

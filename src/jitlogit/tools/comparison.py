@@ -14,9 +14,22 @@ import numpy as np
 from .display import Table, Tables, shown_as_table
 from .turns import Ratio
 
-__all__ = ["DIVERGED", "NOT_OK", "OK", "TOLERANCE", "Comparison", "ComparisonRow", "Differences", "RivalRow"]
+__all__ = [
+    "DIVERGED",
+    "NOT_JUDGED",
+    "NOT_OK",
+    "OK",
+    "TOLERANCE",
+    "UNSTABLE",
+    "Comparison",
+    "ComparisonRow",
+    "Differences",
+    "RivalRow",
+]
 
-OK, NOT_OK, DIVERGED = "OK", "NOT OK", "diverged"
+OK, NOT_OK, NOT_JUDGED = "OK", "NOT OK", "NOT JUDGED"
+#: Why a row isn't judged.
+DIVERGED, UNSTABLE = "diverged", "unstable"
 #: Largest difference between NumPy and the kernels, relative to the size of what is compared. It is what the project
 #: guarantees, and its tests check over 300 epochs. float64: sums are rounded in another order. float32: the same, times
 #: the number of updates whose rounding errors gradient descent has not yet forgotten.
@@ -50,6 +63,7 @@ class ComparisonRow:
     batch_size: int | None
     diverged: bool
     reference_diverged: bool
+    unstable: bool
     reference_seconds: float
     fast_seconds: float
     one_thread_seconds: float
@@ -84,9 +98,11 @@ class ComparisonRow:
 
     @property
     def verdict(self) -> str:
-        """OK if costs, W and b keep their bounds; "diverged" if both fits did, since rounding errors grow then."""
+        """OK if costs, W and b keep their bounds, else NOT OK; "diverged" or "unstable" where rounding errors grow."""
         if self.diverged and self.reference_diverged:
             return DIVERGED
+        if self.unstable:
+            return UNSTABLE
         same = self.diverged == self.reference_diverged and self.differences[-1].keep(self.bounds)
         return OK if same else NOT_OK
 
@@ -146,9 +162,9 @@ class Comparison:
 
     @property
     def verdict(self) -> str:
-        """NOT OK if a row is, else OK if one is. "diverged" where nothing could be told of any."""
+        """NOT OK if a row is, else OK if one is, else NOT JUDGED."""
         found = {row.verdict for row in self.rows} | {row.verdict for row in self.rivals}
-        return next((word for word in (NOT_OK, OK) if word in found), DIVERGED)
+        return next((word for word in (NOT_OK, OK) if word in found), NOT_JUDGED)
 
     @property
     def conclusion(self) -> str:
@@ -159,10 +175,10 @@ class Comparison:
             return f"{NOT_OK}: results differ by more than their bounds, see {', '.join(wrong)}."
         judged = [row for row in self.rows if row.verdict == OK]
         if not judged:
-            return "NOT JUDGED: all fits diverged; scale the features (--standardize), or lower the learning rate."
+            return f"{NOT_JUDGED}: all fits diverged or are unstable; scale the features, or lower the learning rate."
         speeds = [row.speedup for row in judged]
         text = f"{OK}: NumPy and kernels agree at {len(judged)} of {len(self.rows)} batch sizes"
-        text += "" if len(judged) == len(self.rows) else " (the other fits diverged)"
+        text += "" if len(judged) == len(self.rows) else " (others diverged or are unstable)"
         return f"{text}; kernels are {_short(min(speeds))} to {_short(max(speeds))} times as fast."
 
     def table(self) -> Tables:
