@@ -254,6 +254,7 @@ def test_csv(header, target, words, data, tmp_path, capsys):
         ("a.npz", "not an archive", [], "is not a readable .npz file"),
         ("a.npz", "", ["--target", "y"], "--target goes with --data FILE.csv"),
         ("a.csv", "1,2,0\n2,3,1\n", ["--plot", "c.xyz"], "c.xyz is not the name of a picture"),
+        ("a.csv", "1,2,0\n2,3,1\n", ["--html", "c.txt"], "--html must name a file that ends in .html; got c.txt"),
         ("a.parquet", "", [], "expected .npz, .npy or .csv"),
         ("a.npy", "", [], "goes with --labels FILE"),
         (

@@ -115,7 +115,7 @@ def test_the_worst_verdict_is_that_of_the_comparison():
 
 
 def test_fits_in_which_rounding_errors_grow_are_not_judged():
-    """Steps on single long rows overshoot: after a change of its rate by rounding, the reference ends elsewhere, too."""
+    """Steps on single long rows overshoot: the reference, too, ends elsewhere if its rate changes by a rounding."""
     rng = np.random.default_rng(0)
     X, Y = rng.standard_normal((96, 100)) + 2, rng.random(96) < 0.5
     (row,) = jitlogit.compare(X, Y, batch_sizes=[1], epochs=30, learning_rate=0.1, test_size=0).rows
@@ -271,10 +271,8 @@ def test_the_page_in_a_browser(tmp_path):
     """Nothing is fetched, nothing goes wrong, and nothing is wider than the window, of a desktop or a telephone."""
     playwright = pytest.importorskip("playwright.sync_api", reason="needs the extra browser")
     pytest.importorskip("matplotlib")
-    from jitlogit.tools.comparison_plots import save_page
-
     rows = [comparison_row(size) for size in (1, 32, 256, 4096, None)]
-    save_page(comparison(*rows, rivals=[RIVAL]), tmp_path / "page.html")
+    comparison(*rows, rivals=[RIVAL]).save(tmp_path / "page.html")
     url, said, fetched = (tmp_path / "page.html").as_uri(), [], []
     with playwright.sync_playwright() as p:
         chromium = p.chromium.launch(executable_path=BROWSER, args=["--no-sandbox"])

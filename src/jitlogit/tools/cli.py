@@ -18,7 +18,6 @@ from ..data.validation import bfloat16
 from . import plots
 from .compare import compare
 from .comparison import NOT_JUDGED, NOT_OK, OK
-from .comparison_plots import save_comparison, save_page
 from .rivals import RIVALS
 from .warmup import warmup
 
@@ -112,6 +111,8 @@ def _compare(arguments: argparse.Namespace) -> int:
         plots.check_picture(arguments.plot)
     if arguments.html:
         plots.require_matplotlib()
+        if arguments.html.suffix.lower() not in (".html", ".htm"):
+            raise ValueError(f"--html must name a file that ends in .html; got {arguments.html}")
     if arguments.labels and not arguments.data:
         raise ValueError("--labels goes with --data FILE.npy")
     if arguments.target is not None and (not arguments.data or not _is_text(arguments.data)):
@@ -140,10 +141,8 @@ def _compare(arguments: argparse.Namespace) -> int:
     progress.clear()
     if arguments.json:
         arguments.json.write_text(json.dumps(comparison.to_dict(), indent=1, allow_nan=False) + "\n")
-    if arguments.plot:
-        save_comparison(comparison, arguments.plot)
-    if arguments.html:
-        save_page(comparison, arguments.html)
+    for path in filter(None, (arguments.plot, arguments.html)):
+        comparison.save(path)
     print(comparison)
     return {OK: 0, NOT_OK: 1, NOT_JUDGED: 2}[comparison.verdict]
 

@@ -7,6 +7,7 @@ import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -228,6 +229,16 @@ class Comparison:
             "verdict": [row.verdict for row in rows],
         }
         return Table("Rivals: one epoch, rows in order, in turn with jitlogit", columns, words=["rival", "verdict"])
+
+    def save(self, path: str | Path) -> None:
+        """Write tables and pictures as one page if the path ends in .html, else the pictures in a file of that kind.
+
+        The pictures are both costs over epochs, the growth of the differences, and throughput under the bandwidth. The
+        page needs no network. Raises ImportError if matplotlib isn't installed.
+        """
+        from .comparison_plots import save_page, save_picture
+
+        (save_page if Path(path).suffix.lower() in (".html", ".htm") else save_picture)(self, path)
 
     def to_dict(self) -> dict[str, Any]:
         """Return all fields, verdicts, versions and the machine as objects that JSON can hold."""

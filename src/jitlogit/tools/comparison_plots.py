@@ -86,7 +86,7 @@ def figure_of(comparison: Comparison) -> Figure:
     return figure
 
 
-def save_comparison(comparison: Comparison, path: str | Path) -> None:
+def save_picture(comparison: Comparison, path: str | Path) -> None:
     """Write the three pictures to a file; needs no display."""
     figure_of(comparison).savefig(path, dpi=120)
 
