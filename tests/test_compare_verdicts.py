@@ -34,6 +34,10 @@ def data():
     return X, Y[0]
 
 
+#: Differences of fits that have nothing in common.
+APART = {"differences": [Differences(2, 1.0, 1.0, 1.0)]}
+
+
 def comparison(*rows, **changes):
     return replace(Comparison(96, 24, 3, "float64", 2, 0.01, 2, list(rows)), **changes)
 
@@ -90,7 +94,12 @@ def test_a_planted_error_is_not_ok_and_ends_with_1(plant, data, tmp_path, monkey
 def test_a_fit_that_diverges_alone_is_not_ok():
     assert comparison_row(diverged=True).verdict == "NOT OK"
     assert comparison_row(reference_diverged=True).verdict == "NOT OK"
-    assert comparison_row(diverged=True, reference_diverged=True).verdict == "diverged"
+    both = comparison_row(diverged=True, reference_diverged=True)
+    assert both.verdict == "OK"
+    assert "OK (diverged)" in str(comparison(both))
+    assert replace(both, **APART).verdict == "diverged"
+    assert comparison_row(**APART, unstable=True).verdict == "unstable"
+    assert comparison_row(**APART).verdict == "NOT OK"
 
 
 @pytest.mark.parametrize("name", ["cost", "weights", "bias"])
@@ -103,7 +112,7 @@ def test_each_difference_must_keep_its_bound(name, size, verdict):
 
 def test_the_worst_verdict_is_that_of_the_comparison():
     fine, wrong = comparison_row(), comparison_row(diverged=True)
-    told = comparison_row(1, diverged=True, reference_diverged=True)
+    told = comparison_row(1, unstable=True, **APART)
     assert [comparison(*rows).verdict for rows in ([fine, told], [told], [told, wrong, fine])] == [
         "OK",
         "NOT JUDGED",

@@ -14,7 +14,7 @@ from sklearn.base import clone
 from sklearn.utils.fixes import parse_version
 
 from jitlogit import LogisticRegression, LogisticRegressionCV, MiniBatchLogisticRegression
-from jitlogit.tools.comparison import Comparison
+from jitlogit.tools.comparison import Comparison, Differences
 from jitlogit.tools.display import Table, shown_as_table
 from jitlogit.tools.learning_rate import RangeTest
 
@@ -96,7 +96,15 @@ def test_any_result_takes_one_line():
 
 
 def test_a_comparison_is_two_tables_and_a_verdict():
-    diverged = {"diverged": True, "reference_diverged": True, "fast_cost": 123456.7, "test_accuracy": float("nan")}
+    nothing = float("nan")
+    apart = [Differences(2, nothing, nothing, nothing)]
+    diverged = {
+        "diverged": True,
+        "reference_diverged": True,
+        "differences": apart,
+        "fast_cost": 123456.7,
+        "test_accuracy": float("nan"),
+    }
     result = comparison(comparison_row(), comparison_row(None, **diverged))
     lines = str(result).splitlines()
     assert lines[0] == result.title

@@ -99,13 +99,12 @@ class ComparisonRow:
 
     @property
     def verdict(self) -> str:
-        """OK if costs, W and b keep their bounds, else NOT OK; "diverged" or "unstable" where rounding errors grow."""
+        """OK if costs, W and b keep their bounds, else NOT OK; "diverged" or "unstable" where rounding errors grew."""
+        if self.diverged == self.reference_diverged and self.differences[-1].keep(self.bounds):
+            return OK
         if self.diverged and self.reference_diverged:
             return DIVERGED
-        if self.unstable:
-            return UNSTABLE
-        same = self.diverged == self.reference_diverged and self.differences[-1].keep(self.bounds)
-        return OK if same else NOT_OK
+        return UNSTABLE if self.unstable else NOT_OK
 
 
 @dataclass(frozen=True)
@@ -212,7 +211,7 @@ class Comparison:
             "|db| (bound)": [_within(end.bias, row.bounds.bias) for end, row in zip(ends, rows, strict=True)],
             "train acc": [f"{row.train_accuracy:.4f}" for row in rows],
             "test acc": [f"{row.test_accuracy:.4f}" for row in rows],
-            "verdict": [row.verdict for row in rows],
+            "verdict": [f"{OK} ({DIVERGED})" if row.diverged and row.verdict == OK else row.verdict for row in rows],
         }
         return Table("Agreement: largest differences, and the bounds that they must keep", columns, words=["verdict"])
 
