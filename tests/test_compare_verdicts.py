@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from conftest import JIT_OFF, comparison_row, make_data
+from conftest import JIT_OFF, comparison_row, make_data, slow_without_jit
 
 import jitlogit
 from jitlogit.tools import cli, turns
@@ -121,8 +121,10 @@ def test_the_worst_verdict_is_that_of_the_comparison():
     assert comparison(fine, comparison_row(None, speedups=Ratio(120.4, 1, 2))).conclusion == (
         "OK: NumPy and kernels agree at 2 of 2 batch sizes; kernels are 4.0 to 120 times as fast."
     )
+    assert comparison(fine).conclusion.endswith("; kernels are 4.0 times as fast.")
 
 
+@slow_without_jit
 def test_fits_in_which_rounding_errors_grow_are_not_judged():
     """Steps on single long rows overshoot: the reference, too, ends elsewhere if its rate changes by a rounding."""
     rng = np.random.default_rng(0)

@@ -176,10 +176,10 @@ class Comparison:
         judged = [row for row in self.rows if row.verdict == OK]
         if not judged:
             return f"{NOT_JUDGED}: all fits diverged or are unstable; scale the features, or lower the learning rate."
-        speeds = [row.speedup for row in judged]
+        least, most = (_short(choose(row.speedup for row in judged)) for choose in (min, max))
         text = f"{OK}: NumPy and kernels agree at {len(judged)} of {len(self.rows)} batch sizes"
         text += "" if len(judged) == len(self.rows) else " (others diverged or are unstable)"
-        return f"{text}; kernels are {_short(min(speeds))} to {_short(max(speeds))} times as fast."
+        return f"{text}; kernels are {least if least == most else f'{least} to {most}'} times as fast."
 
     def table(self) -> Tables:
         """Speeds, differences with their bounds, rivals if there are any, and the verdict."""

@@ -40,7 +40,7 @@ def plot_growth(comparison: Comparison, ax: Axes) -> None:
     ax.set_xlabel("epochs of the fit")
     ax.set_ylabel("largest |dW| / bound after the last epoch")
     ax.set_title("growth of the differences")
-    ax.legend(title="batch size", ncols=2)
+    _legend_below(ax, "batch size")
 
 
 def plot_ladder(comparison: Comparison, ax: Axes) -> None:
@@ -69,7 +69,14 @@ def plot_ladder(comparison: Comparison, ax: Axes) -> None:
     ax.set_xlabel("batch size")
     ax.set_ylabel("GB of X per second of an epoch")
     ax.set_title("throughput")
-    ax.legend(fontsize="small")
+    _legend_below(ax, None)
+
+
+def _legend_below(ax: Axes, title: str | None) -> None:
+    """Lines fill the axes from the bound or the bandwidth down, so that a legend inside would cover some."""
+    ax.legend(
+        title=title, loc="upper center", bbox_to_anchor=(0.5, -0.15), ncols=2 if title is None else 4, fontsize="small"
+    )
 
 
 def figure_of(comparison: Comparison) -> Figure:

@@ -168,7 +168,7 @@ def compare_rival(
         batch_size=batch_size,
         diverged=any(issubclass(warning.category, RuntimeWarning) for warning in caught),
         rival=name,
-        rival_version=str(importlib.import_module(RIVALS[name].module).__version__),
+        rival_version=str(importlib.import_module(RIVALS[name].module).__version__).partition("+")[0],
         rival_seconds=float(np.median(seconds["rival"])),
         fast_seconds=float(np.median(seconds["fast"])),
         speedups=Ratio.of(seconds["rival"], seconds["fast"]),
