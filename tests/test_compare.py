@@ -176,6 +176,16 @@ def test_costs_that_overflow_are_shown_and_written(data, tmp_path, capsys):
     assert json.loads((tmp_path / "result.json").read_text())["rows"][0]["fast_cost"] is None
 
 
+def test_bytes_are_standardized_as_floats():
+    rng = np.random.default_rng(0)
+    X = rng.integers(0, 256, (120, 3), np.uint8)
+    options = {"batch_sizes": [None], "epochs": 50, "learning_rate": 1.0, "standardize": True}
+    result, same = (jitlogit.compare(rows, X[:, 0] > 100, **options) for rows in (X, X.astype(np.float32)))
+    assert result.dtype == "float32"
+    assert result.rows[0].fast_costs == same.rows[0].fast_costs
+    assert result.rows[0].fast_cost < 0.3
+
+
 def test_constant_columns_standardize_to_zero():
     X = np.column_stack([np.full(50, 0.1), np.arange(50.0)])
     result = jitlogit.compare(X, X[:, 1] > 25, batch_sizes=[None], epochs=50, learning_rate=1.0, standardize=True)

@@ -184,18 +184,19 @@ def test_reading_takes_time_by_size_for_any_layout(dtype, order, monkeypatch):
 
 
 def test_a_long_reference_is_repeated_on_a_part_of_the_rows(data, monkeypatch):
-    X, Y = data
+    X, Y = data[0][:96], data[1][:96]
     seen = []
     fits = tool._Fits(tool._Data(X, Y, X[:0], Y[:0]), 16, {"learning_rate": 0.1, "num_iterations": 2}, None)
     monkeypatch.setattr(fits, "reference", lambda rows: seen.append(rows) or (None, 0.0, [0.7, 0.6]))
     assert fits.seconds(4.0)["numpy"][0] == 2.0  # of two epochs, the whole fit
-    assert set(seen) == {16}  # 120 / 8, but at least a batch
+    assert set(seen) == {16}  # 96 / 8, but at least a batch
     seen.clear()
-    fits.seconds(1.0)
-    assert set(seen) == {48}  # whole batches of 120 / 2
+    monkeypatch.setattr(tool, "_epoch_seconds", lambda fit: float(bool(fit())))
+    assert fits.seconds(1.0)["numpy"] == [0.5, 2.0]  # in proportion: 96 / 48 of a second
+    assert set(seen) == {48}  # whole batches of 96 / 2
     seen.clear()
     fits.seconds(0.1)
-    assert set(seen) == {120}
+    assert set(seen) == {96}
 
 
 def test_narrow_rows_are_timed_without_their_copy_too():

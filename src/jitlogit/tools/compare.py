@@ -353,6 +353,7 @@ def _prepared(data: _Data, dtype: Any, standardize: bool) -> _Data:
     if dtype is not None:
         parts = [part.astype(dtype) for part in parts]
     if standardize:
+        parts = [features(part, None, None) for part in parts]  # bytes can't hold what is below their mean
         mean = parts[0].mean(axis=0, dtype=np.float64)
         scale = parts[0].std(axis=0, dtype=np.float64)
         scale[scale <= np.finfo(np.float64).eps * np.abs(mean)] = 1  # constant columns
