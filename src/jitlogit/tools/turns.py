@@ -15,8 +15,9 @@ __all__ = ["Ratio", "in_turn", "read_seconds", "timed"]
 
 # Rounds go on to the most while they have taken less than so many seconds.
 _LEAST_ROUNDS, _MOST_ROUNDS, _SECONDS = 5, 9, 1.5
-# Seconds between two contestants, since the threads of NumPy's BLAS spin for some 20 ms after their last product.
-_PAUSE = 0.03
+# Seconds after the first contestant. The threads of NumPy's BLAS spin for 20 ms after their last product, longer on a
+# busy machine, in the way of the others.
+_PAUSE = 0.1
 # Least bytes of a measurement, so that the 0.1 ms in which threads start is negligible; and the most passes over X,
 # since of a tiny X a pass takes no longer than its call.
 _LEAST_BYTES, _MOST_PASSES = 2.5e8, 1000
@@ -44,15 +45,19 @@ class Ratio(NamedTuple):
 
 
 def in_turn(contestants: Mapping[str, Callable[[], float]]) -> dict[str, list[float]]:
-    """Return the seconds of five to nine rounds, in each of which every contestant runs once and tells its seconds."""
+    """Return the seconds of five to nine rounds, in each of which every contestant runs once and tells its seconds.
+
+    The first contestant may be of another library, whose threads get time to end.
+    """
     seconds: dict[str, list[float]] = {name: [] for name in contestants}
     start = time.perf_counter()
     for number in range(_MOST_ROUNDS):
         if number >= _LEAST_ROUNDS and time.perf_counter() - start >= _SECONDS:
             break
-        for name, run in contestants.items():
-            time.sleep(_PAUSE)
+        for place, (name, run) in enumerate(contestants.items()):
             seconds[name].append(run())
+            if place == 0:
+                time.sleep(_PAUSE)
     return seconds
 
 
