@@ -210,12 +210,12 @@ def test_narrow_rows_are_timed_without_their_copy_too():
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("batch_size", [1, 16, None])
 def test_rivals_make_the_same_updates(name, dtype, batch_size):
+    state = np.random.get_state()  # noqa: NPY002
     pytest.importorskip(RIVALS[name].module)
     X, Y = make_data(120, 3, dtype)
     options = {"learning_rate": 0.1, "num_iterations": 3}
-    state = np.random.get_state()  # noqa: NPY002
     row = compare_rival(name, X, Y[0].astype(np.uint8), batch_size, options, None)
-    np.random.set_state(state)  # noqa: NPY002  JAX draws from it when it starts
+    np.random.set_state(state)  # noqa: NPY002  JAX draws from it when it is imported
     assert row.verdict == "OK"
     assert row.rival_version
     assert row.rival_seconds > 0
