@@ -51,7 +51,7 @@ from .textbook.binary import (
 )
 from .textbook.softmax import forward_softmax, train_softmax_regression
 from .tools import plots
-from .tools.compare import compare
+from .tools.comparing.compare import compare
 from .tools.learning_rate import learning_rate_finder
 from .tools.warmup import warmup
 
@@ -87,7 +87,7 @@ _ESTIMATORS = {
     "to_onnx": "estimators.export",
 }
 # What few programs need, and what brings more modules with it.
-_RARE = {"compare_steps": "tools.derivation"}
+_RARE = {"compare_steps": "tools.comparing.derivation"}
 
 
 def __getattr__(name: str) -> Any:
