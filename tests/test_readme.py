@@ -61,11 +61,11 @@ def test_the_first_command_prints_what_is_shown(capsys):
     (shown,) = [block for language, block in BLOCKS if language == "text"]
     assert cli.main(["compare", "--epochs", "1", "--batch-sizes", "32,full"]) == 0
     printed = without_numbers(capsys.readouterr().out)
-    known = [line for line in without_numbers(shown) if line != "0"]  # the row of dots
+    known = [line for line in without_numbers(shown) if line.strip("0 ")]  # the row of dots
     kinds = [line for line in known if not re.match(r"^(0|full) ", line)]
     missing = [line for line in kinds if line not in printed]
     assert missing == []
-    assert len(kinds) >= 5
+    assert len(kinds) >= 3
 
 
 def commands():
