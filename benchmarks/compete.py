@@ -4,7 +4,7 @@ Writes JSON with versions, threads and machine. Makes Markdown tables from it, w
 and PNG plots. Libraries that aren't installed are listed as missing.
 
     python -m benchmarks compete
-    python -m benchmarks compete --earlier compete.json --readme README.md
+    python -m benchmarks compete --earlier compete.json --readme benchmarks/README.md
 """
 
 from __future__ import annotations
@@ -52,27 +52,12 @@ def rates_of(cell: dict[str, Any]) -> dict[str, float]:
 
 def plot(result: dict[str, Any], folder: Path) -> list[Path]:
     """PNG files: throughput over batch size under the roofline for each n, and loss gap over time for each set."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot as plt
-
+    plt = pyplot()
     folder.mkdir(parents=True, exist_ok=True)
     paths = []
     for n, dtype in dict.fromkeys((cell["n"], cell["dtype"]) for cell in result["cells"]):
-        cells = [cell for cell in result["cells"] if (cell["n"], cell["dtype"]) == (n, dtype)]
-        row_bytes = n * (8 if dtype == "float64" else 4)
-        labels = [str(cell["batch_size"] or "m") for cell in cells]
         figure, axes = plt.subplots(figsize=(7, 4.5), layout="constrained")
-        for name in dict.fromkeys(name for cell in cells for name in rates_of(cell)):
-            points = [
-                (k, rates_of(cell)[name] * row_bytes / 1e9) for k, cell in enumerate(cells) if name in rates_of(cell)
-            ]
-            axes.plot(*zip(*points, strict=True), marker="o", label=name, linewidth=2 if name == "jitlogit" else 1)
-        roof = [cell["all_rows_per_second"] * row_bytes / cell["all_share"] / 1e9 for cell in cells]
-        axes.plot(range(len(cells)), roof, color="black", linestyle="--", label="read bandwidth")
-        axes.set(xlabel="batch size", ylabel="GB of X per second", yscale="log", title=f"n = {n}, {dtype}")
-        axes.set_xticks(range(len(cells)), labels)
+        draw_throughput(axes, [cell for cell in result["cells"] if (cell["n"], cell["dtype"]) == (n, dtype)])
         axes.legend(fontsize="small")
         paths.append(folder / f"throughput-{n}-{dtype}.png")
         figure.savefig(paths[-1], dpi=120)
@@ -90,6 +75,36 @@ def plot(result: dict[str, Any], folder: Path) -> list[Path]:
         figure.savefig(paths[-1], dpi=120)
         plt.close(figure)
     return paths
+
+
+def pyplot() -> Any:
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot as plt
+
+    return plt
+
+
+def draw_throughput(axes: Any, cells: list[dict[str, Any]]) -> None:
+    """Throughput over batch size of all contestants, under the read bandwidth; the cells have one n and one dtype."""
+    row_bytes = row_bytes_of(cells[0])
+    for name in dict.fromkeys(name for cell in cells for name in rates_of(cell)):
+        points = [(k, rates_of(cell)[name] * row_bytes / 1e9) for k, cell in enumerate(cells) if name in rates_of(cell)]
+        axes.plot(*zip(*points, strict=True), marker="o", label=name, linewidth=2 if name == "jitlogit" else 1)
+    axes.plot(range(len(cells)), [bandwidth_of(cell) for cell in cells], color="black", ls="--", label="read bandwidth")
+    title = f"{cells[0]['n']} features of {cells[0]['dtype']}"
+    axes.set(xlabel="batch size", ylabel="GB of X per second", yscale="log", title=title)
+    axes.set_xticks(range(len(cells)), [str(cell["batch_size"] or "all") for cell in cells])
+
+
+def row_bytes_of(cell: dict[str, Any]) -> int:
+    return int(cell["n"]) * (8 if cell["dtype"] == "float64" else 4)
+
+
+def bandwidth_of(cell: dict[str, Any]) -> float:
+    """What all threads can read, in GB per second."""
+    return float(cell["all_rows_per_second"] * row_bytes_of(cell) / cell["all_share"] / 1e9)
 
 
 def tables(result: dict[str, Any]) -> str:

@@ -5,7 +5,7 @@ with all threads and with one. Its rate is shown as a share of the read bandwidt
 measured in the same minute. The fastest rival's pass runs in turn with ours. A slow rival gets the first rows only,
 which favours it, since they fit the caches better. Results are compared before anything is timed.
 
-    python -m benchmarks grid --json grid.json --readme README.md
+    python -m benchmarks grid --json grid.json --readme benchmarks/README.md
 """
 
 from __future__ import annotations
@@ -153,8 +153,9 @@ def text(cell: dict[str, Any] | None) -> str:
 def summary(result: dict[str, Any]) -> str:
     machine = result["machine"]
     ratios = [cell["speedup"] for cell in result["cells"] if "speedup" in cell]
+    when = f"{result['date'][:10]}, {machine['processor']}; " if "date" in result else ""
     words = (
-        f"X of {result['megabytes']:g} MB, rows in order, {machine['threads']} threads; "
+        f"{when}X of {result['megabytes']:g} MB, rows in order, {machine['threads']} threads; "
         + ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
         + "."
     )

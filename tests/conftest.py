@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numba
@@ -17,6 +18,8 @@ from sklearn.utils.fixes import parse_version
 
 from jitlogit.compiler import threads
 from jitlogit.kernels.epochs import epoch, team
+from jitlogit.tools.comparing.comparison import ComparisonRow, Differences
+from jitlogit.tools.comparing.turns import Ratio
 
 JIT_OFF = os.environ.get("NUMBA_DISABLE_JIT") == "1"
 
@@ -60,6 +63,35 @@ def objective(model, X, y, C, weights=None):
     weights = np.ones(len(y)) if weights is None else weights
     log = model.predict_log_proba(np.asarray(X, np.float64))[np.arange(len(y)), y]
     return -np.sum(weights * log) / weights.sum() + np.sum(model.coef_**2) / (2 * C * weights.sum())
+
+
+def comparison_row(batch_size=32, **changes):
+    """A row of a comparison in which all is well."""
+    row = ComparisonRow(
+        batch_size=batch_size,
+        diverged=False,
+        reference_diverged=False,
+        unstable=False,
+        reference_seconds=0.5,
+        fast_seconds=0.125,
+        one_thread_seconds=0.25,
+        unpacked_seconds=None,
+        speedups=Ratio(4.0, 3.5, 4.25),
+        rows_per_second=8e6,
+        gigabytes_per_second=1.5,
+        bandwidth_share=0.3,
+        bandwidth=5.0,
+        one_thread_bandwidth=2.5,
+        reference_cost=0.25,
+        fast_cost=0.25,
+        differences=[Differences(1, 0.0, 0.0, 0.0), Differences(2, 1e-16, 1e-15, 1e-17)],
+        bounds=Differences(2, 1e-12, 2e-12, 3e-12),
+        train_accuracy=0.9,
+        test_accuracy=0.875,
+        reference_costs=[0.7, 0.5],
+        fast_costs=[0.7, 0.5],
+    )
+    return replace(row, **changes)
 
 
 def relative_difference(actual, expected):

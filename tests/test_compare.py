@@ -15,10 +15,18 @@ import jitlogit
 from jitlogit import plots, reference
 from jitlogit.reference import DIVERGED_COST
 from jitlogit.tools import cli
-from jitlogit.tools import compare as tool
-from jitlogit.tools.compare import generate_data
+from jitlogit.tools.comparing import compare as tool
+from jitlogit.tools.comparing import turns
+from jitlogit.tools.comparing.compare import generate_data
 
 QUICK = ["--batch-sizes", "16,full", "--epochs", "2"]
+
+
+@pytest.fixture(autouse=True)
+def _few_rounds(monkeypatch):
+    """Times aren't what these tests are about."""
+    for name, value in {"_LEAST_ROUNDS": 2, "_SECONDS": 0, "_PAUSE": 0}.items():
+        monkeypatch.setattr(turns, name, value)
 
 
 @pytest.fixture
@@ -56,29 +64,20 @@ def test_compare_returns_what_both_did(data):
 
 
 def test_rates_and_speedup_are_by_the_seconds_of_an_epoch(data, monkeypatch):
-    seconds = iter([12.0, 4.0])  # of four epochs: first the reference's, then the kernels'
-    monkeypatch.setattr(tool, "_timed", lambda fit: (fit(), next(seconds), False))
+    seconds = {"numpy": [3.0, 6.0, 3.0], "numba": [1.0, 1.0, 2.0], "one thread": [2.0] * 3}
+    monkeypatch.setattr(tool, "in_turn", lambda _: seconds | {"read": [0.5] * 3, "read by one": [0.75] * 3})
     result = jitlogit.compare(*data, batch_sizes=[None], epochs=4)
     (row,) = result.rows
-    assert (row.reference_seconds, row.fast_seconds, row.speedup) == (3.0, 1.0, 3.0)
+    assert (row.reference_seconds, row.fast_seconds, row.one_thread_seconds) == (3.0, 1.0, 2.0)
+    assert row.speedups == (3.0, 1.5, 6.0)  # the median ratio of the rounds, the least and the largest
+    assert row.bandwidth_share == 0.5
     assert row.rows_per_second == 96
     assert row.gigabytes_per_second == pytest.approx(96 * 3 * 8 / 1e9)
-    assert json.loads(json.dumps(result.to_dict()))["rows"][0]["speedup"] == 3.0
-
-
-@pytest.mark.parametrize(
-    ("runs", "median"), [([0.6], 0.6), ([0.3, 0.05, 0.2], 0.2), ([0.04, 0.01, 0.03, 0.02, 0.09], 0.03)]
-)
-def test_short_fits_are_timed_until_half_a_second_or_five_runs(runs, median, monkeypatch):
-    now, left = [0.0], list(runs)
-
-    def fit():
-        now[0] += left.pop(0)
-        return "result"
-
-    monkeypatch.setattr(tool.time, "perf_counter", lambda: now[0])
-    assert tool._timed(fit) == ("result", pytest.approx(median), False)
-    assert left == []
+    assert row.bandwidth == pytest.approx(2 * row.gigabytes_per_second)
+    assert "3.0x [1.5-6.0]" in str(result)
+    read = json.loads(json.dumps(result.to_dict(), allow_nan=False))["rows"][0]
+    assert read["speedup"] == 3.0
+    assert read["speedups"] == {"median": 3.0, "least": 1.5, "largest": 6.0}
 
 
 def test_compare_leaves_its_input_alone_and_splits_alike(data):
@@ -145,6 +144,7 @@ def test_compare_counts_the_epochs_that_a_diverging_fit_ran(data):
     assert row.diverged
     assert len(row.fast_costs) < 10
     assert row.rows_per_second == pytest.approx(96 / row.fast_seconds)
+    assert row.verdict == "OK"  # both ran as far, to the same numbers
     assert row.fast_seconds > 1e-6  # not divided by epochs that never ran
     assert len(caught) == 2  # the reference and the kernels, once each
 
@@ -171,9 +171,20 @@ def test_costs_that_overflow_are_shown_and_written(data, tmp_path, capsys):
     np.savez(tmp_path / "set.npz", X=data[0][:, :1] * 1e200, y=data[1])
     words = "--data", tmp_path / "set.npz", *QUICK, "--learning-rate", "1", "--json", tmp_path / "result.json"
     status, out, _ = run(capsys, *words)
-    assert status == 0
-    assert out.count("diverged") == 2
+    assert status == 2  # nothing could be told
+    assert out.count("diverged\n") == 2
+    assert out.splitlines()[-1].startswith("NOT JUDGED: all fits diverged or are unstable")
     assert json.loads((tmp_path / "result.json").read_text())["rows"][0]["fast_cost"] is None
+
+
+def test_bytes_are_standardized_as_floats():
+    rng = np.random.default_rng(0)
+    X = rng.integers(0, 256, (120, 3), np.uint8)
+    options = {"batch_sizes": [None], "epochs": 50, "learning_rate": 1.0, "standardize": True}
+    result, same = (jitlogit.compare(rows, X[:, 0] > 100, **options) for rows in (X, X.astype(np.float32)))
+    assert result.dtype == "float32"
+    assert result.rows[0].fast_costs == same.rows[0].fast_costs
+    assert result.rows[0].fast_cost < 0.3
 
 
 def test_constant_columns_standardize_to_zero():
@@ -198,7 +209,10 @@ def test_table_json_and_plot(data, tmp_path, capsys):
     assert status == 0
     lines = out.splitlines()
     assert lines[0].startswith("96 x 3 float64 (24 test rows), 2 epochs")
-    assert [line.split()[0] for line in lines[4:]] == ["16", "full"]
+    assert [line.split()[0] for line in lines[6:8] + lines[13:15]] == ["16", "full"] * 2
+    assert [line.split()[-1] for line in lines[13:15]] == ["OK", "OK"]
+    assert lines[-1].startswith("OK: NumPy and kernels agree at 2 of 2 batch sizes")
+    assert max(map(len, lines)) <= 100
     assert "NumPy reference" in err
     result = json.loads((tmp_path / "r.json").read_text())
     assert [row["batch_size"] for row in result["rows"]] == [16, None]
@@ -231,7 +245,8 @@ def test_csv(header, target, words, data, tmp_path, capsys):
     assert status == 0
     np.savez(tmp_path / "set.npz", X=X, y=Y if sorted(names) == names else 1 - Y)
     _, expected, _ = run(capsys, "--data", tmp_path / "set.npz", *QUICK)
-    assert [line.split()[6:] for line in out.splitlines()] == [line.split()[6:] for line in expected.splitlines()]
+    agreement = [text[text.index("Agreement") :].splitlines()[:-1] for text in (out, expected)]
+    assert agreement[0] == agreement[1]
 
 
 @pytest.mark.parametrize(
@@ -250,6 +265,7 @@ def test_csv(header, target, words, data, tmp_path, capsys):
         ("a.npz", "not an archive", [], "is not a readable .npz file"),
         ("a.npz", "", ["--target", "y"], "--target goes with --data FILE.csv"),
         ("a.csv", "1,2,0\n2,3,1\n", ["--plot", "c.xyz"], "c.xyz is not the name of a picture"),
+        ("a.csv", "1,2,0\n2,3,1\n", ["--html", "c.txt"], "--html must name a file that ends in .html; got c.txt"),
         ("a.parquet", "", [], "expected .npz, .npy or .csv"),
         ("a.npy", "", [], "goes with --labels FILE"),
         (

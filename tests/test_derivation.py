@@ -11,7 +11,8 @@ from conftest import make_classes, make_data, slow_without_jit
 import jitlogit
 from jitlogit.data.validation import read_only
 from jitlogit.kernels.steps.labels import with_padding
-from jitlogit.tools import cli, derivation, quantities
+from jitlogit.tools import cli
+from jitlogit.tools.comparing import derivation, quantities
 from jitlogit.training.order import Order
 
 NAMES = ["z", "A", "L", "J", "dZ", "dW", "db", "W", "b"]

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import pickle
-from dataclasses import replace
 from html.parser import HTMLParser
 from typing import NamedTuple
 
 import numpy as np
 import pytest
 import sklearn
-from conftest import make_data
+from conftest import comparison_row, make_data
 from sklearn.base import clone
 from sklearn.utils.fixes import parse_version
 
 from jitlogit import LogisticRegression, LogisticRegressionCV, MiniBatchLogisticRegression
-from jitlogit.tools.compare import Comparison, ComparisonRow
+from jitlogit.tools.comparing.comparison import Comparison, Differences
 from jitlogit.tools.display import Table, shown_as_table
 from jitlogit.tools.learning_rate import RangeTest
 
@@ -45,11 +44,6 @@ class Cells(HTMLParser):
             self.rows[-1][-1] += data
         if self._open and self._open[-1] == "caption":
             self.caption += data
-
-
-def row_of(batch_size=32, **changes):
-    row = ComparisonRow(batch_size, False, 0.5, 0.125, 8e6, 1.5, 0.25, 0.25, 1e-15, 0.9, 0.875, [0.7, 0.5], [0.7, 0.5])
-    return replace(row, **changes)
 
 
 def comparison(*rows):
@@ -101,16 +95,29 @@ def test_any_result_takes_one_line():
     assert tuple(result) == (1.0, 2.0)
 
 
-def test_a_comparison_is_a_table():
-    result = comparison(row_of(), row_of(None, diverged=True, fast_cost=123456.7, test_accuracy=float("nan")))
+def test_a_comparison_is_two_tables_and_a_verdict():
+    nothing = float("nan")
+    apart = [Differences(2, nothing, nothing, nothing)]
+    diverged = {
+        "diverged": True,
+        "reference_diverged": True,
+        "differences": apart,
+        "fast_cost": 123456.7,
+        "test_accuracy": float("nan"),
+    }
+    result = comparison(comparison_row(), comparison_row(None, **diverged))
     lines = str(result).splitlines()
     assert lines[0] == result.title
-    assert " ".join(lines[4].split()) == "32 0.50000 0.12500 4.0x 8.00 1.50 0.250000 0.250000 1.0e-15 0.9000 0.8750"
-    assert lines[5].split()[-5:] == ["123457", "1.0e-15", "0.9000", "nan", "diverged"]
-    assert [" ".join(cells).split() for cells in Cells(result._repr_html_()).rows[1:]] == [
-        line.split() for line in lines[4:]
-    ]
-    assert "note" not in str(comparison(row_of()))
+    assert " ".join(lines[6].split()) == "32 0.50000 0.12500 4.0x [3.5-4.2] 8.00 1.50 30%"
+    agreement = "0.250000 1.0e-16 (1e-12) 1.0e-15 (2e-12) 1.0e-17 (3e-12) 0.9000 0.8750 OK"
+    assert " ".join(lines[13].split()) == f"32 {agreement}"
+    assert lines[14].split()[1] == "123457"
+    assert lines[14].split()[-2:] == ["nan", "diverged"]
+    assert lines[-1].startswith("OK: NumPy and kernels agree at 1 of 2 batch sizes (others diverged or are unstable)")
+    html = result._repr_html_()
+    words = [" ".join(cells).split() for cells in Cells(html).rows]
+    assert words[1:3] + words[4:6] == [line.split() for line in lines[6:8] + lines[13:15]]
+    assert lines[-1] in html
     assert str(pickle.loads(pickle.dumps(result))) == str(result)
     assert len(repr(result.rows[0]).splitlines()) == 1
     assert "fast_seconds=0.125" in repr(result.rows[0])

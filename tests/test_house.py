@@ -245,8 +245,9 @@ def not_called(readme, traces):
     missing, count = [], 0
     for line in readme.splitlines():
         cells = [cell.strip() for cell in line.strip("|").split("|")]
-        if line.startswith("|") and cells[-1].startswith("`kernels/"):
-            path, *names = re.findall(r"`([^`]+)`", cells[-1])
+        found = re.fullmatch(r"\[(.*)\]\(src/jitlogit/(kernels/.*)\)", cells[-1])
+        if line.startswith("|") and found:
+            path, names = found[2], re.findall(r"`([^`]+)`", found[1])
             called = traces[TRACE_OF.get(cells[0], "short rows")]
             missing += [(cells[0], name) for name in names if f"{path}: {name}" not in called]
             count += len(names)

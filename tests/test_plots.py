@@ -8,7 +8,7 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import make_classes, make_data
+from conftest import comparison_row, make_classes, make_data
 from matplotlib.figure import Figure
 from scipy import sparse
 from sklearn.linear_model import LogisticRegression as Theirs
@@ -18,7 +18,8 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 
 from jitlogit import LogisticRegression, MiniBatchLogisticRegression, plots
-from jitlogit.tools.compare import Comparison, ComparisonRow
+from jitlogit.tools.comparing.comparison import Comparison
+from jitlogit.tools.comparing.comparison_plots import plot_growth, plot_ladder
 
 mpl.use("agg")
 
@@ -137,10 +138,7 @@ def is_whole(ax):
 
 
 def comparison():
-    rows = [
-        ComparisonRow(size, False, 1.0, 0.5, 1e6, 1.0, 0.5, 0.5, 0.0, 0.9, 0.9, [0.7, 0.6], [0.7, 0.5])
-        for size in (1, 32, None)
-    ]
+    rows = [comparison_row(size, reference_costs=[0.7, 0.6]) for size in (1, 32, None)]
     return Comparison(800_000, 200_000, 1000, "float32", 20, 0.0123, 16, rows)
 
 
@@ -172,6 +170,34 @@ def test_nothing_is_cut_off_and_curves_differ_in_grey():
             assert [tick for tick in ax.get_xticks() if tick % 1] == []  # iterations are whole
     finally:
         plt.close("all")
+
+
+def test_growth_is_drawn_as_part_of_the_bound():
+    ax = axes()
+    plot_growth(comparison(), ax)
+    assert [line.get_label() for line in ax.lines] == ["1", "32", "full", "bound"]
+    assert ax.lines[0].get_xdata().tolist() == [1, 2]
+    assert ax.lines[0].get_ydata().tolist() == pytest.approx([1e-6, 1e-15 / 2e-12])  # no difference: the least
+
+
+def test_the_ladder_shows_rates_under_the_bandwidth():
+    given = comparison()
+    ax = axes()
+    plot_ladder(given, ax)
+    curves = {line.get_label(): list(line.get_ydata()) for line in ax.lines}
+    size = 1.5 * 0.125  # GB of X
+    assert curves["NumPy"] == [size / 0.5] * 3
+    assert curves["one thread"] == [size / 0.25] * 3
+    assert curves["16 threads"] == [size / 0.125] * 3
+    assert curves["bandwidth, 16 threads"] == [5.0, 5.0]
+    assert curves["bandwidth, one thread"] == [2.5, 2.5]
+    assert "on a copy (packed)" not in curves
+    packed = replace(given, rows=[*given.rows[:2], replace(given.rows[2], unpacked_seconds=0.2)])
+    ax = axes()
+    plot_ladder(packed, ax)
+    curves = {line.get_label(): list(line.get_ydata()) for line in ax.lines}
+    assert curves["on a copy (packed)"][2] == size / 0.125
+    assert curves["16 threads"] == [size / 0.125, size / 0.125, size / 0.2]
 
 
 def test_a_comparison_is_two_curves_for_each_batch_size():

@@ -43,7 +43,7 @@ from .textbook.binary import accuracy, forward_pass, predict, train_logistic_reg
 from .textbook.equations import compute_cost, compute_gradients, sigmoid, update_parameters
 from .textbook.softmax import forward_softmax, train_softmax_regression
 from .tools import plots
-from .tools.compare import compare
+from .tools.comparing.compare import compare
 from .tools.learning_rate import learning_rate_finder
 from .tools.warmup import warmup
 
@@ -79,7 +79,7 @@ _ESTIMATORS = {
 }
 # What few programs need, and what brings more modules with it. Like the estimators, it isn't in `__all__`, of which
 # `import *` and documentation tools need each name at once.
-_RARE = {"compare_steps": "tools.derivation"}
+_RARE = {"compare_steps": "tools.comparing.derivation"}
 
 
 def __getattr__(name: str) -> Any:

@@ -4,4 +4,4 @@ Data come in, from files or from Python. Tables, pictures and suggestions go out
 """
 
 #: Modules whose names users see, which pages of documentation are made of.
-__all__ = ["compare", "derivation", "learning_rate", "plots", "warmup"]
+__all__ = ["comparing", "learning_rate", "plots", "warmup"]

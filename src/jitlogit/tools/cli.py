@@ -1,4 +1,4 @@
-"""The command line: reads files, runs `compare` or `warmup`, prints a table and writes pictures."""
+"""The command line: reads files, runs `compare` or `warmup`, prints tables and writes pictures and pages."""
 
 from __future__ import annotations
 
@@ -14,17 +14,20 @@ from typing import Any
 import numpy as np
 
 from .. import __version__
-from ..data.validation import bfloat16, check_count, check_X
+from ..data.validation import bfloat16, check_count
 from . import plots
-from .compare import _standardize, compare, generate_data
-from .derivation import compare_steps
+from .comparing.compare import compare, generate_data, prepared
+from .comparing.comparison import NOT_JUDGED, NOT_OK, OK
+from .comparing.derivation import compare_steps
+from .comparing.rivals import RIVALS
 from .warmup import warmup
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit status.
 
-    It is 0, 1 for missing kernels or a step that isn't OK, or 2 for an error, which is printed.
+    0; 1 for missing kernels, a verdict or a step that is NOT OK; 2 for an error, which is printed, and for a comparison
+    of which nothing could be judged.
     """
     arguments = _parser().parse_args(argv)
     with warnings.catch_warnings():
@@ -65,7 +68,9 @@ def _parser() -> argparse.ArgumentParser:
     add("--dtype", choices=("float32", "float64"), help="precision to train in; default: the data's")
     add("--threads", type=int, metavar="N", help="threads of the Numba kernels; default: all")
     add("--standardize", action="store_true", help="shift and scale the features to mean 0 and variance 1")
-    add("--plot", type=Path, metavar="FILE", help="write a picture of both cost curves")
+    add("--rivals", nargs="+", default=(), choices=RIVALS, metavar="NAME", help=f"run too: {', '.join(RIVALS)}")
+    add("--plot", type=Path, metavar="FILE", help="write a picture: cost, growth of differences, throughput")
+    add("--html", type=Path, metavar="FILE", help="write tables and picture as one page that needs no network")
     add("--json", type=Path, metavar="FILE", help="write the results")
     add(
         "--steps",
@@ -114,13 +119,17 @@ def _batch_sizes(text: str) -> list[int | None]:
 def _compare(arguments: argparse.Namespace) -> int:
     if arguments.plot:
         plots.check_picture(arguments.plot)
+    if arguments.html:
+        plots.require_matplotlib()
+        if arguments.html.suffix.lower() not in (".html", ".htm"):
+            raise ValueError(f"--html must name a file that ends in .html; got {arguments.html}")
     if arguments.labels and not arguments.data:
         raise ValueError("--labels goes with --data FILE.npy")
     if arguments.target is not None and (not arguments.data or not _is_text(arguments.data)):
         raise ValueError("--target goes with --data FILE.csv")
     if arguments.steps is not None:
         return _compare_steps(arguments)
-    for path in (arguments.plot, arguments.json):
+    for path in (arguments.plot, arguments.json, arguments.html):
         if path and not path.absolute().parent.is_dir():
             raise ValueError(f"the folder of {path} doesn't exist")
     X = Y = None
@@ -138,15 +147,16 @@ def _compare(arguments: argparse.Namespace) -> int:
         standardize=arguments.standardize,
         dtype=arguments.dtype,
         n_threads=arguments.threads,
+        rivals=arguments.rivals,
         on_progress=progress,
     )
     progress.clear()
-    print(comparison)
     if arguments.json:
         arguments.json.write_text(json.dumps(comparison.to_dict(), indent=1, allow_nan=False) + "\n")
-    if arguments.plot:
-        plots.save_comparison(comparison, arguments.plot)
-    return 0
+    for path in filter(None, (arguments.plot, arguments.html)):
+        comparison.save(path)
+    print(comparison)
+    return {OK: 0, NOT_OK: 1, NOT_JUDGED: 2}[comparison.verdict]
 
 
 def _compare_steps(arguments: argparse.Namespace) -> int:
@@ -161,11 +171,8 @@ def _compare_steps(arguments: argparse.Namespace) -> int:
         X, raw = _load(arguments.data, arguments.labels, "-1" if arguments.target is None else arguments.target)
     else:
         X, raw = generate_data(np.random.default_rng(0))
-    if arguments.standardize:
-        X = check_X(X)
-        X, _ = _standardize(X, X[:0])
-    X = X[:n_rows] if arguments.dtype is None else X[:n_rows].astype(arguments.dtype)
-    steps = compare_steps(X, _classes(np.ravel(raw)[:n_rows]))
+    (X,) = prepared([X], arguments.dtype, arguments.standardize)
+    steps = compare_steps(X[:n_rows], _classes(np.ravel(raw)[:n_rows]))
     print(steps)
     return 0 if steps.ok else 1
 

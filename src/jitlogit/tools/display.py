@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import Any, NamedTuple, Protocol, TypeVar
 
-__all__ = ["Table", "shown_as_table"]
+__all__ = ["Table", "Tables", "page", "shown_as_table"]
 
 _GAP = "  "  # between two columns of text
 
@@ -44,7 +44,7 @@ class Table(NamedTuple):
         rows = "\n".join(
             "<tr>"
             + "".join(
-                f'<td style="text-align: {sides[name]}">{escape(cell)}</td>'
+                f'<td data-name="{escape(name)}" style="text-align: {sides[name]}">{escape(cell)}</td>'
                 for name, cell in zip(columns, row, strict=True)
             )
             + "</tr>"
@@ -58,8 +58,23 @@ class Table(NamedTuple):
         return {name: cells for name, cells in self.columns.items() if any(cells) or not len(cells)}
 
 
+class Tables(NamedTuple):
+    """A title, several tables, and a last line that says what follows from them."""
+
+    title: str
+    tables: Sequence[Table]
+    last: str
+
+    def text(self) -> str:
+        return "\n\n".join([self.title, *(table.text() for table in self.tables), self.last])
+
+    def html(self) -> str:
+        tables = "\n".join(table.html() for table in self.tables)
+        return f"<p>{escape(self.title)}</p>\n{tables}\n<p><strong>{escape(self.last)}</strong></p>"
+
+
 class _HasTable(Protocol):
-    def table(self) -> Table: ...
+    def table(self) -> Table | Tables: ...
 
 
 Result = TypeVar("Result", bound=_HasTable)
@@ -82,3 +97,47 @@ def _text_of(self: _HasTable) -> str:
 
 def _html_of(self: _HasTable) -> str:
     return self.table().html()
+
+
+# On narrow screens, each row of a table becomes a block, with a line for each cell that begins with its column's name.
+_STYLE = """
+body { font: 16px/1.5 system-ui, sans-serif; margin: 1.5rem auto; max-width: 75rem; padding: 0 1rem; color: #1c2733; }
+table { border-collapse: collapse; margin: 1.5rem 0; }
+caption { font-weight: bold; padding-bottom: 0.3rem; white-space: normal !important; }
+th, td { padding: 0.3rem 0.7rem; border-bottom: 1px solid #d5dbe1; font-variant-numeric: tabular-nums; }
+.pictures { display: flex; flex-wrap: wrap; gap: 1.5rem; }
+figure { flex: 1 1 22rem; margin: 0; min-width: 0; max-width: 36rem; }
+svg { width: 100%; height: auto; }
+footer { color: #5b6773; margin-top: 1.5rem; }
+@media (max-width: 700px) {
+  table, caption, tbody, tr, td { display: block; }
+  thead { display: none; }
+  tr { border-bottom: 2px solid #1c2733; padding: 0.4rem 0; }
+  td { border: 0; padding: 0.1rem 0; text-align: right !important; }
+  td::before { content: attr(data-name); float: left; color: #5b6773; }
+}
+"""
+
+
+def page(heading: str, tables: Tables, pictures: Iterable[str], foot: str) -> str:
+    """A page of HTML that needs no other file: tables, then pictures (SVG), and a line at the foot."""
+    figures = "\n".join(f"<figure>{picture}</figure>" for picture in pictures)
+    return f"""<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<link rel="icon" href="data:,">
+<title>{escape(heading)}</title>
+<style>{_STYLE}</style>
+</head>
+<body>
+<h1>{escape(heading)}</h1>
+{tables.html()}
+<div class="pictures">
+{figures}
+</div>
+<footer>{escape(foot)}</footer>
+</body>
+</html>
+"""

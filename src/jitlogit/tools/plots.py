@@ -19,7 +19,7 @@ from .coefficients import coefficients_of, shortened
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from .compare import Comparison
+    from .comparing.comparison import Comparison
 
 __all__ = ["plot_coefficients", "plot_comparison", "plot_costs", "plot_history", "plot_path", "plot_range_test"]
 
@@ -334,16 +334,6 @@ def plot_comparison(comparison: Comparison, ax: Axes | None = None) -> Axes:
         ax.set_ylabel("cost J (nats),\nof mini-batches the running mean over the pass")
     ax.set_title(textwrap.fill(comparison.title, _TITLE_WIDTH), fontsize="medium")
     return ax
-
-
-def save_comparison(comparison: Comparison, path: str | Path) -> None:
-    """Write `plot_comparison` to a file; needs no display."""
-    require_matplotlib()
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(8, 5), layout="constrained")
-    plot_comparison(comparison, figure.subplots())
-    figure.savefig(path, dpi=120)
 
 
 def check_picture(path: str | Path) -> None:

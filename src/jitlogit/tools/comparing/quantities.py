@@ -6,21 +6,21 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..compiler.jit import kernel
-from ..data import validation as check
-from ..data.prediction import scores_of
-from ..data.validation import Array
-from ..kernels.passes.softmax_tile import softmax_residuals
-from ..kernels.passes.tile import tile_residuals
-from ..kernels.simd.arrays import PADDING
-from ..optimum.passes import make_passes
-from ..reference import sigmoid, softmax
-from ..reference.descent import mean_gradient, scores
-from ..textbook.binary import forward_pass
-from ..textbook.softmax import forward_softmax
-from ..training.dense import DenseFit
-from ..training.order import Order
-from ..training.problem import Problem
+from ...compiler.jit import kernel
+from ...data import validation as check
+from ...data.prediction import scores_of
+from ...data.validation import Array
+from ...kernels.passes.softmax_tile import softmax_residuals
+from ...kernels.passes.tile import tile_residuals
+from ...kernels.simd.arrays import PADDING
+from ...optimum.passes import make_passes
+from ...reference import sigmoid, softmax
+from ...reference.descent import mean_gradient, scores
+from ...textbook.binary import forward_pass
+from ...textbook.softmax import forward_softmax
+from ...training.dense import DenseFit
+from ...training.order import Order
+from ...training.problem import Problem
 
 __all__ = ["LEARNING_RATE", "Batch", "by_kernels", "by_numpy", "checked", "losses", "of_unit_scores"]
 

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from ..data.tables import columns_told
-from ..data.validation import Array, is_bfloat16
-from ..kernels.storage.plan import FOLD_ROWS
-from ..reference.descent import features, mean_gradient, scores
-from .display import Table, shown_as_table
+from ...data.tables import columns_told
+from ...data.validation import Array, is_bfloat16
+from ...kernels.storage.plan import FOLD_ROWS
+from ...reference.descent import features, mean_gradient, scores
+from ..display import Table, shown_as_table
 from .quantities import LEARNING_RATE, Batch, by_kernels, by_numpy, checked, losses, of_unit_scores
 
 __all__ = ["StepComparison", "StepLine", "compare_steps"]

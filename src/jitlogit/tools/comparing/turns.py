@@ -1,0 +1,93 @@
+"""Contestants timed in turn, so that whatever slows the machine slows all of them; and the rate of reading memory."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+import numpy as np
+
+from ...data.validation import Array
+
+__all__ = ["Ratio", "in_turn", "read_seconds", "timed"]
+
+# Rounds go on to the most while they have taken less than so many seconds.
+_LEAST_ROUNDS, _MOST_ROUNDS, _SECONDS = 5, 9, 1.5
+# Seconds after the first contestant. The threads of NumPy's BLAS spin for 20 ms after their last product, longer on a
+# busy machine, in the way of the others.
+_PAUSE = 0.1
+# Least bytes of a measurement, so that the 0.1 ms in which threads start is negligible; and the most passes over X,
+# since of a tiny X a pass takes no longer than its call.
+_LEAST_BYTES, _MOST_PASSES = 2.5e8, 1000
+
+
+class Ratio(NamedTuple):
+    """Ratio of two contestants' seconds: the median of the ratios of the rounds, and the least and the largest one.
+
+    Both seconds of a ratio are of one round. Each round is as likely above the true median as below, so the median lies
+    outside of the least and the largest of r rounds with probability 2 / 2^r: 6 % with 5 rounds, 0.4 % with 9.
+    """
+
+    median: float
+    least: float
+    largest: float
+
+    def __str__(self) -> str:
+        digits = 1 if self.largest < 100 else 0
+        return f"{self.median:.{digits}f}x [{self.least:.{digits}f}-{self.largest:.{digits}f}]"
+
+    @classmethod
+    def of(cls, slower: list[float], faster: list[float]) -> Ratio:
+        ratios = np.divide(slower, faster)
+        return cls(float(np.median(ratios)), float(ratios.min()), float(ratios.max()))
+
+
+def in_turn(contestants: Mapping[str, Callable[[], float]]) -> dict[str, list[float]]:
+    """Return the seconds of five to nine rounds, in each of which every contestant runs once and tells its seconds.
+
+    The first contestant may be of another library, whose threads get time to end.
+    """
+    seconds: dict[str, list[float]] = {name: [] for name in contestants}
+    start = time.perf_counter()
+    for number in range(_MOST_ROUNDS):
+        if number >= _LEAST_ROUNDS and time.perf_counter() - start >= _SECONDS:
+            break
+        for place, (name, run) in enumerate(contestants.items()):
+            seconds[name].append(run())
+            if place == 0:
+                time.sleep(_PAUSE)
+    return seconds
+
+
+def timed(run: Callable[[], object]) -> float:
+    """Seconds of a call."""
+    start = time.perf_counter()
+    run()
+    return time.perf_counter() - start
+
+
+def read_seconds(X: Array, n_threads: int) -> float:
+    """Seconds in which `n_threads` threads read a contiguous array once, which no epoch can beat.
+
+    NumPy's bitwise or of 32-bit words does nothing but read, in vectors, and lets other threads run. So the threads are
+    Python's, and nothing is compiled. `benchmarks/roofline.py` measures the same by a compiled sum.
+    """
+    words = X.reshape(-1, order="A").view(np.uint8)
+    words = words[: words.size // 4 * 4].view(np.uint32)
+    parts = np.array_split(words, n_threads)
+    passes = min(_MOST_PASSES, max(1, round(_LEAST_BYTES / X.nbytes)))
+
+    def read(part: Array) -> None:
+        for _ in range(passes):
+            np.bitwise_or.reduce(part)
+
+    threads = [threading.Thread(target=read, args=(part,)) for part in parts[1:]]
+    start = time.perf_counter()
+    for thread in threads:
+        thread.start()
+    read(parts[0])
+    for thread in threads:
+        thread.join()
+    return (time.perf_counter() - start) / passes
