@@ -13,19 +13,16 @@ import types
 from pathlib import Path
 
 import pytest
-from conftest import compiled
 
 import jitlogit
 
-BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
-MODULES = sorted({path.stem for path in (BENCHMARKS / "asv_suite").glob("*.py")} - {"__init__", "data"}) or ["none"]
+BENCHMARKS = Path(__file__).parent
+MODULES = sorted({path.stem for path in (BENCHMARKS / "asv_suite").glob("*.py")} - {"__init__", "data"})
 
 
 @pytest.fixture(scope="module")
 def suite():
     """The modules of benchmarks, imported as a package."""
-    if not BENCHMARKS.is_dir():
-        pytest.skip("the benchmarks lie beside the tests in a checkout")
     patch = pytest.MonkeyPatch()
     patch.setenv("JITLOGIT_BENCHMARK_MEGABYTES", "0.1")
     path, known = list(sys.path), set(sys.modules)
@@ -83,7 +80,6 @@ def run_all(kind):
     return count
 
 
-@compiled
 @pytest.mark.filterwarnings("ignore:batch_size=.* is more than")  # the toy data have few rows
 @pytest.mark.parametrize("name", MODULES)
 def test_every_benchmark_runs_over_the_product_of_its_params(suite, name, tmp_path, monkeypatch):
@@ -114,7 +110,6 @@ def tracked(suite, monkeypatch, ours):
     return found
 
 
-@compiled
 @pytest.mark.filterwarnings("ignore:batch_size=.* is more than")
 def test_what_is_tracked_is_a_cost(suite, monkeypatch):
     """asv calls each rise a regression, so it would be misled by a figure that rises with a gain."""
