@@ -5,8 +5,9 @@
 BASE and HEAD (by default the working tree) are revisions, or folders that hold a checkout. Both are installed, and run
 in turn on the same data, in four pairs of processes. The interval of a case's ratio of times covers what rounds and
 processes differ by. A case is slower if all of the interval lies above 1 and the ratio beyond 1.04. It is the same only
-if all of the interval lies below 1.04. Else nothing can be told, and four more pairs are measured, up to twelve. A case
-is also worse if it needs more memory, or ends at a worse cost. Column "sees" holds the least slowdown that would have
+if all of the interval lies below 1.04. Else nothing can be told. A case is also worse if it needs more memory, or ends
+at a worse cost. Cases that seem worse, or of which nothing can be told, are measured again: four more pairs, and at
+most twelve, which are judged together. Column "sees" holds the least slowdown that would have
 been seen. "Same machine code" means that the compiled functions of a case are equal but for addresses.
 
 Exit codes: 0 no case is worse, 1 some are or fail, 2 nothing could be compared, 3 nothing can be told of most cases.
@@ -47,13 +48,13 @@ def bisect(options: argparse.Namespace, case: str) -> int:
         base = install(good, folder / "good")
 
         def compare(commit: str, last: Verdict | None) -> Verdict:
-            def is_clear(verdict: Verdict) -> bool:
-                return halving.is_worse(verdict, last) is not None if last else gate_runs.is_clear(verdict)
+            def is_settled(verdict: Verdict, before: Verdict | None) -> bool:
+                return halving.is_worse(verdict, last) is not None if last else gate_runs.is_settled(verdict, before)
 
             try:
                 with tempfile.TemporaryDirectory(dir=folder) as place:
                     head = install(commit, Path(place))
-                    return gate_runs.compare(comparison, base, head, [case], is_clear=is_clear)[0]
+                    return gate_runs.compare(comparison, base, head, [case], is_settled=is_settled)[0]
             except CantCompare as error:
                 return Verdict(case, NOT_COMPARED, note=str(error))
 

@@ -175,7 +175,10 @@ def _measured(answers: list[list[dict[str, Any]]]) -> Measured:
     return Measured(errors, known("peak"), known("cost"), max(sizes, default=0), [])
 
 
-def is_clear(verdict: Verdict) -> bool:
+def is_settled(verdict: Verdict, before: Verdict | None) -> bool:
+    """Whether no more has to be measured: a case isn't worse, or it was found so twice, with other processes."""
+    if verdict.bad:
+        return before is not None and before.word == verdict.word
     return verdict.word in (SAME, FASTER, NOT_COMPARED)
 
 
@@ -197,17 +200,18 @@ def compare(
     head: Path,
     names: Iterable[str],
     tries: int = TRIES,
-    is_clear: Callable[[Verdict], bool] = is_clear,
+    is_settled: Callable[[Verdict, Verdict | None], bool] = is_settled,
 ) -> list[Verdict]:
-    """Compare installed revisions. Cases that aren't clear are measured again, in more processes; all are judged."""
+    """Compare installed revisions. Cases that aren't settled are measured again, and all processes are judged."""
     measured: dict[str, Measured] = {}
     verdicts: dict[str, Verdict] = {}
     doubtful = list(names)
     for _ in range(tries):
+        before = dict(verdicts)
         for name, more in comparison.measure(base, head, doubtful).items():
             measured[name] = measured[name].add(more) if name in measured else more
             verdicts[name] = judge(name, measured[name])
-        doubtful = [name for name in doubtful if not is_clear(verdicts[name])]
+        doubtful = [name for name in doubtful if not is_settled(verdicts[name], before.get(name))]
         if not doubtful:
             break
     return list(verdicts.values())

@@ -106,14 +106,27 @@ def slowed(measured: Measured, size: float) -> Measured:
     return measured._replace(ratios=[[value + math.log(size) for value in pair] for pair in measured.ratios])
 
 
-def verdict_of(name: str, tries: Sequence[Measured], size: float = 1.0) -> Verdict:
-    """The gate's verdict: later tries are judged together with earlier ones, and only if these left a doubt."""
-    total = slowed(tries[0], size)
+def verdict_of(name: str, tries: Sequence[dict[str, Measured]], size: float = 1.0) -> tuple[Verdict, bool]:
+    """The gate's verdict after these tries, as many as it would take, and whether it would take no more."""
+    total, before = slowed(tries[0][name], size), None
+    verdict = judge(name, total)
     for more in tries[1:]:
-        if gate_runs.is_clear(judge(name, total)):
+        if gate_runs.is_settled(verdict, before):
             break
-        total = total.add(slowed(more, size))
-    return judge(name, total)
+        total, before = total.add(slowed(more[name], size)), verdict
+        verdict = judge(name, total)
+    return verdict, gate_runs.is_settled(verdict, before)
+
+
+def identical_code(measure: Callable[[], dict[str, Measured]]) -> dict[float, list[Verdict]]:
+    """Verdicts on identical code, by the size of the slowdown that is planted in its times."""
+    tries = [measure()]
+    while True:
+        found = {size: [verdict_of(name, tries, size) for name in tries[0]] for size in (1.0, *SIZES)}
+        settled = all(done for row in found.values() for _, done in row)
+        if settled or len(tries) == gate_runs.TRIES:
+            return {size: [verdict for verdict, _ in row] for size, row in found.items()}
+        tries.append(measure())
 
 
 class Counts:
@@ -123,10 +136,9 @@ class Counts:
         self.by_size: dict[float, list[Verdict]] = {size: [] for size in (1.0, *SIZES)}
         self.by_plant: dict[str, list[Verdict]] = {}
 
-    def add_identical(self, tries: Sequence[dict[str, Measured]]) -> None:
-        for name in tries[0]:
-            for size, found in self.by_size.items():
-                found.append(verdict_of(name, [each[name] for each in tries], size))
+    def add_identical(self, measure: Callable[[], dict[str, Measured]]) -> None:
+        for size, found in identical_code(measure).items():
+            self.by_size[size] += found
 
     def seen(self, size: float) -> int:
         return sum(verdict.bad for verdict in self.by_size[size])
@@ -171,7 +183,7 @@ def count(identical: int, planted: int, say: Callable[[str], None] = print, cach
         same = install(str(copy_checkout(folder / "same checkout")), folder / "same")
         for k in range(identical):
             start = time.perf_counter()
-            counts.add_identical([comparison.measure(base, same, QUICK) for _ in range(gate_runs.TRIES)])
+            counts.add_identical(lambda: comparison.measure(base, same, QUICK))
             alarms = counts.seen(1.0)
             say(f"identical code {k + 1} of {identical}, {time.perf_counter() - start:.0f} s, {alarms} false alarms")
         for plant, (change, _, names) in PLANTS.items() if planted else ():
@@ -188,7 +200,7 @@ def count(identical: int, planted: int, say: Callable[[str], None] = print, cach
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--identical", type=int, default=20, help="comparisons of identical code, two verdicts each")
-    parser.add_argument("--planted", type=int, default=5, help="comparisons of each plant")
+    parser.add_argument("--planted", type=int, default=3, help="comparisons of each plant")
     parser.add_argument("--cache", type=Path, help="folder that keeps compiled functions for the next run")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
