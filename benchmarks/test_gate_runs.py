@@ -148,8 +148,12 @@ def test_a_worker_refuses_another_jitlogit(tmp_path):
 
 
 @pytest.mark.parametrize("plant", planted.PLANTS)
-def test_plants_find_their_place(tmp_path, plant):
-    planted.PLANTS[plant][0](planted.copy_checkout(tmp_path / "copy"))
+def test_plants_find_their_place_and_run(tmp_path, plant):
+    copy = planted.copy_checkout(tmp_path / "copy")
+    planted.PLANTS[plant][0](copy)
+    script = "import jitlogit, numpy as np; jitlogit.train_logistic_regression(np.eye(20), np.arange(20) % 2, 0.1, 3)"
+    environment = os.environ | {"PYTHONPATH": str(copy / "src"), "NUMBA_DISABLE_JIT": "1"}
+    subprocess.run([sys.executable, "-c", script], check=True, env=environment)
 
 
 def test_a_plant_that_finds_no_place_is_an_error(tmp_path):
