@@ -124,34 +124,39 @@ class Comparison(NamedTuple):
             ]
             measured = {name: _measured([[side[name] for side in pair] for pair in answers]) for name in names}
             timed = [name for name in names if not measured[name].errors]
-            ratios = self._time(pairs, timed)
+            ratios, errors = self._time(pairs, timed)
             for name in timed:
+                if name in errors:
+                    measured[name] = measured[name]._replace(errors=errors[name])
+                    continue
                 codes = [worker.ask("code", name).get("code") for worker in pairs[0]]
                 same_code = None if None in codes else codes[0] == codes[1]
                 measured[name] = measured[name]._replace(ratios=ratios[name], same_code=same_code)
         return measured
 
-    def _time(self, pairs: list[list[Worker]], names: Sequence[str]) -> dict[str, list[list[float]]]:
-        """Logs of HEAD's time / BASE's, by case, pair and round.
-
-        The two of a pair run one after the other, in random order, so that both meet the same state of the machine.
-        """
+    def _time(
+        self, pairs: list[list[Worker]], names: Sequence[str]
+    ) -> tuple[dict[str, list[list[float]]], dict[str, dict[str, str]]]:
+        """Logs of HEAD's time / BASE's, by case, pair and round; and errors of cases that failed after they had run."""
         shuffled = random.Random(0)
         ratios: dict[str, list[list[float]]] = {name: [[] for _ in pairs] for name in names}
+        errors: dict[str, dict[str, str]] = {}
         end = time.monotonic() + min(_MOST_SECONDS, _SECONDS_PER_CASE * len(names))
         for done in range(self.rounds):
             if done >= FEWEST_ROUNDS and time.monotonic() > end:
                 break
             for name in names:
                 for k in shuffled.sample(range(len(pairs)), len(pairs)):
-                    logs = {}
-                    for side in shuffled.sample((0, 1), 2):
-                        answer = pairs[k][side].ask("time", name)
-                        if "error" in answer:
-                            raise CantCompare(f"{name} failed in {_SIDES[side]} after it had run: {answer['error']}")
-                        logs[side] = math.log(answer["seconds"])
-                    ratios[name][k].append(logs[1] - logs[0])
-        return ratios
+                    if name in errors:
+                        break
+                    # The two of a pair run one after the other, so that both meet the same state of the machine.
+                    answers = {side: pairs[k][side].ask("time", name) for side in shuffled.sample((0, 1), 2)}
+                    failed = {_SIDES[side]: found["error"] for side, found in answers.items() if "error" in found}
+                    if failed:
+                        errors[name] = failed
+                    else:
+                        ratios[name][k].append(math.log(answers[1]["seconds"] / answers[0]["seconds"]))
+        return ratios, errors
 
 
 def _prepare(worker: Worker, names: Iterable[str], watch: bool) -> dict[str, dict[str, Any]]:

@@ -154,11 +154,12 @@ def test_exit_codes(words, code):
 class FakeWorker:
     """A worker of HEAD, or of BASE, that answers with synthetic figures; `spread` and `slower` are those of a test."""
 
-    spread, slower = 0.01, 1.0
+    spread, slower, fails = 0.01, 1.0, None
     rng = np.random.default_rng(0)
 
     def __init__(self, installed, data, cache):
-        self._seconds = math.exp(self.spread * self.rng.normal()) * (self.slower if installed.name == "head" else 1)
+        self._is_head = installed.name == "head"
+        self._seconds = math.exp(self.spread * self.rng.normal()) * (self.slower if self._is_head else 1)
 
     def __enter__(self):
         return self
@@ -167,6 +168,8 @@ class FakeWorker:
         pass
 
     def ask(self, do, case):
+        if do == "time" and case == self.fails and self._is_head:
+            return {"error": "the process ended with -11"}
         return {
             "prepare": {},
             "measure": {"peak": 1_000_000, "cost": 0.5, "input": 1_000_000},
@@ -211,6 +214,14 @@ def test_the_gate_passes_and_fails(gate_of_fakes, tmp_path):
     said = gate_of_fakes(0.002, 1.2, "--markdown")[1]
     assert "| forward_pass, n=100 | 1.2" in said
     assert "**slower**" in said
+
+
+def test_a_case_that_fails_after_it_had_run_is_worse(gate_of_fakes, monkeypatch):
+    monkeypatch.setattr(FakeWorker, "fails", CASE)
+    code, said = gate_of_fakes(0.002, 1.0)
+    assert code == 1
+    assert said.splitlines()[-1] == "Worse: batch 256, n=28 (fails)."
+    assert "the process ended with -11" in said
 
 
 def test_what_can_not_be_installed_is_not_worse(tmp_path, capsys):
