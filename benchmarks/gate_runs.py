@@ -234,5 +234,4 @@ def run(
 ) -> list[Verdict]:
     """Install and compare two revisions or checkouts."""
     with prepared(names, rounds, megabytes, cache) as (comparison, folder):
-        installed = [install(revision, folder / side) for revision, side in ((base, "base"), (head, "head"))]
-        return compare(comparison, *installed, names, tries)
+        return compare(comparison, install(base, folder / "base"), install(head, folder / "head"), names, tries)

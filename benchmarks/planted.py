@@ -184,8 +184,7 @@ def count(identical: int, planted: int, say: Callable[[str], None] = print, cach
         for k in range(identical):
             start = time.perf_counter()
             counts.add_identical(lambda: comparison.measure(base, same, QUICK))
-            alarms = counts.seen(1.0)
-            say(f"identical code {k + 1} of {identical}, {time.perf_counter() - start:.0f} s, {alarms} false alarms")
+            say(f"{k + 1} of {identical}, {time.perf_counter() - start:.0f} s; {'; '.join(counts.lines())}")
         for plant, (change, _, names) in PLANTS.items() if planted else ():
             with tempfile.TemporaryDirectory(dir=folder) as place:
                 checkout = copy_checkout(Path(place) / "checkout")
