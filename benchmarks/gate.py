@@ -43,6 +43,8 @@ from verdicts import BLIND, GOOD, NOT_COMPARED, NOTHING, SKIP, Verdict, conclusi
 def bisect(options: argparse.Namespace, case: str) -> int:
     """Print the commit between the ends of --bisect that made a case worse."""
     good, bad = options.bisect
+    if git("merge-base", good, bad) != history.commit_of(good):
+        raise CantCompare(f"GOOD must be an ancestor of BAD, but {good} is none of {bad}")
     commits = git("rev-list", "--reverse", "--first-parent", f"{good}..{bad}").split()
     with gate_runs.prepared([case], options.rounds, options.megabytes, options.cache) as (comparison, folder):
         base = install(good, folder / "good")

@@ -1,7 +1,12 @@
 """Keep how fast commits are in a file of JSON, as ratios to a fixed anchor commit, measured side by side.
 
 A time is true of one machine on one day. A ratio to a commit that runs beside it stays true for longer, so it can be
-kept in the repository and compared with later ones.
+kept in the repository and compared with later ones. The file holds
+
+    {"anchor": commit, "records": [{"revision": commit, "date": of the commit, "measured": when, "machine": processor,
+     "cases": {case: {"ratio": time / the anchor's, "low": and "high": ends of its interval}}}]}
+
+in the order of the commits' dates. A case that the anchor or the commit can't run is left out.
 """
 
 from __future__ import annotations

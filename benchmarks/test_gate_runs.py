@@ -90,6 +90,8 @@ def test_a_commit_is_found_in_another_project(toy, tmp_path):
     done = toy("--bisect", "HEAD~8", "HEAD~8", "--case", "spin")
     assert done.returncode == 3
     assert "there is no commit between the ends" in done.stdout
+    done = toy("--bisect", "HEAD", "HEAD~8", "--case", "spin")
+    assert (done.returncode, "must be an ancestor" in done.stderr) == (2, True)
     done = toy("HEAD~8", "HEAD", "--append")
     assert done.returncode == 0, done.stdout + done.stderr
     kept = json.loads((tmp_path / "benchmarks/history/ratios.json").read_text())
