@@ -7,8 +7,9 @@ in turn on the same data, in four pairs of processes. The interval of a case's r
 processes differ by. A case is slower if all of the interval lies above 1 and the ratio beyond 1.04. It is the same only
 if all of the interval lies below 1.04. Else nothing can be told. A case is also worse if it needs more memory, or ends
 at a worse cost. Cases that seem worse, or of which nothing can be told, are measured again: four more pairs, and at
-most twelve, which are judged together. Column "sees" holds the least slowdown that would have
-been seen. "Same machine code" means that the compiled functions of a case are equal but for addresses.
+most twelve, which are judged together. Column "sees" holds the least slowdown that would have been seen. "Same machine
+code" means that the compiled functions of a case are equal but for addresses. `planted.py` plants slowdowns in quick
+cases: of 40, the gate saw 10 % in all and 5 % in 34, without a false alarm.
 
 Exit codes: 0 no case is worse, 1 some are or fail, 2 nothing could be compared, 3 nothing can be told of most cases.
 
