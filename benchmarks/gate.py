@@ -2,280 +2,135 @@
 
     python benchmarks/gate.py BASE [HEAD]
 
-BASE and HEAD (by default the working tree) are revisions, or folders that hold a checkout. Both are installed and run
-in turn on the same data. BASE runs in two processes, whose difference on identical code is the noise. A
-case is worse if it is slower beyond that noise and beyond 4 %, and slower again in new processes. It is also worse if
-it needs more memory, or ends at a worse cost.
+BASE and HEAD (by default the working tree) are revisions, or folders that hold a checkout. Both are installed, and run
+in turn on the same data, in four pairs of processes. The interval of a case's ratio of times covers what rounds and
+processes differ by. A case is slower if all of the interval lies above 1 and the ratio beyond 1.04. It is the same only
+if all of the interval lies below 1.04. Else nothing can be told. A case is also worse if it needs more memory, or ends
+at a worse cost. Cases that seem worse, or of which nothing can be told, are measured again: four more pairs, and at
+most twelve, which are judged together. Column "sees" holds the least slowdown that would have been seen. "Same machine
+code" means that the compiled functions of a case are equal but for addresses. `planted.py` plants slowdowns in quick
+cases: of 40, the gate saw 10 % in all and 5 % in 34, without a false alarm.
 
-Exit codes: 0 no case is worse, 1 some are or fail, 2 nothing was compared.
+Exit codes: 0 no case is worse, 1 some are or fail, 2 nothing could be compared, 3 nothing can be told of most cases.
+
+    python benchmarks/gate.py --bisect GOOD BAD --case CASE
+
+names the commit that made a case worse. Or let git walk, with the gate of another worktree:
+
+    git bisect run python ../other/benchmarks/gate.py GOOD . --case CASE --bisect-run
+
+    python benchmarks/gate.py ANCHOR REVISION --append
+
+keeps the ratios to an anchor commit in benchmarks/history, which is committed.
 """
 
 from __future__ import annotations
 
 import argparse
-import contextlib
-import io
 import json
-import math
-import os
-import random
-import subprocess
 import sys
-import tarfile
 import tempfile
-from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Any, NamedTuple
 
-import numpy as np
-from gate_worker import CASES, data_name, make_files
-
-# Quantile of the times that is compared, and number of bootstrap samples of the rounds.
-_QUANTILE = 0.25
-_RESAMPLES = 1000
-# Log of the least slowdown that counts, however quiet the machine is.
-_LEAST_SLOWDOWN = math.log(1.04)
-# Log of the noise above which a case isn't judged.
-_MOST_NOISE = math.log(1.2)
-_NOISY = "too noisy"
-# More memory counts beyond these bytes, which the allocator may keep in one process only, and this part of X.
-_LEAST_BYTES = 4_000_000
-_LEAST_PART = 0.1
-_LEAST_COST = 1e-4
-SHORT = ("batch 32 of shuffled rows, n=100", "batch 256, n=28", "batch 4096, n=784", "forward_pass, n=100")
-_TRIES = 3
-ROUNDS = 200
-_BASE, _AGAIN, _HEAD = "base", "base again", "head"
+import gate_runs
+import halving
+import history
+from cases import CASES, SHORT
+from gate_runs import CHECKOUT, ROUNDS, CantCompare, git, install
+from verdicts import BLIND, GOOD, NOT_COMPARED, NOTHING, SKIP, Verdict, conclusion, exit_code, markdown, record, table
 
 
-class Verdict(NamedTuple):
-    """What was found about one case."""
+def bisect(options: argparse.Namespace, case: str) -> int:
+    """Print the commit between the ends of --bisect that made a case worse."""
+    good, bad = options.bisect
+    if git("merge-base", good, bad) != history.commit_of(good):
+        raise CantCompare(f"GOOD must be an ancestor of BAD, but {good} is none of {bad}")
+    commits = git("rev-list", "--reverse", "--first-parent", f"{good}..{bad}").split()
+    with gate_runs.prepared([case], options.rounds, options.megabytes, options.cache) as (comparison, folder):
+        base = install(good, folder / "good")
 
-    case: str
-    word: str  # "same", "faster", "too noisy", "not compared", "fails" or "slower", "more memory", ...
-    ratio: float = math.nan  # time of HEAD / BASE, its interval's ends, and the ratio above which it is slower
-    low: float = math.nan
-    high: float = math.nan
-    margin: float = math.nan
-    note: str = ""
+        def compare(commit: str, last: Verdict | None) -> Verdict:
+            def is_settled(verdict: Verdict, before: Verdict | None) -> bool:
+                return halving.is_worse(verdict, last) is not None if last else gate_runs.is_settled(verdict, before)
 
-    @property
-    def bad(self) -> bool:
-        return self.word not in ("same", "faster", _NOISY, "not compared")
+            try:
+                with tempfile.TemporaryDirectory(dir=folder) as place:
+                    head = install(commit, Path(place))
+                    return gate_runs.compare(comparison, base, head, [case], is_settled=is_settled)[0]
+            except CantCompare as error:
+                return Verdict(case, NOT_COMPARED, note=str(error))
 
-
-class Worker:
-    """A process that runs the cases of one installed revision."""
-
-    def __init__(self, installed: Path, data: Path, cache: Path) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, str(Path(__file__).with_name("gate_worker.py")), str(installed), str(data)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            env=os.environ | {"NUMBA_CACHE_DIR": str(cache)},
-        )
-
-    def ask(self, do: str, case: str) -> dict[str, Any]:
-        assert self._process.stdin
-        assert self._process.stdout
         try:
-            self._process.stdin.write(json.dumps({"do": do, "case": case}) + "\n")
-            self._process.stdin.flush()
-            line = self._process.stdout.readline()
-        except BrokenPipeError:
-            line = ""
-        if not line:
-            return {"error": f"the process ended with {self._process.wait()}"}
-        return json.loads(line)  # type: ignore[no-any-return]
-
-    def __enter__(self) -> Worker:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        assert self._process.stdin
-        assert self._process.stdout
-        with contextlib.suppress(BrokenPipeError):  # the worker died, which an earlier answer reported
-            self._process.stdin.close()
-        self._process.wait()
-        self._process.stdout.close()
+            found = halving.find(commits, compare)
+        except halving.SameEnds as error:
+            print(f"No commit can be named, {error}.")
+            return BLIND
+    print("The first worse commit:" if len(found) == 1 else "The first worse commit is one of these:")
+    for commit in found:
+        print(git("show", "-s", "--format=  %h %ad %an: %s", "--date=short", commit))
+    return GOOD
 
 
-def install(revision: str, folder: Path) -> Path:
-    """Build and install a revision, or the checkout in a folder, into `folder`; return where."""
-    command = ["git", "archive", "--format=tar", revision]
-    archive = subprocess.run(command, cwd=Path(__file__).parent.parent, capture_output=True, check=False)
-    source = Path(revision).resolve()
-    if archive.returncode == 0:
-        source = folder / "source"
-        with tarfile.open(fileobj=io.BytesIO(archive.stdout)) as tar:
-            tar.extractall(source, filter="data")
-    elif not (source / "pyproject.toml").exists():
-        raise SystemExit(f"{revision} is neither a revision nor a checkout: {archive.stderr.decode().strip()}")
-    installed = folder / "installed"
-    command = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--disable-pip-version-check"]
-    done = subprocess.run([*command, "--target", installed, source], capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise SystemExit(f"{revision} can't be installed:\n{done.stderr}")
-    return installed
-
-
-def compare_times(seconds: dict[str, list[float]]) -> tuple[list[float], list[float]]:
-    """Logs of the ratios HEAD / BASE and BASE again / BASE, each with the ends of its 99 % interval.
-
-    Times are compared by their lower quartile, which is much steadier than the median where threads now and then start
-    late or a neighbour takes the memory; the intervals are bootstrapped over rounds (Efron and Tibshirani, "An
-    Introduction to the Bootstrap", 1993, percentile method).
-    """
-    logs = np.log([seconds[_BASE], seconds[_AGAIN], seconds[_HEAD]])
-    rounds = logs.shape[1]
-    drawn = np.random.default_rng(0).integers(rounds, size=(_RESAMPLES, rounds))
-    drawn[0] = np.arange(rounds)
-    base, again, head = np.quantile(logs[:, drawn], _QUANTILE, axis=2)
-
-    def summary(difference: np.ndarray) -> list[float]:
-        return [float(difference[0]), *map(float, np.quantile(difference, [0.005, 0.995]))]
-
-    return summary(head - (base + again) / 2), summary(again - base)
-
-
-class Comparison:
-    """Installed revisions, and rounds of their cases."""
-
-    def __init__(self, base: Path, head: Path, data: Path, cache: Path, rounds: int) -> None:
-        self._installed = {_BASE: base, _AGAIN: base, _HEAD: head}
-        self._data = data
-        self._cache = cache
-        self._rounds = rounds
-
-    def compare(self, names: Iterable[str]) -> list[Verdict]:
-        """Time the cases in new processes, in turn and in random order."""
-        names = list(names)
-        workers = {who: Worker(path, self._data, self._cache) for who, path in self._installed.items()}
-        with workers[_BASE], workers[_AGAIN], workers[_HEAD]:
-            # Two workers may compile, so they start at the same time. The third finds every kernel in the cache.
-            with ThreadPoolExecutor() as pool:
-                first = {who: pool.submit(_prepare, workers[who], names) for who in (_BASE, _HEAD)}
-            ready = {who: answers.result() for who, answers in first.items()}
-            ready[_AGAIN] = _prepare(workers[_AGAIN], names)
-            timed = [name for name in names if not any("error" in ready[who][name] for who in ready)]
-            seconds: dict[str, dict[str, list[float]]] = {name: {who: [] for who in workers} for name in timed}
-            shuffled = random.Random(0)
-            for _ in range(self._rounds):
-                for name in timed:
-                    for who in shuffled.sample(list(workers), len(workers)):
-                        answer = workers[who].ask("run", name)
-                        if "error" in answer:
-                            raise SystemExit(f"{name} failed in {who} after it had run: {answer['error']}")
-                        seconds[name][who].append(answer["seconds"])
-        return [self._judge(name, {who: ready[who][name] for who in ready}, seconds.get(name)) for name in names]
-
-    def _judge(self, name: str, ready: dict[str, dict[str, Any]], seconds: dict[str, list[float]] | None) -> Verdict:
-        errors = {who: answer["error"] for who, answer in ready.items() if "error" in answer}
-        if errors.keys() == {_HEAD}:
-            return Verdict(name, "fails", note=errors[_HEAD])
-        if seconds is None:
-            return Verdict(name, "not compared", note=f"BASE raises {next(iter(errors.values()))}")
-        (ratio, low, high), (_, *ends) = compare_times(seconds)
-        margin = max(_LEAST_SLOWDOWN, *map(abs, ends))
-        found = {
-            "slower": "" if low > margin else None,
-            "more memory": self._memory(name, ready),
-            "worse cost": _cost(ready),
-        }
-        worse = [word for word, note in found.items() if note is not None]
-        word = ", ".join(worse) or ("faster" if high < -margin else "same" if margin <= _MOST_NOISE else _NOISY)
-        notes = [*filter(None, found.values())]
-        if None in (answer["peak"] for answer in ready.values()):
-            notes.append("memory not measured")
-        return Verdict(name, word, *map(math.exp, (ratio, low, high, margin)), "; ".join(notes))
-
-    def _memory(self, name: str, ready: dict[str, dict[str, Any]]) -> str | None:
-        peaks = {who: ready[who]["peak"] for who in ready}
-        if None in peaks.values():
-            return None
-        usual = max(peaks[_BASE], peaks[_AGAIN])
-        noise = abs(peaks[_BASE] - peaks[_AGAIN])
-        x_bytes = (self._data / f"{data_name(CASES[name])}.npy").stat().st_size
-        if peaks[_HEAD] - usual <= max(_LEAST_BYTES, _LEAST_PART * x_bytes, 2 * noise):
-            return None
-        return f"{peaks[_HEAD] / 1e6:.1f} MB beyond its input, {usual / 1e6:.1f} before"
-
-
-def _prepare(worker: Worker, names: list[str]) -> dict[str, dict[str, Any]]:
-    return {name: worker.ask("prepare", name) for name in names}
-
-
-def _cost(ready: dict[str, dict[str, Any]]) -> str | None:
-    costs = {who: ready[who]["cost"] for who in ready}
-    if costs[_BASE] is None:
-        return None
-    if costs[_HEAD] <= costs[_BASE] + max(_LEAST_COST, 2 * abs(costs[_BASE] - costs[_AGAIN])):
-        return None
-    return f"final cost {costs[_HEAD]:.6f}, before {costs[_BASE]:.6f}"
-
-
-def run(
-    base: str, head: str, names: Iterable[str], *, rounds: int, megabytes: float, cache: Path | None = None
-) -> list[Verdict]:
-    """Compare two revisions; a case that seems worse or is too noisy is compared again, in new processes, twice."""
-    names = list(names)
-    with tempfile.TemporaryDirectory() as temporary:
-        folder = Path(temporary)
-        (folder / "data").mkdir()
-        make_files(folder / "data", {name: CASES[name] for name in names}, megabytes)
-        installed = [install(revision, folder / side) for revision, side in ((base, "base"), (head, "head"))]
-        comparison = Comparison(*installed, folder / "data", cache or folder / "kernels", rounds)
-        found = {verdict.case: verdict for verdict in comparison.compare(names)}
-        for _ in range(_TRIES - 1):
-            doubtful = [name for name, verdict in found.items() if verdict.bad or verdict.word == _NOISY]
-            if doubtful:
-                found |= {verdict.case: verdict for verdict in comparison.compare(doubtful)}
-    return list(found.values())
-
-
-def report(verdicts: list[Verdict]) -> str:
-    lines = [f"{'case':34s} {'HEAD/BASE':>9s}  {'99 % interval':>15s}  {'margin':>6s}  verdict"]
-    for v in verdicts:
-        figures = f"{v.ratio:9.3f}  {v.low:6.3f} - {v.high:6.3f}  {v.margin:6.3f}" if v.ratio == v.ratio else " " * 34
-        note = f" ({v.note})" if v.note else ""
-        lines.append(f"{v.case:34s} {figures}  {v.word}{note}")
-    return "\n".join(lines)
-
-
-def exit_code(verdicts: list[Verdict]) -> int:
-    if all(verdict.word == "not compared" for verdict in verdicts):
-        return 2  # also if there are no verdicts
-    return int(any(verdict.bad for verdict in verdicts))
-
-
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("base", metavar="BASE")
-    parser.add_argument("head", metavar="HEAD", nargs="?", default=str(Path(__file__).parent.parent))
-    parser.add_argument("--short", action="store_true", help=f"only: {'; '.join(SHORT)}")
-    parser.add_argument("--cases", nargs="+", choices=list(CASES), metavar="CASE", help="; ".join(CASES))
-    parser.add_argument("--rounds", type=int, default=ROUNDS)
-    parser.add_argument("--megabytes", type=float, default=16, help="size of X")
-    parser.add_argument("--json", type=Path)
-    options = parser.parse_args()
-    names = options.cases or (SHORT if options.short else CASES)
-    verdicts = run(options.base, options.head, names, rounds=options.rounds, megabytes=options.megabytes)
-    print(report(verdicts))
-    code = exit_code(verdicts)
-    noisy = sum(verdict.word == _NOISY for verdict in verdicts)
-    print({0: "No case is worse.", 1: "Worse: see above.", 2: "Nothing was compared."}[code])
-    if noisy:
-        print(
-            f"{noisy} too noisy to tell: a slowdown of less than 1.2 would not be seen; run again on a quieter machine."
-        )
+def compare(options: argparse.Namespace, names: Sequence[str]) -> int:
+    base, head = options.base, options.head
+    tries = gate_runs.TRIES
+    if options.append:
+        base, head = history.commit_of(base), history.commit_of(head)
+        history.load(options.append, base)
+        tries = 1  # a ratio is kept, not judged
+    verdicts = gate_runs.run(
+        base, head, names, rounds=options.rounds, megabytes=options.megabytes, cache=options.cache, tries=tries
+    )
+    shown = "the working tree" if head == str(CHECKOUT) else head
+    if options.markdown:
+        print(markdown(verdicts, base, shown))
+    else:
+        print(table(verdicts), conclusion(verdicts), sep="\n\n")
     if options.json:
-        options.json.write_text(json.dumps([verdict._asdict() for verdict in verdicts], indent=1) + "\n")
-    return code
+        options.json.write_text(json.dumps(list(map(record, verdicts)), indent=1) + "\n")
+    if options.append:
+        new = history.record(head, verdicts)
+        if not new["cases"]:
+            return NOTHING
+        history.append(options.append, base, new)
+        print(f"{options.append}: ratios of {head[:12]} to {base[:12]} for {len(new['cases'])} cases")
+        return GOOD
+    return exit_code(verdicts)
+
+
+def parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("base", metavar="BASE", nargs="?")
+    parser.add_argument("head", metavar="HEAD", nargs="?", default=str(CHECKOUT))
+    parser.add_argument("--short", action="store_true", help=f"only: {'; '.join(SHORT)}")
+    parser.add_argument("--cases", "--case", nargs="+", choices=list(CASES), metavar="CASE", help="; ".join(CASES))
+    parser.add_argument("--rounds", type=int, default=ROUNDS, help="of each pair of processes")
+    parser.add_argument("--megabytes", type=float, default=16, help="size of X")
+    parser.add_argument("--cache", type=Path, help="folder that keeps compiled functions for the next run")
+    parser.add_argument("--json", type=Path, help="file for the verdicts")
+    parser.add_argument("--markdown", action="store_true", help="print a table for a pull request")
+    parser.add_argument("--bisect", nargs=2, metavar=("GOOD", "BAD"), help="name the commit that made --case worse")
+    parser.add_argument("--bisect-run", action="store_true", help="exit with 125 where nothing can be told")
+    parser.add_argument(
+        "--append", nargs="?", const=history.DEFAULT, type=Path, metavar="FILE", help="add ratios to a history"
+    )
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    options = (command := parser()).parse_args(arguments)
+    if options.bisect and (options.base or len(options.cases or ()) != 1):
+        command.error("--bisect takes GOOD and BAD and one --case, no BASE")
+    if not options.bisect and not options.base:
+        command.error("BASE is missing: a revision, or a folder that holds a checkout")
+    names = options.cases or (SHORT if options.short else list(CASES))
+    try:
+        code = bisect(options, names[0]) if options.bisect else compare(options, names)
+    except CantCompare as error:
+        print(error, file=sys.stderr)
+        code = NOTHING
+    return SKIP if options.bisect_run and code in (NOTHING, BLIND) else code
 
 
 if __name__ == "__main__":
