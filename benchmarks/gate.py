@@ -1,6 +1,6 @@
 """Compare the speed, memory and final cost of two revisions; exit with 1 where the second is worse.
 
-    python benchmarks/gate.py BASE [HEAD]
+    python -m benchmarks gate BASE [HEAD]
 
 BASE and HEAD (by default the working tree) are revisions, or folders that hold a checkout. Both are installed, and run
 in turn on the same data, in four pairs of processes. The interval of a case's ratio of times covers what rounds and
@@ -13,13 +13,13 @@ cases: of 40, the gate saw 10 % in all and 5 % in 34, without a false alarm.
 
 Exit codes: 0 no case is worse, 1 some are or fail, 2 nothing could be compared, 3 nothing can be told of most cases.
 
-    python benchmarks/gate.py --bisect GOOD BAD --case CASE
+    python -m benchmarks gate --bisect GOOD BAD --case CASE
 
 names the commit that made a case worse. Or let git walk, with the gate of another worktree:
 
     git bisect run python ../other/benchmarks/gate.py GOOD . --case CASE --bisect-run
 
-    python benchmarks/gate.py ANCHOR REVISION --append
+    python -m benchmarks gate ANCHOR REVISION --append
 
 keeps the ratios to an anchor commit in benchmarks/history, which is committed.
 """

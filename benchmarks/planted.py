@@ -1,6 +1,6 @@
 """Count the planted regressions that the gate sees, and its false alarms.
 
-    python benchmarks/planted.py
+    python -m benchmarks planted
 
 Revisions are compared on two quick cases. First, this checkout runs beside a copy of itself. How often a slowdown of
 some size is seen follows from the same times, with HEAD's multiplied by it; without, each word "slower" is a false
