@@ -82,9 +82,11 @@ def run(given: Namespace) -> int:
             rounds=given.rounds,
             alone=False,
         )
-        about = {"megabytes": grid.MEGABYTES * given.size, "machine": grid.machine(), **provenance()}
-        result = about | {"cells": grid.measure(cut)}
-    text = f"{table(result['cells'])}\n\n{grid.summary(result)}"
+        result = {"megabytes": grid.MEGABYTES * given.size, "machine": grid.machine(), **provenance()}
+        result["cells"] = grid.measure(cut)
+    machine = result["machine"]
+    about = result["date"][:10], machine["processor"], f"{machine['threads']} threads", f"{result['megabytes']:g} MB of X."
+    text = f"{table(result['cells'])}\n\n{', '.join(about)}"
     print(f"\n{text}")
     write_json(given.json, result)
     draw(result["cells"], given.out)
