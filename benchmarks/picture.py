@@ -85,8 +85,8 @@ def run(given: Namespace) -> int:
         result = {"megabytes": grid.MEGABYTES * given.size, "machine": grid.machine(), **provenance()}
         result["cells"] = grid.measure(cut)
     machine = result["machine"]
-    about = result["date"][:10], machine["processor"], f"{machine['threads']} threads", f"{result['megabytes']:g} MB of X."
-    text = f"{table(result['cells'])}\n\n{', '.join(about)}"
+    size = f"{machine['threads']} threads, {result['megabytes']:g} MB of X."
+    text = f"{table(result['cells'])}\n\n{result['date'][:10]}, {machine['processor']}, {size}"
     print(f"\n{text}")
     write_json(given.json, result)
     draw(result["cells"], given.out)
