@@ -59,7 +59,7 @@ def without_numbers(text):
 @slow_without_jit
 def test_the_first_command_prints_what_is_shown(capsys):
     (shown,) = [block for language, block in BLOCKS if language == "text"]
-    assert cli.main(["compare", "--epochs", "1", "--batch-sizes", "32,full"]) == 0
+    assert cli.main(["compare", "--epochs", "2", "--batch-sizes", "32,full"]) == 0
     printed = without_numbers(capsys.readouterr().out)
     known = [line for line in without_numbers(shown) if line.strip("0 ")]  # the row of dots
     kinds = [line for line in known if not re.match(r"^(0|full) ", line)]
