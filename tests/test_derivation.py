@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import doctest
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -62,6 +63,15 @@ def test_a_batch_takes_the_walk_of_its_size(m, n, order, classes, walk):
     steps = jitlogit.compare_steps(*batch_of(m, classes, order=order, n=n))
     assert steps.ok, steps
     assert {line.quantity for line in steps.lines if line.source == f"epoch, {walk}"} == {"J", "W", "b"}
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+def test_the_code_of_each_line_can_be_found(classes):
+    files = {path.stem: path.read_text() for path in Path(jitlogit.__file__).parent.rglob("*.py")}
+    for line in jitlogit.compare_steps(*batch_of(40, classes)).lines:
+        for name in line.source.split(", "):
+            module, _, function = name.partition(".")
+            assert f"def {function}" in files[module]
 
 
 @slow_without_jit

@@ -12,7 +12,7 @@ from ...data.tables import columns_told
 from ...data.validation import Array, is_bfloat16
 from ...kernels.storage.plan import FOLD_ROWS
 from ...reference.descent import features, mean_gradient, scores
-from ..display import Table, shown_as_table
+from ..display import Table, Tables, shown_as_table
 from .quantities import LEARNING_RATE, Batch, by_kernels, by_numpy, checked, losses, of_unit_scores
 
 __all__ = ["StepComparison", "StepLine", "compare_steps"]
@@ -28,6 +28,10 @@ _BINARY = {
     "W": "W := W - alpha dW",
     "b": "b := b - alpha db",
 }
+_LEGEND = (
+    "Diff: kernel beside NumPy. Err: each beside NumPy in a wider precision; the kernel's must keep what is allowed. "
+    "Slope err: beside finite differences of J."
+)
 _SOFTMAX = _BINARY | {"A": "A_k = e^z_k / sum_l e^z_l", "L": "L = -log A_y"}
 # Step of the finite differences: the cube root of float64's spacing, where their two errors are about equal.
 _FLOAT64_EPS = float(np.finfo(np.float64).eps)
@@ -39,7 +43,7 @@ class StepLine:
     """One quantity; differences and errors are the largest of its elements, `allowed` is what the kernel's may be.
 
     `slope_error` is the difference between a gradient's product with a direction and the slope of J that way, by finite
-    differences. It is None for quantities that aren't gradients. `source` names the function behind the kernel's value.
+    differences. It is None for quantities that aren't gradients. `source` names the module and the function behind the kernel's value.
     """
 
     quantity: str
@@ -93,7 +97,7 @@ class StepComparison:
             f"alpha {self.learning_rate:g}: {verdict}"
         )
 
-    def table(self) -> Table:
+    def table(self) -> Tables:
         """Formula, shape, differences, errors and verdict of each quantity, in the order of the derivation."""
         lines = self.lines
         columns = {
@@ -108,9 +112,10 @@ class StepComparison:
             "slope err": [_text(line.slope_error) for line in lines],
             "allowed slope err": [_text(line.slope_allowed) for line in lines],
             "verdict": ["OK" if line.ok else "NOT OK" for line in lines],
-            "kernel side": [line.source for line in lines],
+            "kernel code": [line.source for line in lines],
         }
-        return Table(self.title, columns, words=["formula", "shape", "exact", "verdict", "kernel side"])
+        table = Table(_LEGEND, columns, words=["formula", "shape", "exact", "verdict", "kernel code"])
+        return Tables(self.title, [table], "help(jitlogit.compare_steps) says how large an error is allowed, and why.")
 
 
 def _text(error: float | None) -> str:
@@ -121,8 +126,8 @@ def compare_steps(X: Any, y: Any, W: Any = None, b: Any = None) -> StepCompariso
     """Compare each quantity of one batch, kernels beside NumPy, in the order of the derivation: z, A, L, J, dZ, dW, ...
 
     All rows of `X` are the batch, in order. Pass X[:32] for what a batch of 32 goes through: the code behind J, W and b
-    depends on the batch's size. It is that of a fit of one epoch without a shuffle. The last column names the function
-    behind each quantity of the kernels. All begin with X, y, W and b, but L and dZ, which begin with z.
+    depends on the batch's size. It is that of a fit of one epoch without a shuffle. The last column names module and
+    function behind each quantity of the kernels. All begin with X, y, W and b, but L and dZ, which begin with z.
 
     A line is OK if the kernel's error is at most twice that of NumPy in the same precision, plus one rounding. The
     criterion is that of FlashAttention's tests (Dao-AILab/flash-attention, hopper/test_flash_attn.py). An error is the

@@ -133,7 +133,7 @@ def class_scores_to_residuals_and_losses(labels: Any, count: int, tile: Any) -> 
 
 
 def by_kernels(batch: Batch) -> dict[str, tuple[Any, str]]:
-    """The quantities, each with the name of the function that it came from."""
+    """The quantities, each with the module and the function that it came from."""
     X, labels, n_classes, W, b = batch
     m, n = X.shape
     Z = np.ascontiguousarray(scores_of(X, W.T, b).reshape(m, -1).T)
@@ -141,15 +141,18 @@ def by_kernels(batch: Batch) -> dict[str, tuple[Any, str]]:
     sums = make_passes(X, labels, n_classes, None, np.zeros(n), None).losses(W.T.astype(np.float64), b)
     fit, J = _after_an_update(batch)
     weights, bias = fit.result()
-    of_rows = "softmax_residuals" if n_classes else "tile_residuals"
+    if n_classes:
+        A, of_A, of_rows = forward_softmax(X, W, b), "softmax.forward_softmax", "softmax_tile.softmax_residuals"
+    else:
+        A, of_A, of_rows = forward_pass(X, W, b[0]), "binary.forward_pass", "tile.tile_residuals"
     return {
-        "z": (Z, "scores_of"),
-        "A": (forward_softmax(X, W, b), "forward_softmax") if n_classes else (forward_pass(X, W, b[0]), "forward_pass"),
+        "z": (Z, "prediction.scores_of"),
+        "A": (A, of_A),
         "L": (L, of_rows),
         "J": (J, f"epoch, {fit.walk}"),
         "dZ": (dZ, of_rows),
-        "dW": (sums[:, :n].T / m, "Passes.losses"),
-        "db": (batch.biases(sums[:, n] / m), "Passes.losses"),
+        "dW": (sums[:, :n].T / m, "whole.losses"),
+        "db": (batch.biases(sums[:, n] / m), "whole.losses"),
         "W": (weights.T, f"epoch, {fit.walk}"),
         "b": (batch.biases(bias), f"epoch, {fit.walk}"),
     }
