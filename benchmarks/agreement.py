@@ -20,10 +20,9 @@ from pathlib import Path
 
 import grid
 from cases import make_data
-from checkout import why_another_is_measured
+from checkout import CHECKOUT, why_another_is_measured
 from options import Parser
 
-CHECKOUT = Path(__file__).parents[1]
 MEGABYTES = 128.0
 CELLS = ((100, 256), (100, None), (784, 256), (784, None))
 _LIMIT = 1.15

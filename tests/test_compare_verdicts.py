@@ -137,6 +137,12 @@ def test_fits_in_which_rounding_errors_grow_are_not_judged():
     assert comparison(row).verdict == "NOT JUDGED"
 
 
+@pytest.mark.parametrize(("epochs", "words"), [(1, "1 epoch,"), (2, "2 epochs,")])
+def test_the_title_counts_epochs(epochs, words):
+    title = Comparison(80, 20, 3, "float32", epochs, 0.01, 2, rows=[]).title
+    assert words in title
+
+
 def test_differences_are_those_of_fits_of_more_and_more_epochs(data):
     (row,) = jitlogit.compare(*data, batch_sizes=[16], epochs=4).rows
     assert [each.epochs for each in row.differences] == [1, 3, 4]

@@ -377,3 +377,9 @@ jitlogit.to_onnx, jitlogit.load
 assert "onnx" not in sys.modules
 """
     run_python(code)
+
+
+def test_a_folder_that_does_not_exist_is_named(saved, tmp_path):
+    model, _ = saved
+    with pytest.raises(FileNotFoundError, match="the folder .*nowhere doesn't exist: create it"):
+        model.save(tmp_path / "nowhere" / "model.npz")

@@ -141,6 +141,8 @@ def test_a_missing_kernel_is_named_with_what_needs_it(monkeypatch):
     assert found.missing == {"epoch for int8": ["one", "other"]}
     assert "epoch for int8, for one" in str(found)
     assert warm._missing(steps[1:2]) == {}
+    monkeypatch.setattr(warm, "_steps", lambda *_: iter(steps[1:2]))
+    assert str(jitlogit.warmup("int8", check=True)).startswith("no kernel is missing")
 
 
 @compiled

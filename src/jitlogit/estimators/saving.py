@@ -294,7 +294,10 @@ def _check_array(array: Any, name: str, shape: tuple[int, ...]) -> None:
 
 def _write_whole(path: str, content: bytes) -> None:
     """Write a file that appears whole or not at all, by renaming."""
-    temporary = os.path.join(os.path.dirname(path), f".jitlogit-{uuid.uuid4().hex}")
+    folder = os.path.dirname(path)
+    if not os.path.isdir(folder):
+        raise FileNotFoundError(f"the folder {folder} doesn't exist: create it, or save the model elsewhere")
+    temporary = os.path.join(folder, f".jitlogit-{uuid.uuid4().hex}")
     try:
         with open(temporary, "xb") as file:
             file.write(content)

@@ -41,10 +41,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 class _Help(argparse.ArgumentDefaultsHelpFormatter):
-    """Help that shows defaults, but not None."""
+    """Help that shows defaults, but not those that say nothing: None, False and no names."""
 
     def _get_help_string(self, action: argparse.Action) -> str | None:
-        return action.help if action.default is None else super()._get_help_string(action)
+        return super()._get_help_string(action) if action.default else action.help
 
 
 def _parser() -> argparse.ArgumentParser:

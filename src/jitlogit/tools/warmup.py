@@ -28,9 +28,8 @@ class WarmUp(NamedTuple):
 
     def __str__(self) -> str:
         where = f"in {self.folder}" if self.folder else "nowhere, since no folder can be written to"
-        lines = [
-            f"{self.compiled} kernels compiled, {self.loaded} read, in {self.seconds:.1f} s; they are kept {where}"
-        ]
+        did = f"{self.compiled} kernels compiled" if self.compiled else "no kernel is missing"
+        lines = [f"{did}, {self.loaded} read, in {self.seconds:.1f} s; they are kept {where}"]
         if self.missing:
             lines = [f"{self.loaded} kernels are {where}; {len(self.missing)} or more are missing:"]
             lines += [f"  {kernel}, for {needs[0]}" for kernel, needs in self.missing.items()]

@@ -155,8 +155,9 @@ class Comparison:
 
     @property
     def title(self) -> str:
+        epochs = f"{self.epochs} epoch{'' if self.epochs == 1 else 's'}"
         return (
-            f"{self.n_train:,} x {self.n_features:,} {self.dtype} ({self.n_test:,} test rows), {self.epochs} epochs, "
+            f"{self.n_train:,} x {self.n_features:,} {self.dtype} ({self.n_test:,} test rows), {epochs}, "
             f"learning rate {self.learning_rate:g}, {self.n_threads} threads"
         )
 
