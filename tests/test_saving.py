@@ -381,5 +381,5 @@ assert "onnx" not in sys.modules
 
 def test_a_folder_that_does_not_exist_is_named(saved, tmp_path):
     model, _ = saved
-    with pytest.raises(FileNotFoundError, match="the folder .*nowhere doesn't exist: create it"):
+    with pytest.raises(FileNotFoundError, match=r"the folder .*nowhere doesn't exist: create it"):
         model.save(tmp_path / "nowhere" / "model.npz")

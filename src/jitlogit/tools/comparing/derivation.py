@@ -43,7 +43,8 @@ class StepLine:
     """One quantity; differences and errors are the largest of its elements, `allowed` is what the kernel's may be.
 
     `slope_error` is the difference between a gradient's product with a direction and the slope of J that way, by finite
-    differences. It is None for quantities that aren't gradients. `source` names the module and the function behind the kernel's value.
+    differences. It is None for quantities that aren't gradients. `source` names the module and the function behind the
+    kernel's value.
     """
 
     quantity: str
