@@ -151,13 +151,15 @@ def as_float(values: Any) -> Array:
 
 def scores(X: Array, W: Any, b: Any) -> Array:
     """Step 1: Z = (X W)^T + b, (K, m), of W (n, K) or (n,) and b (K,) or a number."""
-    Z: Array = (X @ np.reshape(W, (X.shape[1], -1)).astype(X.dtype)).T + np.reshape(b, (-1, 1)).astype(X.dtype)
+    with np.errstate(invalid="ignore"):  # OpenBLAS computes with what lies behind a short row, and NumPy warns of it
+        Z: Array = (X @ np.reshape(W, (X.shape[1], -1)).astype(X.dtype)).T + np.reshape(b, (-1, 1)).astype(X.dtype)
     return Z
 
 
 def mean_gradient(X: Array, dZ: Array) -> tuple[Array, Array]:
     """Step 6: dW = (1/m) X^T dZ^T, (n, K), and db = (1/m) sum dZ, (K,)."""
-    return X.T @ dZ.T / X.shape[0], np.asarray(np.mean(dZ, axis=1, dtype=np.float64))
+    with np.errstate(invalid="ignore"):
+        return X.T @ dZ.T / X.shape[0], np.asarray(np.mean(dZ, axis=1, dtype=np.float64))
 
 
 def _show_progress(iteration: int, num_iterations: int, cost: float) -> None:
