@@ -10,6 +10,7 @@ and PNG plots. Libraries that aren't installed are listed as missing.
 from __future__ import annotations
 
 from argparse import Namespace
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -111,16 +112,14 @@ def tables(result: dict[str, Any]) -> str:
     return f"{throughput_table(result['cells'])}\n\n{gaps.table(result['sets'])}\n\n{grid.summary(result)}"
 
 
+def in_c_order(given: Namespace, batch_sizes: Sequence[int | None]) -> Namespace:
+    """Settings of `grid.measure` for float32 in C order, beside rivals."""
+    cut = {"orders": ("C",), "dtypes": ("float32",), "batch_sizes": batch_sizes, "alone": False}
+    return Namespace(features=given.features, size=given.size, rounds=given.rounds, **cut)
+
+
 def measure(given: Namespace) -> dict[str, Any]:
-    settings = Namespace(
-        orders=("C",),
-        features=given.features,
-        dtypes=("float32",),
-        batch_sizes=_BATCH_SIZES,
-        size=given.size,
-        rounds=given.rounds,
-        alone=False,
-    )
+    settings = in_c_order(given, _BATCH_SIZES)
     return {
         "megabytes": grid.MEGABYTES * given.size,
         "machine": grid.machine(),

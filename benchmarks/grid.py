@@ -22,6 +22,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import history
 import numba
 import numpy as np
 from cases import DTYPES, EPOCHS, FEATURES, arguments, check_equal, make_data, settle
@@ -194,18 +195,9 @@ def batch_size(text: str) -> int | None:
     return None if text == "m" else int(text)
 
 
-def processor() -> str:
-    """Name of the processor, where the system says it."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        return next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor() or platform.machine()
-
-
 def machine() -> dict[str, Any]:
     return {
-        "processor": processor(),
+        "processor": history.machine(),
         "threads": numba.get_num_threads(),
         "cores": os.cpu_count(),
         "python": platform.python_version(),

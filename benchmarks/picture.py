@@ -13,7 +13,7 @@ from typing import Any
 
 import grid
 from checkout import provenance
-from compete import bandwidth_of, draw_throughput, pyplot, rates_of, row_bytes_of
+from compete import bandwidth_of, draw_throughput, in_c_order, pyplot, rates_of, row_bytes_of
 from options import CHECKOUT, Parser, replace_table, write_json
 
 _FEATURES = (28, 784)
@@ -73,17 +73,8 @@ def run(given: Namespace) -> int:
     if given.earlier:
         result = grid.joined(given.earlier)
     else:
-        cut = Namespace(
-            orders=("C",),
-            features=given.features,
-            dtypes=("float32",),
-            batch_sizes=_BATCH_SIZES,
-            size=given.size,
-            rounds=given.rounds,
-            alone=False,
-        )
         result = {"megabytes": grid.MEGABYTES * given.size, "machine": grid.machine(), **provenance()}
-        result["cells"] = grid.measure(cut)
+        result["cells"] = grid.measure(in_c_order(given, _BATCH_SIZES))
     machine = result["machine"]
     size = f"{machine['threads']} threads, {result['megabytes']:g} MB of X."
     text = f"{table(result['cells'])}\n\n{result['date'][:10]}, {machine['processor']}, {size}"

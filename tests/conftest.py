@@ -18,6 +18,7 @@ from sklearn.utils.fixes import parse_version
 
 from jitlogit.compiler import threads
 from jitlogit.kernels.epochs import epoch, team
+from jitlogit.tools.comparing import turns
 from jitlogit.tools.comparing.comparison import ComparisonRow, Differences
 from jitlogit.tools.comparing.turns import Ratio
 
@@ -163,3 +164,16 @@ def _run_by_python_threads(kernel, members, *given):
 
 
 SOURCE = Path(__file__).parents[1] / "src" / "jitlogit"
+
+
+@pytest.fixture
+def few_rounds(monkeypatch):
+    """For tests of comparisons that aren't about times."""
+    for name, value in {"_LEAST_ROUNDS": 2, "_SECONDS": 0, "_PAUSE": 0}.items():
+        monkeypatch.setattr(turns, name, value)
+
+
+@pytest.fixture
+def data():
+    X, Y = make_data(120, 3)
+    return X, Y[0]

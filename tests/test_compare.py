@@ -8,7 +8,7 @@ import sys
 
 import numpy as np
 import pytest
-from conftest import make_data, slow_without_jit
+from conftest import slow_without_jit
 from sklearn.datasets import load_breast_cancer
 
 import jitlogit
@@ -16,23 +16,10 @@ from jitlogit import plots, reference
 from jitlogit.reference import DIVERGED_COST
 from jitlogit.tools import cli
 from jitlogit.tools.comparing import compare as tool
-from jitlogit.tools.comparing import turns
 from jitlogit.tools.comparing.compare import generate_data
 
+pytestmark = pytest.mark.usefixtures("few_rounds")
 QUICK = ["--batch-sizes", "16,full", "--epochs", "2"]
-
-
-@pytest.fixture(autouse=True)
-def _few_rounds(monkeypatch):
-    """Times aren't what these tests are about."""
-    for name, value in {"_LEAST_ROUNDS": 2, "_SECONDS": 0, "_PAUSE": 0}.items():
-        monkeypatch.setattr(turns, name, value)
-
-
-@pytest.fixture
-def data():
-    X, Y = make_data(120, 3)
-    return X, Y[0]
 
 
 def run(capsys, *words):

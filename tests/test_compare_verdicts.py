@@ -12,6 +12,7 @@ import pytest
 from conftest import JIT_OFF, comparison_row, make_data, slow_without_jit
 
 import jitlogit
+from jitlogit.compiler.threads import max_threads
 from jitlogit.tools import cli
 from jitlogit.tools.comparing import compare as tool
 from jitlogit.tools.comparing import turns
@@ -19,20 +20,8 @@ from jitlogit.tools.comparing.comparison import Comparison, Differences, RivalRo
 from jitlogit.tools.comparing.rivals import RIVALS, compare_rival
 from jitlogit.tools.comparing.turns import Ratio
 
+pytestmark = pytest.mark.usefixtures("few_rounds")
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-
-
-@pytest.fixture(autouse=True)
-def _few_rounds(monkeypatch):
-    """Times aren't what these tests are about."""
-    for name, value in {"_LEAST_ROUNDS": 2, "_SECONDS": 0, "_PAUSE": 0}.items():
-        monkeypatch.setattr(turns, name, value)
-
-
-@pytest.fixture
-def data():
-    X, Y = make_data(120, 3)
-    return X, Y[0]
 
 
 #: Differences of fits that have nothing in common.
@@ -186,8 +175,9 @@ def test_ratios_are_of_the_same_round():
 @pytest.mark.parametrize("order", ["C", "F"])
 def test_reading_takes_time_by_size_for_any_layout(dtype, order, monkeypatch):
     monkeypatch.setattr(turns, "_LEAST_BYTES", 2e6)
-    small, large = (np.ones((size, 10), dtype, order=order) for size in (3, 200_000))
-    assert 0 < turns.read_seconds(small, 4) < turns.read_seconds(large, 2)
+    small, large = (np.ones((size, 10), dtype, order=order) for size in (1, 200_000))  # one number of 64 bits for two
+    threads = min(2, max_threads())
+    assert 0 < turns.read_seconds(small, threads) < turns.read_seconds(large, threads)
 
 
 def test_a_long_reference_is_repeated_on_a_part_of_the_rows(data, monkeypatch):

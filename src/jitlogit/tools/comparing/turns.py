@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import numpy as np
 
+from ...compiler.jit import JIT_DISABLED, helper, parallel_kernel, prange
+from ...compiler.threads import run
 from ...data.validation import Array
+from ...kernels.steps.shares import share_of
 
 __all__ = ["Ratio", "in_turn", "read_seconds", "timed"]
 
@@ -18,7 +20,7 @@ _LEAST_ROUNDS, _MOST_ROUNDS, _SECONDS = 5, 9, 1.5
 # Seconds after the first contestant. The threads of NumPy's BLAS spin for 20 ms after their last product, longer on a
 # busy machine, in the way of the others.
 _PAUSE = 0.1
-# Least bytes of a measurement, so that the 0.1 ms in which threads start is negligible; and the most passes over X,
+# Least bytes of a measurement, so that the time in which threads start is negligible; and the most passes over X,
 # since of a tiny X a pass takes no longer than its call.
 _LEAST_BYTES, _MOST_PASSES = 2.5e8, 1000
 
@@ -54,40 +56,45 @@ def in_turn(contestants: Mapping[str, Callable[[], float]]) -> dict[str, list[fl
     for number in range(_MOST_ROUNDS):
         if number >= _LEAST_ROUNDS and time.perf_counter() - start >= _SECONDS:
             break
-        for place, (name, run) in enumerate(contestants.items()):
-            seconds[name].append(run())
+        for place, (name, contestant) in enumerate(contestants.items()):
+            seconds[name].append(contestant())
             if place == 0:
                 time.sleep(_PAUSE)
     return seconds
 
 
-def timed(run: Callable[[], object]) -> float:
+def timed(call: Callable[[], object]) -> float:
     """Seconds of a call."""
     start = time.perf_counter()
-    run()
+    call()
     return time.perf_counter() - start
 
 
 def read_seconds(X: Array, n_threads: int) -> float:
-    """Seconds in which `n_threads` threads read a contiguous array once, which no epoch can beat.
+    """Seconds in which `n_threads` threads read a contiguous array once, which no epoch can beat."""
+    numbers = X.reshape(-1, order="A").view(np.uint8)
+    numbers = numbers[: numbers.size // 8 * 8].view(np.uint64)
+    passes = 1 if JIT_DISABLED else min(_MOST_PASSES, max(1, round(_LEAST_BYTES / X.nbytes)))
+    sums = np.zeros(n_threads, np.uint64)
+    run(sum_numbers, n_threads, numbers, 0, sums)  # compiles, and wakes the threads
+    return timed(lambda: run(sum_numbers, n_threads, numbers, passes, sums)) / passes
 
-    NumPy's bitwise or of 32-bit words does nothing but read, in vectors, and lets other threads run. So the threads are
-    Python's, and nothing is compiled. `benchmarks/roofline.py` measures the same by a compiled sum.
-    """
-    words = X.reshape(-1, order="A").view(np.uint8)
-    words = words[: words.size // 4 * 4].view(np.uint32)
-    parts = np.array_split(words, n_threads)
-    passes = min(_MOST_PASSES, max(1, round(_LEAST_BYTES / X.nbytes)))
 
-    def read(part: Array) -> None:
-        for _ in range(passes):
-            np.bitwise_or.reduce(part)
+# Compiled entry points outside of `kernels` are kept on disk under their names. So new code here needs a new name.
 
-    threads = [threading.Thread(target=read, args=(part,)) for part in parts[1:]]
-    start = time.perf_counter()
-    for thread in threads:
-        thread.start()
-    read(parts[0])
-    for thread in threads:
-        thread.join()
-    return (time.perf_counter() - start) / passes
+
+@parallel_kernel
+def sum_numbers(numbers, passes, out_sums, members):  # type: ignore[no-untyped-def]
+    """Sums of whole numbers, each member's in out_sums (members,), several times: as fast as memory can be read."""
+    for member in prange(members):
+        share = share_of(member, members, numbers.size)  # type: ignore[no-untyped-call]
+        out_sums[member] = _sum(numbers[share.first : share.stop], passes)  # type: ignore[no-untyped-call]
+
+
+@helper
+def _sum(numbers, passes):  # type: ignore[no-untyped-def]
+    total = np.uint64(0)
+    for _ in range(passes):
+        for i in range(numbers.size):
+            total += numbers[i]
+    return total
